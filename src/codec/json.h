@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+
+/*
+ * JSON without a tree: a reader that walks the text in place and a writer that appends (RFC 8259).
+ *
+ * Reader: the caller asks for what it expects. Every function returns 0, or JSON_BAD with
+ * reader->error set (byte offset and what); after an error all further calls return JSON_BAD.
+ * Nesting beyond JSON_DEPTH_MAX is an error. Strings without escapes are views into the text;
+ * others are decoded into the arena. Bytes that are no UTF-8 are passed through.
+ */
+enum { JSON_BAD = 1, JSON_DEPTH_MAX = 64 };
+
+typedef enum JsonType {
+    JSON_NULL,
+    JSON_BOOL,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT,
+} JsonType;
+
+typedef struct JsonReader {
+    Str text;
+    size_t at;
+    size_t depth;
+    Arena *arena;
+    ParseError error;
+} JsonReader;
+
+void json_reader_init(JsonReader *reader, Str text, Arena *arena);
+
+/* The type of the value that comes next, without taking it. */
+MUST_USE int json_peek(JsonReader *reader, JsonType *ret_type);
+
+MUST_USE int json_read_null(JsonReader *reader);
+MUST_USE int json_read_bool(JsonReader *reader, bool *ret_value);
+MUST_USE int json_read_string(JsonReader *reader, Str *ret_value);
+
+/* A number as its text, for the caller to parse (integers beyond 2^53 stay exact). */
+MUST_USE int json_read_number(JsonReader *reader, Str *ret_text);
+
+/* Whatever comes next is checked and skipped; @ret_raw (may be NULL) is its text. */
+MUST_USE int json_skip(JsonReader *reader, Str *ret_raw);
+
+/*
+ * Objects and arrays:
+ *     TRY(json_enter_object(r));
+ *     while ((more = json_next_key(r, &key)) > 0) { … read or skip the value … }
+ *     (json_next_key: 1 there is another, 0 the end was taken, < 0 error)
+ */
+MUST_USE int json_enter_object(JsonReader *reader);
+MUST_USE int json_next_key(JsonReader *reader, Str *ret_key);
+MUST_USE int json_enter_array(JsonReader *reader);
+MUST_USE int json_next_item(JsonReader *reader);
+
+/* Only white space may be left. */
+MUST_USE int json_end(JsonReader *reader);
+
+/* Sets the error at the reader's place (the first error stays); returns JSON_BAD. */
+int json_fail(JsonReader *reader, const char *text);
+
+/*
+ * Writer: commas and colons come by themselves.
+ *     json_open(w, '{'); json_key(w, STR("name")); json_string(w, name); json_close(w, '}');
+ */
+typedef struct JsonWriter {
+    Buf *buf;
+    bool comma; /* the next value or key needs a comma first */
+} JsonWriter;
+
+void json_open(JsonWriter *writer, char bracket);
+void json_close(JsonWriter *writer, char bracket);
+void json_key(JsonWriter *writer, Str key);
+
+/* Bytes that are no UTF-8 are written as U+FFFD. */
+void json_string(JsonWriter *writer, Str value);
+void json_u64(JsonWriter *writer, uint64_t value);
+void json_i64(JsonWriter *writer, int64_t value);
+/* Shortest form that reads back the same; NaN and infinities as the strings "NaN", "Infinity",
+ * "-Infinity" (as OTLP's JSON has them). */
+void json_double(JsonWriter *writer, double value);
+void json_bool(JsonWriter *writer, bool value);
+void json_null(JsonWriter *writer);
+/* Text that is JSON already. */
+void json_raw(JsonWriter *writer, Str json);
+void json_hex(JsonWriter *writer, const uint8_t *bytes, size_t len);
+/* RFC 3339 with nanoseconds, UTC: "2026-11-21T08:02:03.000000004Z". */
+void json_time(JsonWriter *writer, uint64_t time_ns);

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "map/map.h"
+#include "os/clock.h"
+#include "store/store.h"
+
+/*
+ * Assembly: from spans as they come to settled traces, and from settled traces to the map. It is
+ * the store's observer. Invariant, by which CONTRACT.md's law holds:
+ *
+ *     map = sum over traces T of contribution(settled spans of T, settled spans of T's neighbours)
+ *
+ * When new rows of trace X settle, the affected traces are X, those its links name, those whose
+ * links name X, and those whose links name what X's links name. For each of them the contribution
+ * under the settled view before is taken back and the one after is added. Traces that become quiet
+ * together settle together, so that a batch consumer is computed once.
+ */
+typedef struct Assembly Assembly;
+
+typedef struct AssemblyOptions {
+    Map *map; /* not owned */
+    const Clock *clock;
+    uint64_t quiet_ms;      /* a trace without new spans for so long is settled; 0: default 5,000 */
+    size_t open_traces_max; /* beyond it the quietest settle early; 0: default 1,000,000 */
+} AssemblyOptions;
+
+Assembly *assembly_new(const AssemblyOptions *options);
+Assembly *assembly_free(Assembly *assembly);
+
+/* The callbacks to open the store with; then, once it is open, the store itself. */
+const StoreObserver *assembly_observer(Assembly *assembly);
+void assembly_attach(Assembly *assembly, Store *store);
+
+typedef struct AssemblyStatus {
+    uint64_t open_traces, settled_traces, reopened_traces, early_settled, links;
+    uint64_t complete_to_ns; /* every span that was acknowledged before this moment is in the map */
+} AssemblyStatus;
+
+void assembly_status(Assembly *assembly, AssemblyStatus *ret_status);

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "codec/sketch.h"
+#include "map/delta.h"
+
+/*
+ * The map: sums of deltas per minute, and the questions to it. One thread (the store's applier)
+ * applies deltas; any thread asks. CONTRACT.md §4 and §5.
+ */
+typedef struct Map Map;
+
+typedef struct MapOptions {
+    uint32_t presence_gap_minutes; /* 0: default 5 */
+    size_t nodes_max,
+        edges_max; /* shown per answer; the rarest fold into (other); 0: 10,000/100,000 */
+} MapOptions;
+
+Map *map_new(const MapOptions *options);
+Map *map_free(Map *map);
+
+/* Adds (@sign +1) or takes back (-1). */
+void map_apply(Map *map, const Deltas *deltas, int sign);
+
+/* For StoreObserver: hands over what was applied since the last cut; writes it; reads it back. */
+typedef struct MapPending MapPending;
+MapPending *map_cut(Map *map);
+MapPending *map_pending_free(MapPending *pending);
+MUST_USE int map_pending_write(const MapPending *pending, Buf *ret_file);
+MUST_USE int map_load(Map *map, Str file, ParseError *ret_error);
+MUST_USE int map_merge_files(const Str *files, size_t n_files, Buf *ret_file);
+
+/* What is asked. Times in whole minutes since the epoch: from <= minute < to. */
+typedef struct MapQuestion {
+    uint32_t from_minute, to_minute;
+    bool has_environment; /* an empty @environment then means "without one" */
+    Str scope, environment, namespace;
+    uint32_t types;        /* bit set of 1 << NodeType; 0: all but flow and step */
+    Str focus;             /* node id; empty: the whole */
+    uint32_t hops;         /* around focus; 0: 1 */
+    bool unresolved_names; /* resolve=false: unpaired names stay external nodes by their text */
+    Str flow;              /* only what was done for this flow */
+    bool with_layout;
+} MapQuestion;
+
+typedef struct MapDuration {
+    bool present;
+    uint64_t p50_ns, p90_ns, p99_ns;
+} MapDuration;
+
+typedef struct MapLabel {
+    Str key, value;
+} MapLabel;
+
+typedef struct MapNode {
+    Str id;
+    NodeKey key; /* NODE_NAME never: resolved to a service or an external */
+    Str parent;  /* id of a table's database or a step's flow; empty: none */
+    Str service; /* id of an embedded database's service; empty: none */
+    MapLabel *labels;
+    size_t n_labels;
+    uint32_t first_minute, last_minute; /* over the node's whole life */
+    uint64_t requests, errors;          /* services: entry points in the window */
+    MapDuration duration;
+    double x, y, width,
+        height; /* layout: top left corner, pixels at 100 %; tables inside their database */
+    uint32_t layer;
+} MapNode;
+
+typedef struct MapInterval {
+    uint32_t first_minute, last_minute;
+} MapInterval;
+
+typedef struct MapFlowCount {
+    Str flow, step;
+    uint64_t count;
+} MapFlowCount;
+
+typedef struct MapExemplar {
+    TraceId trace_id;
+    uint64_t start_ns, duration_ns;
+} MapExemplar;
+
+enum { MAP_EXEMPLARS = 3 };
+
+typedef struct MapEdge {
+    Str id;
+    size_t source, target; /* indexes of nodes */
+    Relation relation;
+    uint64_t count, errors;
+    double adjusted_count;
+    MapDuration duration, server_duration;
+    uint64_t rules[RULE_COUNT];
+    MapInterval *intervals; /* those that touch the window, not clipped */
+    size_t n_intervals;
+    MapFlowCount *flows;
+    size_t n_flows;
+    MapExemplar latest[MAP_EXEMPLARS], error[MAP_EXEMPLARS], slowest[MAP_EXEMPLARS];
+    size_t n_latest, n_error, n_slowest;
+} MapEdge;
+
+typedef struct MapHop {
+    size_t producer, queue, consumer; /* indexes of nodes */
+    uint64_t count;
+    MapDuration age;
+} MapHop;
+
+typedef struct MapAnswer {
+    MapNode *nodes;
+    size_t n_nodes;
+    MapEdge *edges;
+    size_t n_edges;
+    MapHop *hops;
+    size_t n_hops;
+    bool truncated;
+    uint64_t folded_nodes, folded_edges;
+} MapAnswer;
+
+/* Answers in @arena, nodes sorted by id, edges by (source, relation, target). Returns 0; 1 when
+ * @focus is no node of the window. */
+enum { MAP_NO_SUCH_NODE = 1 };
+MUST_USE int map_ask(Map *map, const MapQuestion *question, Arena *arena, MapAnswer *ret_answer);
+
+/* A minute of one edge or node, for series. */
+typedef struct MapPoint {
+    uint32_t minute;
+    uint64_t count, errors;
+    MapDuration duration;
+} MapPoint;
+
+/* Series of the edge or node @id in steps of @step_minutes, in @arena. Returns 0; MAP_NO_SUCH_NODE.
+ */
+MUST_USE int map_edge_series(Map *map, Str edge_id, uint32_t from_minute, uint32_t to_minute,
+                             uint32_t step_minutes, Arena *arena, MapPoint **ret_points,
+                             size_t *ret_n);
+MUST_USE int map_node_series(Map *map, Str node_id, uint32_t from_minute, uint32_t to_minute,
+                             uint32_t step_minutes, Arena *arena, MapPoint **ret_points,
+                             size_t *ret_n);
+
+/* All requests of all services, for the time dock. */
+void map_activity(Map *map, uint32_t from_minute, uint32_t to_minute, uint32_t step_minutes,
+                  Arena *arena, MapPoint **ret_points, size_t *ret_n);
+
+/* Entry points of the services called @service: rate, errors, durations per span name. */
+typedef struct MapOperation {
+    NodeKey service;
+    Str name;
+    uint64_t requests, errors;
+    MapDuration duration;
+} MapOperation;
+
+MUST_USE int map_operations(Map *map, Str service, uint32_t from_minute, uint32_t to_minute,
+                            Arena *arena, MapOperation **ret_operations, size_t *ret_n);
+
+/* Counted findings of a window: unresolved outbound spans and orphans per service. */
+typedef struct MapFinding {
+    DeltaKind kind; /* DELTA_UNRESOLVED, DELTA_ORPHAN */
+    Str node_id;
+    NodeKey service;
+    uint64_t count, spans;
+    TraceId example;
+} MapFinding;
+
+void map_findings(Map *map, uint32_t from_minute, uint32_t to_minute, Arena *arena,
+                  MapFinding **ret_findings, size_t *ret_n);
+
+typedef struct MapStatus {
+    uint64_t nodes, edges, edge_minutes, bytes, deltas_applied;
+    uint32_t newest_minute, oldest_minute;
+    uint64_t version; /* grows with every apply; a live reader compares it */
+} MapStatus;
+
+void map_status(Map *map, MapStatus *ret_status);

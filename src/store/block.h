@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "os/fs.h"
+#include "span/filter.h"
+
+/*
+ * A block: one immutable Parquet file of spans, rows grouped by trace, then by start. The bytes are
+ * in docs/format/block.md. Builder and reader share no state; neither is thread-safe, but a Block
+ * (the reader) may be read by many threads at once, each with its own arena.
+ */
+typedef struct BlockBuilder BlockBuilder;
+
+typedef struct BlockSummary {
+    uint64_t n_spans, n_traces;
+    uint64_t min_start_ns, max_start_ns;
+    uint64_t file_bytes;
+} BlockSummary;
+
+BlockBuilder *block_builder_new(void);
+BlockBuilder *block_builder_free(BlockBuilder *builder);
+
+/* Adds a span; all spans of a trace one after the other, each trace sorted by start. The views must
+ * live until finish. Strings that repeat should be the same pointer (as interned heads give them):
+ * it is the fast path, not a condition. */
+void block_builder_add(BlockBuilder *builder, const Span *span);
+
+/* Encodes the file behind @file's content. The builder is then empty and can be used again. */
+void block_builder_finish(BlockBuilder *builder, Buf *file, BlockSummary *ret_summary);
+
+typedef struct Block Block;
+
+/* Reads and checks the footer. Returns 0; 1 when the file is damaged or of a newer format:
+ * @ret_error says where and what; or -errno. @file is owned by the block from then on, also on
+ * failure. */
+MUST_USE int block_open(FileSystem *fs, File *file, Block **ret_block, ParseError *ret_error);
+Block *block_close(Block *block);
+
+const BlockSummary *block_summary(const Block *block);
+
+/* Whether the block may hold the trace; a Bloom filter's answer: no false "no". No I/O. */
+bool block_may_have_trace(const Block *block, TraceId id);
+
+/* Appends the trace's spans to the array *@spans (grown in @arena, *@n counts them). Returns 0
+ * (also when it is not there), 1 when the file is damaged, or -errno. */
+MUST_USE int block_read_trace(Block *block, TraceId id, Arena *arena, Span **spans, size_t *n);
+
+/* One matching row. */
+typedef struct BlockMatch {
+    TraceId trace_id;
+    uint64_t start_ns;
+} BlockMatch;
+
+/* Calls @visit for every row in from <= start < to that matches @filter, in row order, reading only
+ * the columns the filter names; stops when it returns non-zero and returns that. Else 0, 1
+ * (damaged), -errno. */
+MUST_USE int block_search(Block *block, const Filter *filter, uint64_t from_ns, uint64_t to_ns,
+                          int (*visit)(void *context, const BlockMatch *match), void *context);
+
+/* As block_search, with the whole span, which lives during the call. */
+MUST_USE int block_scan(Block *block, const Filter *filter, uint64_t from_ns, uint64_t to_ns,
+                        int (*visit)(void *context, const Span *span), void *context);
+
+/* Distinct (service, operation, kind) with counts, from a private section. */
+MUST_USE int block_operations(Block *block,
+                              int (*visit)(void *context, Str service, Str operation, SpanKind kind,
+                                           uint64_t count),
+                              void *context);
+
+/* Attribute keys (level FIELD_SPAN_ATTRIBUTE or FIELD_RESOURCE_ATTRIBUTE) with how many rows have
+ * them. */
+MUST_USE int block_attribute_keys(Block *block,
+                                  int (*visit)(void *context, FilterField level, Str key,
+                                               uint64_t count),
+                                  void *context);
+
+/* Distinct values of a key as text, with counts. */
+MUST_USE int block_attribute_values(Block *block, FilterField level, Str key,
+                                    int (*visit)(void *context, Str value, uint64_t count),
+                                    void *context);
+
+/* Calls @visit for each trace id that a link of this block's spans names; for the map's stitching
+ * after a restart. Reads the links column only. */
+MUST_USE int block_links(Block *block, int (*visit)(void *context, TraceId from, TraceId to),
+                         void *context);

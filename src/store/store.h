@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "os/clock.h"
+#include "os/fs.h"
+#include "span/filter.h"
+#include "store/observer.h"
+
+/*
+ * The trace store: what is acknowledged is on disk, what is on disk is found.
+ *
+ *   append -> log (group commit) -> acknowledged -> head generation (interned rows, queryable)
+ *          -> settled by the observer -> block (Parquet) + observer table, one manifest commit
+ *
+ * All functions are thread-safe unless they say otherwise.
+ */
+typedef struct Store Store;
+
+typedef struct StoreOptions {
+    FileSystem *fs; /* the data directory; not owned */
+    const Clock *clock;
+    const StoreObserver *observer; /* NULL: every row counts as settled at once */
+    uint64_t commit_delay_us;      /* how long a group commit may collect; 0: default 1,000 */
+    uint64_t commit_bytes;         /* ... or until this much waits; 0: default 512 KiB */
+    uint64_t queue_bytes_max;   /* appended but not yet applied; beyond it STORE_BUSY; 0: 64 MiB */
+    uint64_t generation_rows;   /* cut a block at so many spans; 0: default 262,144 */
+    uint64_t generation_age_ms; /* ... or at this age; 0: default 60,000 */
+    uint64_t retention_age_s;   /* blocks whose newest span is older go; 0: default 7 days */
+    uint64_t retention_bytes;   /* oldest blocks go beyond this; 0: no limit */
+} StoreOptions;
+
+/* Opens the directory, loads the manifest and the observer's tables, replays the log. Returns 0,
+ * -EBUSY when another process has it, or -errno; @ret_why then says in one sentence what to do
+ * (static). */
+MUST_USE int store_open(const StoreOptions *options, Store **ret_store, const char **ret_why);
+
+/* Drains: applies what was acknowledged, settles all, writes the head out as blocks, closes. */
+Store *store_close(Store *store);
+
+/*
+ * One request's spans on their way in: the OTLP protobuf body (what the log keeps) and its decoded
+ * spans (views into body and arena). Made by the ingest handlers, owned by the store once appended.
+ */
+typedef struct StoreBatch {
+    Buf body;
+    Arena arena;
+    Batch spans;
+} StoreBatch;
+
+StoreBatch *store_batch_new(void);
+StoreBatch *store_batch_free(StoreBatch *batch);
+
+enum { STORE_BUSY = 1 };
+
+/* Told once per append, on the log's thread: 0 when the batch is on disk, else -errno (-ENOSPC,
+ * -EIO …), and then nothing of it was kept. Must not block. */
+typedef void (*StoreAppended)(void *context, int result);
+
+/*
+ * Queues @batch for the next group commit. Returns 0: the batch is taken over and @done will be
+ * called; STORE_BUSY: too much waits already, nothing was taken; -errno (disk full or failed, see
+ * store_status()): nothing was taken.
+ */
+MUST_USE int store_append(Store *store, StoreBatch *batch, StoreAppended done, void *context);
+
+/* Waits until everything acknowledged before the call can be found by queries. */
+void store_wait_applied(Store *store);
+
+/* As store_wait_applied, and asks the observer to settle every open trace first. */
+void store_wait_settled(Store *store);
+
+/* For the observer, on the applier thread: the rows that the head holds of these traces are
+ * settled. */
+void store_mark_settled(Store *store, const TraceId *traces, size_t n_traces);
+
+typedef enum StoreView {
+    STORE_ALL,     /* everything applied */
+    STORE_SETTLED, /* only rows that were settled before (blocks and marked head rows) */
+} StoreView;
+
+/* The spans of a trace, one per identity, sorted by (start, span id), in @arena; none: @ret_n 0.
+ * Returns 0 or -errno. */
+MUST_USE int store_read_trace(Store *store, TraceId id, StoreView view, Arena *arena,
+                              Span **ret_spans, size_t *ret_n);
+
+/* A trace that a search found: ordered by (newest matching span's start, trace id), newest first.
+ */
+typedef struct StoreHit {
+    TraceId trace_id;
+    uint64_t start_ns; /* of its newest matching span in the window */
+} StoreHit;
+
+typedef struct StoreSearch {
+    const Filter *filter;
+    uint64_t from_ns, to_ns; /* from <= span start < to */
+    bool has_after;          /* a page further: only hits behind @after in the order */
+    StoreHit after;
+    size_t limit;
+    uint64_t deadline_ns; /* monotonic; 0: none. Past it the answer is truncated */
+} StoreSearch;
+
+typedef struct StoreHits {
+    StoreHit *items; /* in the arena of the call */
+    size_t count;
+    bool more;      /* there is at least one hit behind the last */
+    bool truncated; /* the deadline ended the search before it was complete */
+    uint64_t scanned_spans, scanned_blocks;
+} StoreHits;
+
+MUST_USE int store_search(Store *store, const StoreSearch *search, Arena *arena,
+                          StoreHits *ret_hits);
+
+/* Calls @visit for every span in the window that matches, in no order, one per identity only within
+ * a trace's neighbourhood (resends may show twice); stops when it returns non-zero and returns
+ * that. The span lives during the call. For export and statistics. */
+MUST_USE int store_scan(Store *store, const Filter *filter, uint64_t from_ns, uint64_t to_ns,
+                        int (*visit)(void *context, const Span *span), void *context);
+
+/* A name that spans carry, with how many; for services, operations, attribute keys and values. */
+typedef struct StoreName {
+    Str name;
+    uint64_t count;
+    uint8_t kind; /* operations: SpanKind */
+} StoreName;
+
+typedef struct StoreNames {
+    StoreName *items; /* sorted by name, in the arena of the call */
+    size_t count;
+    bool truncated;
+} StoreNames;
+
+/* Names over blocks and head whose time range touches [from, to), at most @limit. */
+MUST_USE int store_services(Store *store, uint64_t from_ns, uint64_t to_ns, size_t limit,
+                            Arena *arena, StoreNames *ret_names);
+MUST_USE int store_operations(Store *store, Str service, uint64_t from_ns, uint64_t to_ns,
+                              size_t limit, Arena *arena, StoreNames *ret_names);
+
+/* Keys as `span.KEY` or `resource.KEY`. */
+MUST_USE int store_attribute_keys(Store *store, size_t limit, Arena *arena, StoreNames *ret_names);
+MUST_USE int store_attribute_values(Store *store, FilterField level, Str key, size_t limit,
+                                    Arena *arena, StoreNames *ret_names);
+
+/* Calls @visit for each (trace, trace that one of its links names) of settled rows; for the map's
+ * stitching after a start. Returns 0 or -errno. */
+MUST_USE int store_links(Store *store, int (*visit)(void *context, TraceId from, TraceId to),
+                         void *context);
+
+typedef struct StoreStatus {
+    uint64_t spans_stored; /* in blocks and head */
+    uint64_t bytes_stored; /* files of the data directory */
+    uint64_t block_bytes, table_bytes, log_bytes, head_bytes;
+    uint64_t n_blocks, n_tables, n_log_segments;
+    uint64_t head_spans, unsettled_spans;
+    uint64_t oldest_ns, newest_ns;                             /* span starts; 0 when empty */
+    uint64_t appended_batches, appended_spans, appended_bytes; /* since start */
+    uint64_t failed_appends, busy_appends;
+    uint64_t queue_bytes;
+    uint64_t commits, last_commit_ns, commit_ns_total; /* group commits and their fdatasync time */
+    uint64_t retired_blocks;
+    uint64_t disk_free_bytes, disk_total_bytes;
+    int write_error;                      /* -errno that refuses appends now; 0: all is well */
+    uint64_t replayed_batches, replay_ns; /* of the last start */
+} StoreStatus;
+
+void store_status(Store *store, StoreStatus *ret_status);

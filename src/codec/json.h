@@ -12,7 +12,7 @@
  * Nesting beyond JSON_DEPTH_MAX is an error. Strings without escapes are views into the text;
  * others are decoded into the arena. Bytes that are no UTF-8 are passed through.
  */
-enum { JSON_BAD = 1, JSON_DEPTH_MAX = 64 };
+enum { JSON_BAD = 1, JSON_DEPTH_MAX = 192 };
 
 typedef enum JsonType {
     JSON_NULL,
@@ -43,8 +43,21 @@ MUST_USE int json_read_string(JsonReader *reader, Str *ret_value);
 /* A number as its text, for the caller to parse (integers beyond 2^53 stay exact). */
 MUST_USE int json_read_number(JsonReader *reader, Str *ret_text);
 
+/* Numbers as protobuf's JSON mapping has them: a number, a string that holds one ("42", "NaN",
+ * "Infinity") or null, which is 0. Whole numbers may be written as 1e3 or 5.0; what does not fit
+ * the type is an error. */
+MUST_USE int json_read_i64(JsonReader *reader, int64_t *ret_value);
+MUST_USE int json_read_u64(JsonReader *reader, uint64_t *ret_value);
+MUST_USE int json_read_double(JsonReader *reader, double *ret_value);
+
+/* As json_read_string; null is the empty string. */
+MUST_USE int json_read_text(JsonReader *reader, Str *ret_value);
+
 /* Whatever comes next is checked and skipped; @ret_raw (may be NULL) is its text. */
 MUST_USE int json_skip(JsonReader *reader, Str *ret_raw);
+
+/* Takes a null that comes next; returns whether there was one. */
+bool json_take_null(JsonReader *reader);
 
 /*
  * Objects and arrays:

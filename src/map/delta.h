@@ -105,6 +105,7 @@ typedef struct Delta {
     uint64_t duration_ns, server_duration_ns;
     TraceId trace_id; /* exemplar */
     uint64_t start_ns;
+    SpanId span_id; /* the span that speaks (hop: the consumer); for a trace's page, not stored */
 } Delta;
 
 /* Deltas in an arena; Str fields live as long as it does. */

@@ -121,6 +121,16 @@ typedef struct MapAnswer {
 enum { MAP_NO_SUCH_NODE = 1 };
 MUST_USE int map_ask(Map *map, const MapQuestion *question, Arena *arena, MapAnswer *ret_answer);
 
+/* Where an edge delta of a single trace lies on the map, unpaired names resolved as map_ask does:
+ * for a trace's page. In @arena; also for deltas that were not applied (yet). */
+typedef struct MapPlace {
+    Str edge_id;
+    Str source_id, target_id;
+    Str source_name, target_name; /* as the map labels the nodes: a table's collection, a step … */
+} MapPlace;
+
+void map_locate(Map *map, const Delta *delta, Arena *arena, MapPlace *ret_place);
+
 /* A minute of one edge or node, for series. */
 typedef struct MapPoint {
     uint32_t minute;

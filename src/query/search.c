@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "query/search.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/map.h"
+#include "codec/hash.h"
+#include "codec/text.h"
+#include "query/span_services.h"
+#include "trace/tree.h"
+
+/*
+ * A cursor is 28 bytes: start (8, little-endian), trace id (16), checksum of these (4). The
+ * checksum is no secret; it only tells a cut or mistyped cursor from a real one, so that the answer
+ * is a clear error and not an odd page.
+ */
+enum { CURSOR_PAYLOAD = 24, CURSOR_BYTES = 28, CURSOR_TEXT_MAX = 64 };
+
+Str search_cursor_format(StoreHit hit, Arena *arena)
+{
+    CLEANUP(buf_deinit) Buf bytes = {0};
+    CLEANUP(buf_deinit) Buf text = {0};
+
+    buf_append_u64le(&bytes, hit.start_ns);
+    buf_append(&bytes, hit.trace_id.bytes, TRACE_ID_SIZE);
+    buf_append_u32le(&bytes, (uint32_t)hash_stable(buf_str(&bytes)));
+    text_append_base64(&text, buf_str(&bytes));
+    for (size_t i = 0; i < text.len; i++) {
+        text.ptr[i] = text.ptr[i] == '+' ? '-' : text.ptr[i] == '/' ? '_' : text.ptr[i];
+    }
+    while (text.len > 0 && text.ptr[text.len - 1] == '=') {
+        text.len--;
+    }
+    return arena_copy(arena, buf_str(&text));
+}
+
+static uint64_t read_le(Str bytes, size_t at, size_t n)
+{
+    uint64_t value = 0;
+
+    for (size_t i = n; i > 0; i--) {
+        value = value << 8 | (uint8_t)bytes.ptr[at + i - 1];
+    }
+    return value;
+}
+
+int search_cursor_parse(Str cursor, StoreHit *ret_hit)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Str bytes;
+
+    if (cursor.len > CURSOR_TEXT_MAX || text_parse_base64(cursor, &arena, &bytes) != 0 ||
+        bytes.len != CURSOR_BYTES) {
+        return SEARCH_BAD_CURSOR;
+    }
+    if (read_le(bytes, CURSOR_PAYLOAD, 4) !=
+        (uint32_t)hash_stable(str_slice(bytes, 0, CURSOR_PAYLOAD))) {
+        return SEARCH_BAD_CURSOR;
+    }
+    ret_hit->start_ns = read_le(bytes, 0, 8);
+    mem_copy(ret_hit->trace_id.bytes, bytes.ptr + 8, TRACE_ID_SIZE);
+    return 0;
+}
+
+static uint32_t summary_root(const Tree *tree)
+{
+    for (uint32_t root = tree->first_root; root != TREE_NONE;
+         root = tree->nodes[root].next_sibling) {
+        if (!tree->nodes[root].orphan) {
+            return root;
+        }
+    }
+    return tree->first_root;
+}
+
+static int service_compare(const void *a, const void *b)
+{
+    return str_compare(((const ServiceSpans *)a)->name, ((const ServiceSpans *)b)->name);
+}
+
+static void services_count(const Span *spans, size_t n_spans, const Str *names, Arena *arena,
+                           TraceSummary *summary)
+{
+    Symbols symbols = {0};
+    ServiceSpans *services;
+
+    for (size_t i = 0; i < n_spans; i++) {
+        symbols_intern(&symbols, names[i]);
+    }
+    summary->n_services = symbols_count(&symbols);
+    services = ARENA_ARRAY(arena, ServiceSpans, summary->n_services);
+    for (size_t i = 0; i < n_spans; i++) {
+        ServiceSpans *service = &services[symbols_find(&symbols, names[i])];
+
+        service->name = names[i];
+        service->spans++;
+        service->errors += spans[i].status_code == STATUS_ERROR;
+    }
+    qsort(services, summary->n_services, sizeof(services[0]), service_compare);
+    summary->services = services;
+    symbols_deinit(&symbols);
+}
+
+void trace_summarise(const Span *spans, size_t n_spans, Arena *arena, TraceSummary *ret_summary)
+{
+    TraceSummary summary = {.start_ns = UINT64_MAX};
+    Str *services = span_services(spans, n_spans, arena);
+    uint64_t end_ns = 0;
+    uint32_t root;
+    Tree tree;
+
+    tree_build(spans, n_spans, arena, &tree);
+    for (size_t i = 0; i < n_spans; i++) {
+        summary.start_ns = MIN(summary.start_ns, spans[i].start_ns);
+        end_ns = MAX(end_ns, spans[i].start_ns + span_duration_ns(&spans[i]));
+        summary.n_errors += spans[i].status_code == STATUS_ERROR;
+        summary.n_orphans += tree.nodes[i].orphan;
+    }
+    ASSERT(n_spans > 0 && tree.first_root != TREE_NONE);
+    root = summary_root(&tree);
+    summary.trace_id = spans[0].trace_id;
+    summary.n_spans = n_spans;
+    summary.duration_ns = end_ns - summary.start_ns;
+    summary.root_service = services[root];
+    summary.root_name = spans[root].name;
+    services_count(spans, n_spans, services, arena, &summary);
+    *ret_summary = summary;
+}
+
+/* Reads the trace into a scratch arena, which is the caller's to reset, and keeps the strings of
+ * the summary only. */
+static int summary_read(Store *store, TraceId id, Arena *scratch, Arena *arena,
+                        TraceSummary *ret_summary)
+{
+    Span *spans = NULL;
+    size_t n_spans = 0;
+    TraceSummary summary = {.trace_id = id};
+    ServiceSpans *services;
+
+    TRY(store_read_trace(store, id, STORE_ALL, scratch, &spans, &n_spans));
+    if (n_spans > 0) { /* else retention took it since the search: an empty trace says so */
+        trace_summarise(spans, n_spans, scratch, &summary);
+    }
+    services = ARENA_ARRAY(arena, ServiceSpans, summary.n_services);
+    for (size_t i = 0; i < summary.n_services; i++) {
+        services[i] = summary.services[i];
+        services[i].name = arena_copy(arena, services[i].name);
+    }
+    summary.services = services;
+    summary.root_service = arena_copy(arena, summary.root_service);
+    summary.root_name = arena_copy(arena, summary.root_name);
+    *ret_summary = summary;
+    return 0;
+}
+
+static int page_read(Store *store, const StoreHits *hits, Arena *arena, SearchPage *page)
+{
+    CLEANUP(arena_deinit) Arena scratch = {0};
+
+    page->items = ARENA_ARRAY(arena, TraceSummary, hits->count);
+    for (size_t i = 0; i < hits->count; i++) {
+        TRY(summary_read(store, hits->items[i].trace_id, &scratch, arena,
+                         &page->items[page->count]));
+        page->count += page->items[page->count].n_spans > 0;
+        arena_reset(&scratch);
+    }
+    return 0;
+}
+
+int search_traces(Store *store, const SearchQuestion *question, Arena *arena, SearchPage *ret_page)
+{
+    StoreSearch search = {
+        .filter = question->filter,
+        .from_ns = question->from_ns,
+        .to_ns = question->to_ns,
+        .has_after = question->cursor.len > 0,
+        .limit = question->limit,
+        .deadline_ns = question->deadline_ns,
+    };
+    SearchPage page = {0};
+    StoreHits hits = {0};
+
+    ASSERT(question->limit > 0 && question->limit <= SEARCH_LIMIT_MAX);
+    if (search.has_after) {
+        TRY(search_cursor_parse(question->cursor, &search.after));
+    }
+    TRY(store_search(store, &search, arena, &hits));
+    TRY(page_read(store, &hits, arena, &page));
+    page.truncated = hits.truncated;
+    page.scanned_spans = hits.scanned_spans;
+    if (hits.more && hits.count > 0) {
+        page.cursor = search_cursor_format(hits.items[hits.count - 1], arena);
+    }
+    *ret_page = page;
+    return 0;
+}

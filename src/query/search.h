@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "store/store.h"
+
+/* Searching for traces, newest first, page by page. */
+
+typedef struct ServiceSpans {
+    Str name;
+    uint64_t spans, errors;
+} ServiceSpans;
+
+/* What a list says of a trace. */
+typedef struct TraceSummary {
+    TraceId trace_id;
+    Str root_service, root_name; /* of the first span without parent, else of the first orphan */
+    uint64_t start_ns;           /* the earliest span's */
+    uint64_t duration_ns;        /* to the latest end */
+    uint64_t n_spans, n_errors, n_orphans;
+    ServiceSpans *services; /* by name */
+    size_t n_services;
+} TraceSummary;
+
+/* @spans: one per identity, sorted by start, at least one. Strings are views into them or @arena.
+ */
+void trace_summarise(const Span *spans, size_t n_spans, Arena *arena, TraceSummary *ret_summary);
+
+enum { SEARCH_LIMIT_MAX = 1000, SEARCH_BAD_CURSOR = 1 };
+
+typedef struct SearchQuestion {
+    const Filter *filter;
+    uint64_t from_ns, to_ns; /* from <= span start < to */
+    size_t limit;            /* 1 to SEARCH_LIMIT_MAX */
+    Str cursor;              /* of the page before; empty: the first page */
+    uint64_t deadline_ns;    /* monotonic; 0: none */
+} SearchQuestion;
+
+typedef struct SearchPage {
+    TraceSummary *items;
+    size_t count;
+    Str cursor; /* for the page behind; empty: this is the last */
+    bool truncated;
+    uint64_t scanned_spans;
+} SearchPage;
+
+/*
+ * A page of summaries in @arena. Pages are stable: the cursor holds the last trace's place in the
+ * order (newest matching span, trace id), so traces that arrive meanwhile shift nothing.
+ * Returns 0; SEARCH_BAD_CURSOR when the cursor is none that search gave; -errno of the store.
+ */
+MUST_USE int search_traces(Store *store, const SearchQuestion *question, Arena *arena,
+                           SearchPage *ret_page);
+
+/* The cursor as text (URL-safe base64 without padding, with a checksum), and back. */
+Str search_cursor_format(StoreHit hit, Arena *arena);
+MUST_USE int search_cursor_parse(Str cursor, StoreHit *ret_hit);

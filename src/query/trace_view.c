@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "query/trace_view.h"
+
+#include <stdlib.h>
+
+#include "map/contract.h"
+#include "query/span_services.h"
+
+/*
+ * The edges of a span are asked of the contract itself, on this trace and those that its links
+ * name: the page shows what the map counts because it is the same function. Traces that link here
+ * from elsewhere are not read: they could only silence a receive, and the page would have to search
+ * for them.
+ */
+static int neighbours_read(Store *store, const Span *spans, size_t n_spans, Arena *arena,
+                           ContractTrace *neighbours, size_t *ret_n)
+{
+    CLEANUP(buf_deinit) Buf ids = {0};
+    size_t n = 0;
+
+    contract_link_targets(spans, n_spans, &ids);
+    for (size_t at = 0; at + TRACE_ID_SIZE <= ids.len && n < TRACE_VIEW_NEIGHBOURS_MAX;
+         at += TRACE_ID_SIZE) {
+        ContractTrace *neighbour = &neighbours[n];
+        Span *linked = NULL;
+        bool seen = false;
+
+        mem_copy(neighbour->id.bytes, ids.ptr + at, TRACE_ID_SIZE);
+        for (size_t i = 0; i < n; i++) {
+            seen = seen || trace_id_equal(neighbours[i].id, neighbour->id);
+        }
+        if (!seen) {
+            TRY(store_read_trace(store, neighbour->id, STORE_ALL, arena, &linked,
+                                 &neighbour->n_spans));
+            neighbour->spans = linked;
+            n += neighbour->n_spans > 0;
+        }
+    }
+    *ret_n = n;
+    return 0;
+}
+
+/* Of a shared pair (CLIENT and SERVER of one id) the one whose start the delta has. */
+static uint32_t span_of_delta(const Tree *tree, const Delta *delta)
+{
+    uint32_t server = tree_find(tree, delta->span_id, false);
+    uint32_t client = tree_find(tree, delta->span_id, true);
+
+    if (server == TREE_NONE || client == TREE_NONE) {
+        return server == TREE_NONE ? client : server;
+    }
+    return tree->spans[client].start_ns == delta->start_ns &&
+                   tree->spans[server].start_ns != delta->start_ns
+               ? client
+               : server;
+}
+
+static int edge_compare(const void *left, const void *right)
+{
+    const SpanEdge *a = left, *b = right;
+
+    if (a->span != b->span) {
+        return a->span < b->span ? -1 : 1;
+    }
+    return str_compare(a->place.edge_id, b->place.edge_id);
+}
+
+static void edges_collect(Map *map, const Deltas *deltas, Arena *arena, TraceView *view)
+{
+    view->edges = ARENA_ARRAY(arena, SpanEdge, deltas->count);
+    for (size_t i = 0; i < deltas->count; i++) {
+        const Delta *delta = &deltas->items[i];
+        uint32_t span = TREE_NONE;
+
+        if (delta->kind == DELTA_EDGE) {
+            span = span_of_delta(&view->tree, delta);
+        }
+        if (span != TREE_NONE) {
+            SpanEdge *edge = &view->edges[view->n_edges++];
+
+            *edge = (SpanEdge){.span = span, .relation = delta->relation};
+            map_locate(map, delta, arena, &edge->place);
+        }
+    }
+    qsort(view->edges, view->n_edges, sizeof(view->edges[0]), edge_compare);
+}
+
+static int edges_read(Store *store, Map *map, Arena *arena, TraceView *view)
+{
+    ContractTrace trace = {
+        .id = view->summary.trace_id,
+        .spans = view->tree.spans,
+        .n_spans = view->tree.n_spans,
+    };
+    ContractTrace neighbours[TRACE_VIEW_NEIGHBOURS_MAX + 1] = {0};
+    Deltas deltas = {.arena = arena};
+    size_t n_neighbours = 0;
+
+    TRY(neighbours_read(store, trace.spans, trace.n_spans, arena, neighbours, &n_neighbours));
+    contract_contribution(&trace, neighbours, n_neighbours, &deltas);
+    edges_collect(map, &deltas, arena, view);
+    return 0;
+}
+
+int trace_view_read(Store *store, Map *map, TraceId id, Arena *arena, TraceView *ret_view)
+{
+    TraceView view = {0};
+    Span *spans = NULL;
+    size_t n_spans = 0;
+
+    TRY(store_read_trace(store, id, STORE_ALL, arena, &spans, &n_spans));
+    if (n_spans == 0) {
+        return TRACE_VIEW_NOT_FOUND;
+    }
+    trace_summarise(spans, n_spans, arena, &view.summary);
+    tree_build(spans, n_spans, arena, &view.tree);
+    trace_analyse(&view.tree, arena, &view.analysis);
+    view.services = span_services(spans, n_spans, arena);
+    if (map != NULL) {
+        TRY(edges_read(store, map, arena, &view));
+    }
+    *ret_view = view;
+    return 0;
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "map/map.h"
+#include "query/search.h"
+#include "store/store.h"
+#include "trace/analysis.h"
+
+/* A whole trace with everything that is derived from it, for its page. */
+
+/* A map edge that a span gave. */
+typedef struct SpanEdge {
+    uint32_t span; /* index in TraceView.tree.spans */
+    Relation relation;
+    MapPlace place;
+} SpanEdge;
+
+typedef struct TraceView {
+    TraceSummary summary;
+    Tree tree; /* tree.order is the order to show */
+    SpanAnalysis *analysis;
+    Str *services;   /* per span, with adoption */
+    SpanEdge *edges; /* sorted by span */
+    size_t n_edges;
+} TraceView;
+
+enum {
+    TRACE_VIEW_NOT_FOUND = 1,
+    TRACE_VIEW_NEIGHBOURS_MAX = 64, /* linked traces that are read for the map's edges */
+};
+
+/* Reads and derives in @arena. @map may be NULL: then there are no edges. Returns 0;
+ * TRACE_VIEW_NOT_FOUND; -errno. */
+MUST_USE int trace_view_read(Store *store, Map *map, TraceId id, Arena *arena, TraceView *ret_view);

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+# The commands that people type. Meson does the building; this file knows the order and the set-up.
+
+BUILD = build
+ASAN = build-asan
+TSAN = build-tsan
+FUZZ = build-fuzz
+FUZZ_SECONDS ?= 600
+
+PAGE_SOURCES := $(shell find ui/src ui/package-lock.json ui/*.json ui/*.mjs ui/index.html 2>/dev/null)
+
+.PHONY: all demo test asan tsan fuzz bench tidy format page setup setup-test clean
+
+all: setup page
+	@tools/build.sh $(BUILD)
+
+# Installs Debian packages by name where they are missing; the second call finds nothing to do.
+setup:
+	@tools/setup.sh build
+
+setup-test:
+	@tools/setup.sh build test
+
+page: ui/dist/index.html
+
+ui/node_modules/.package-lock.json: ui/package-lock.json
+	@cd ui && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+ui/dist/index.html: ui/node_modules/.package-lock.json $(PAGE_SOURCES)
+	@cd ui && npm run --silent build
+	@touch $@
+
+demo: all
+	@$(BUILD)/weft demo
+
+# Every test, with progress; the last line is "N passed, N failed". One by name: make test T=store/log
+test: setup-test page
+	@python3 tools/run_tests.py $(if $(T),--only "$(T)")
+
+asan: setup page
+	@tools/build.sh $(ASAN) -Dbuildtype=debugoptimized -Db_sanitize=address,undefined
+
+tsan: setup page
+	@tools/build.sh $(TSAN) -Dbuildtype=debugoptimized -Db_sanitize=thread
+
+# Each fuzz target for FUZZ_SECONDS; findings stay in $(FUZZ)/findings.
+fuzz: setup-test page
+	@CC=clang-14 tools/build.sh $(FUZZ) -Dfuzz=true -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
+	@tools/fuzz.sh $(FUZZ) $(FUZZ_SECONDS)
+
+bench: all
+	@python3 bench/run.py $(BUILD)
+
+tidy: setup-test
+	@tools/tidy.sh $(ASAN)
+
+format:
+	@git ls-files 'src/*.c' 'src/*.h' 'bench/*.c' 'tests/*.c' | xargs clang-format-14 -i
+
+clean:
+	@rm -rf $(BUILD) $(ASAN) $(TSAN) $(FUZZ) ui/dist

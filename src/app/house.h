@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "app/settings.h"
+#include "map/assembly.h"
+#include "serve/ingest.h"
+#include "serve/server.h"
+#include "store/store.h"
+
+/*
+ * The assembled house: store, map, assembly, receivers, APIs and listeners, wired from the
+ * settings. Started and stopped as one; used by `weft serve` and `weft demo`.
+ */
+typedef struct House House;
+
+typedef struct HouseOptions {
+    const Settings *settings; /* outlives the house */
+    const char *directory;    /* overrides the setting; NULL: the setting's */
+    const char *listen;       /* overrides the host of every endpoint; NULL: theirs */
+    bool any_port;            /* every listener gets a free port */
+    const char *ready_file;   /* written as JSON once all listeners accept; NULL: none */
+} HouseOptions;
+
+/* Returns 0; 1 with a sentence in @why that says what to do. */
+MUST_USE int house_start(const HouseOptions *options, House **ret_house, Buf *why);
+
+/* Drains: stops accepting, finishes requests, writes the head out, closes everything. */
+House *house_stop(House *house);
+
+Store *house_store(House *house);
+
+/* The port of a listener by its name in the ready file ("http", "otlp_http", …); 0: there is none.
+ */
+uint16_t house_port(const House *house, const char *name);

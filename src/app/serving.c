@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/serving.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+
+static int signal_fd = -1;
+static volatile sig_atomic_t n_signals;
+
+static void on_signal(int number)
+{
+    const uint64_t one = 1;
+
+    if (++n_signals > 1) {
+        _exit(128 + number);
+    }
+    if (write(signal_fd, &one, sizeof(one)) < 0) {
+        _exit(128 + number); /* nobody could be told to drain */
+    }
+}
+
+void serving_catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+
+    signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    ASSERT(signal_fd >= 0);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+bool serving_ended(void)
+{
+    return n_signals > 0;
+}
+
+bool serving_wait(uint64_t timeout_ms)
+{
+    struct pollfd entry = {.fd = signal_fd, .events = POLLIN};
+
+    while (!serving_ended()) {
+        int n = poll(&entry, 1, timeout_ms == 0 ? -1 : (int)MIN(timeout_ms, (uint64_t)INT32_MAX));
+
+        if (n == 0) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+
+/*
+ * The configuration: the Collector's YAML, read into one flat table of settings. With no file every
+ * setting has its default, which wires the otlp and zipkin receivers to the store. `--set a.b=c`
+ * overrides a file; a later file overrides an earlier one.
+ *
+ * One row per setting: field, type, path, default, help. The table also prints the documentation
+ * (`weft help settings`).
+ */
+#define SETTINGS(ROW)                                                                              \
+    ROW(otlp_grpc, TEXT, "receivers.otlp.protocols.grpc.endpoint", "localhost:4317",               \
+        "OTLP/gRPC: host:port")                                                                    \
+    ROW(otlp_grpc_cert, TEXT, "receivers.otlp.protocols.grpc.tls.cert_file", "",                   \
+        "certificate chain (PEM); turns TLS on")                                                   \
+    ROW(otlp_grpc_key, TEXT, "receivers.otlp.protocols.grpc.tls.key_file", "", "its private key")  \
+    ROW(otlp_grpc_client_ca, TEXT, "receivers.otlp.protocols.grpc.tls.client_ca_file", "",         \
+        "clients must show a certificate of this authority")                                       \
+    ROW(otlp_http, TEXT, "receivers.otlp.protocols.http.endpoint", "localhost:4318",               \
+        "OTLP/HTTP: host:port")                                                                    \
+    ROW(otlp_http_cert, TEXT, "receivers.otlp.protocols.http.tls.cert_file", "",                   \
+        "certificate chain (PEM); turns TLS on")                                                   \
+    ROW(otlp_http_key, TEXT, "receivers.otlp.protocols.http.tls.key_file", "", "its private key")  \
+    ROW(otlp_http_client_ca, TEXT, "receivers.otlp.protocols.http.tls.client_ca_file", "",         \
+        "clients must show a certificate of this authority")                                       \
+    ROW(zipkin, TEXT, "receivers.zipkin.endpoint", "localhost:9411", "Zipkin: host:port")          \
+    ROW(zipkin_cert, TEXT, "receivers.zipkin.tls.cert_file", "",                                   \
+        "certificate chain (PEM); turns TLS on")                                                   \
+    ROW(zipkin_key, TEXT, "receivers.zipkin.tls.key_file", "", "its private key")                  \
+    ROW(zipkin_client_ca, TEXT, "receivers.zipkin.tls.client_ca_file", "",                         \
+        "clients must show a certificate of this authority")                                       \
+    ROW(http, TEXT, "extensions.weft_query.endpoint", "localhost:16686",                           \
+        "page and query APIs: host:port")                                                          \
+    ROW(http_cert, TEXT, "extensions.weft_query.tls.cert_file", "",                                \
+        "certificate chain (PEM); turns TLS on")                                                   \
+    ROW(http_key, TEXT, "extensions.weft_query.tls.key_file", "", "its private key")               \
+    ROW(http_client_ca, TEXT, "extensions.weft_query.tls.client_ca_file", "",                      \
+        "clients must show a certificate of this authority")                                       \
+    ROW(query_threads, NUMBER, "extensions.weft_query.threads", "2",                               \
+        "threads that answer queries")                                                             \
+    ROW(directory, TEXT, "exporters.weft.directory", "weft-data", "where spans and map are kept")  \
+    ROW(retention_age, DURATION, "exporters.weft.retention.age", "7d",                             \
+        "spans older than this are deleted")                                                       \
+    ROW(retention_bytes, BYTES, "exporters.weft.retention.bytes", "0",                             \
+        "oldest spans are deleted beyond this size; 0: no limit")                                  \
+    ROW(commit_delay, DURATION, "exporters.weft.log.commit_delay", "1ms",                          \
+        "how long a group commit may collect requests")                                            \
+    ROW(queue_bytes, BYTES, "exporters.weft.log.queue", "64MiB",                                   \
+        "what may wait between socket and store; beyond it clients are asked to retry")            \
+    ROW(block_spans, NUMBER, "exporters.weft.block.spans", "262144", "spans of a block")           \
+    ROW(block_age, DURATION, "exporters.weft.block.age", "60s",                                    \
+        "a block is written at this age even if it is small")                                      \
+    ROW(quiet, DURATION, "exporters.weft.assembly.quiet", "5s",                                    \
+        "a trace without new spans for this long goes to the map")                                 \
+    ROW(open_traces, NUMBER, "exporters.weft.assembly.open_traces", "1000000",                     \
+        "traces held open at most; beyond it the quietest settle early")                           \
+    ROW(presence_gap, DURATION, "exporters.weft.map.presence_gap", "5m",                           \
+        "an edge is present through gaps up to this long")                                         \
+    ROW(map_nodes, NUMBER, "exporters.weft.map.nodes", "10000",                                    \
+        "nodes of an answer at most; the rarest fold into (other)")                                \
+    ROW(map_edges, NUMBER, "exporters.weft.map.edges", "100000",                                   \
+        "edges of an answer at most; the rarest fold into (other)")                                \
+    ROW(loops, NUMBER, "service.loops", "0", "event loops; 0: one per core")                       \
+    ROW(log_level, TEXT, "service.telemetry.logs.level", "info", "debug, info, warn or error")
+
+/* Durations are kept in nanoseconds, sizes in bytes. */
+typedef struct Settings {
+#define SETTINGS_TYPE_TEXT Str
+#define SETTINGS_TYPE_NUMBER uint64_t
+#define SETTINGS_TYPE_DURATION uint64_t
+#define SETTINGS_TYPE_BYTES uint64_t
+#define SETTINGS_FIELD(field, type, path, default_text, help) SETTINGS_TYPE_##type field;
+    SETTINGS(SETTINGS_FIELD)
+#undef SETTINGS_FIELD
+    Arena arena; /* of the texts */
+} Settings;
+
+enum { SETTINGS_FILE_MAX = 1 << 20, SETTINGS_DEPTH_MAX = 32 };
+
+/* All defaults. */
+void settings_init(Settings *settings);
+void settings_deinit(Settings *settings);
+
+/* Sets one by its path. Returns 0; 1 with a sentence in @why: no such setting (names the nearest)
+ * or no such value. */
+MUST_USE int settings_set(Settings *settings, Str path, Str value, Buf *why);
+
+/* Reads a YAML file over the settings. Returns 0; 1 with a sentence in @why that names file, line
+ * and path. */
+MUST_USE int settings_load(Settings *settings, const char *file, Buf *why);
+
+/* The whole table as text: path, help, default. */
+void settings_print_help(Buf *buf);
+
+/* "1.5s", "200ms", "7d", "5m" to nanoseconds; "64MiB", "10GB", "512" to bytes. Returns 0; 1 when it
+ * is none. */
+MUST_USE int settings_parse_duration(Str text, uint64_t *ret_ns);
+MUST_USE int settings_parse_bytes(Str text, uint64_t *ret_bytes);

@@ -13,7 +13,7 @@ enum { NS_PER_S = 1000000000, SECONDS_PER_DAY = 86400 };
 
 /* Spans that an average transaction gives, measured by sim_test: turns a span rate into
  * transactions. */
-static const double spans_per_transaction = 17.5;
+static const double spans_per_transaction = 12.6;
 
 typedef struct Order {
     Str number, run_id;

@@ -91,7 +91,8 @@ void sim_init(Sim *sim, const SimOptions *options, uint64_t second, Arena *arena
                  .second = second,
                  .random = options->seed ^ second * 0xd1342543de82ef95U,
                  .arena = arena,
-                 .scope = {.name = STR("weft.shop"), .version = STR("1.0.0")}};
+                 .scope = ARENA_NEW(arena, Scope)};
+    *sim->scope = (Scope){.name = STR("weft.shop"), .version = STR("1.0.0")};
     for (SimService service = 0; service < SIM_SERVICES; service++) {
         for (uint32_t pod = 0; pod < SIM_PODS; pod++) {
             sim->resources[service][pod] = make_resource(sim, service, pod);
@@ -150,7 +151,7 @@ void sim_begin(SimTrace *trace, SimService service, SpanKind kind, Str name)
                    .flags = 1,
                    .kind = (uint8_t)kind,
                    .resource = sim->resources[service][trace->pod],
-                   .scope = &sim->scope};
+                   .scope = sim->scope};
     mem_copy(span->span_id.bytes, &id, sizeof(id));
     trace->open[trace->depth++] = (size_t)(span - sim->spans);
 }

@@ -33,7 +33,7 @@ typedef struct Sim {
     uint64_t random; /* state of the generator */
     Arena *arena;
     Resource *resources[SIM_SERVICES][SIM_PODS];
-    Scope scope;
+    Scope *scope;
     Span *spans;
     size_t n_spans, capacity;
 } Sim;

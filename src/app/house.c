@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/house.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "os/pool.h"
+#include "serve/api.h"
+#include "serve/page.h"
+
+/*
+ * Order of birth: disk, map, assembly, store (which replays its log into both), receivers and APIs,
+ * then the listeners, and last the ready file. Death is the reverse: listeners drain first, so that
+ * every request in flight still finds what it needs, then queries, then the store writes its head
+ * out.
+ */
+enum {
+    LISTENERS_MAX = 4,
+    DRAIN_MS = 5000,
+    QUERY_QUEUE_MAX = 256,
+    NS_PER_MS = 1000000,
+    NS_PER_S = 1000000000
+};
+
+typedef struct Listener {
+    const char *name;
+    uint16_t port;
+} Listener;
+
+struct House {
+    const Settings *settings;
+    FileSystem *fs;
+    Map *map;
+    Assembly *assembly;
+    Store *store;
+    Pool *queries;
+    Ingest *ingest;
+    Server *server;
+    ApiContext api;
+    Route *routes; /* of the page's listener: APIs, then the page */
+    Listener listeners[LISTENERS_MAX];
+    size_t n_listeners;
+};
+
+static int open_directory(House *house, const HouseOptions *options, Buf *why)
+{
+    Buf text = {0};
+
+    if (options->directory != NULL) {
+        buf_append_str(&text, str_from_cstr(options->directory));
+    } else {
+        buf_append_str(&text, house->settings->directory);
+    }
+    int r = fs_open_directory(buf_cstr(&text), &house->fs);
+    if (r != 0) {
+        buf_append_format(why, "the data directory %s cannot be used: %s", buf_cstr(&text),
+                          strerrordesc_np(-r));
+    }
+    buf_deinit(&text);
+    return r != 0;
+}
+
+static int open_store(House *house, Buf *why)
+{
+    const Settings *settings = house->settings;
+    const MapOptions map_options = {
+        .presence_gap_minutes = (uint32_t)(settings->presence_gap / NS_PER_S / 60),
+        .nodes_max = settings->map_nodes,
+        .edges_max = settings->map_edges,
+    };
+    const char *problem = NULL;
+
+    house->map = map_new(&map_options);
+    const AssemblyOptions assembly_options = {
+        .map = house->map,
+        .clock = &clock_system,
+        .quiet_ms = settings->quiet / NS_PER_MS,
+        .open_traces_max = settings->open_traces,
+    };
+    house->assembly = assembly_new(&assembly_options);
+    const StoreOptions store_options = {
+        .fs = house->fs,
+        .clock = &clock_system,
+        .observer = assembly_observer(house->assembly),
+        .commit_delay_us = settings->commit_delay / 1000,
+        .queue_bytes_max = settings->queue_bytes,
+        .generation_rows = settings->block_spans,
+        .generation_age_ms = settings->block_age / NS_PER_MS,
+        .retention_age_s = settings->retention_age / NS_PER_S,
+        .retention_bytes = settings->retention_bytes,
+    };
+    int r = store_open(&store_options, &house->store, &problem);
+    if (r != 0) {
+        buf_append_format(why, "%s", problem == NULL ? strerrordesc_np(r < 0 ? -r : EIO) : problem);
+        return 1;
+    }
+    assembly_attach(house->assembly, house->store);
+    return 0;
+}
+
+/* "host:port", "[::1]:port", ":port". */
+static int parse_endpoint(Str endpoint, Str *ret_host, uint16_t *ret_port)
+{
+    size_t colon = endpoint.len;
+    uint64_t port;
+
+    while (colon > 0 && endpoint.ptr[colon - 1] != ':') {
+        colon--;
+    }
+    if (colon == 0 || str_parse_u64(str_slice(endpoint, colon, endpoint.len), &port) != 0 ||
+        port > UINT16_MAX) {
+        return 1;
+    }
+    Str host = str_slice(endpoint, 0, colon - 1);
+    if (host.len >= 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']') {
+        host = str_slice(host, 1, host.len - 1);
+    }
+    *ret_host = host.len == 0 ? STR("0.0.0.0") : host;
+    *ret_port = (uint16_t)port;
+    return 0;
+}
+
+typedef struct ListenPlan {
+    const char *name;
+    Str endpoint, cert, key, client_ca;
+    const Route *routes;
+    size_t n_routes;
+    bool is_otlp, cross_origin;
+} ListenPlan;
+
+static int listen_on(House *house, const HouseOptions *options, const ListenPlan *plan, Buf *why)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    uint16_t port;
+    Str host;
+
+    if (parse_endpoint(plan->endpoint, &host, &port) != 0) {
+        buf_append_format(why, "the endpoint of %s is host:port, not \"%.*s\"", plan->name,
+                          STR_ARG(plan->endpoint));
+        return 1;
+    }
+    const TlsOptions tls = {
+        .certificate_file = arena_format(&arena, "%.*s", STR_ARG(plan->cert)).ptr,
+        .key_file = arena_format(&arena, "%.*s", STR_ARG(plan->key)).ptr,
+        .client_ca_file = plan->client_ca.len == 0
+                              ? NULL
+                              : arena_format(&arena, "%.*s", STR_ARG(plan->client_ca)).ptr,
+    };
+    const ListenerOptions listener = {
+        .name = plan->name,
+        .address = options->listen != NULL ? options->listen
+                                           : arena_format(&arena, "%.*s", STR_ARG(host)).ptr,
+        .port = options->any_port ? 0 : port,
+        .routes = plan->routes,
+        .n_routes = plan->n_routes,
+        .tls = plan->cert.len == 0 ? NULL : &tls,
+        .error_body = plan->is_otlp ? ingest_otlp_error_body : NULL,
+        .cross_origin = plan->cross_origin,
+    };
+    int r = server_listen(house->server, &listener, &port);
+    if (r != 0) {
+        buf_append_format(
+            why, "%s cannot listen on %s port %u: %s%s", plan->name, listener.address,
+            listener.port, strerrordesc_np(-r),
+            r == -EADDRINUSE ? ". Another program has the port; --ports 0 takes free ones" : "");
+        return 1;
+    }
+    house->listeners[house->n_listeners++] = (Listener){plan->name, port};
+    return 0;
+}
+
+/* The APIs' routes with the page behind them. */
+static size_t make_page_routes(House *house)
+{
+    Route *api = NULL;
+    size_t n = 0;
+
+    api_routes(&house->api, &api, &n);
+    house->routes = NEW_ARRAY(Route, n + 1);
+    mem_copy(house->routes, api, n * sizeof(Route));
+    house->routes[n] = (Route){HTTP_GET, "/{rest...}", page_handle, NULL};
+    return n + 1;
+}
+
+static int listen_all(House *house, const HouseOptions *options, Buf *why)
+{
+    const Settings *s = house->settings;
+    ListenPlan plans[LISTENERS_MAX] = {
+        {"otlp_grpc", s->otlp_grpc, s->otlp_grpc_cert, s->otlp_grpc_key, s->otlp_grpc_client_ca,
+         .is_otlp = true},
+        {"otlp_http", s->otlp_http, s->otlp_http_cert, s->otlp_http_key, s->otlp_http_client_ca,
+         .is_otlp = true, .cross_origin = true},
+        {"zipkin", s->zipkin, s->zipkin_cert, s->zipkin_key, s->zipkin_client_ca,
+         .cross_origin = true},
+        {"http", s->http, s->http_cert, s->http_key, s->http_client_ca},
+    };
+
+    plans[0].routes = ingest_otlp_grpc_routes(house->ingest, &plans[0].n_routes);
+    plans[1].routes = ingest_otlp_http_routes(house->ingest, &plans[1].n_routes);
+    plans[2].routes = ingest_zipkin_routes(house->ingest, &plans[2].n_routes);
+    plans[3].n_routes = make_page_routes(house);
+    plans[3].routes = house->routes;
+    for (size_t i = 0; i < LISTENERS_MAX; i++) {
+        TRY(listen_on(house, options, &plans[i], why));
+    }
+    house->api.endpoints = (ApiEndpoints){.otlp_grpc = house_port(house, "otlp_grpc"),
+                                          .otlp_http = house_port(house, "otlp_http"),
+                                          .zipkin = house_port(house, "zipkin")};
+    return 0;
+}
+
+static int start_serving(House *house, const HouseOptions *options, Buf *why)
+{
+    if (pool_new("query", house->settings->query_threads, QUERY_QUEUE_MAX, &house->queries) != 0 ||
+        server_new(house->settings->loops, &house->server) != 0) {
+        buf_append_str(why, STR("no threads can be started"));
+        return 1;
+    }
+    house->ingest = ingest_new(house->store, &clock_system);
+    house->api.store = house->store;
+    house->api.map = house->map;
+    house->api.assembly = house->assembly;
+    house->api.pool = house->queries;
+    house->api.clock = &clock_system;
+    house->api.ingest = house->ingest;
+    house->api.server = house->server;
+    house->api.version = WEFT_VERSION;
+    house->api.started_ns = clock_realtime_ns(&clock_system);
+    TRY(listen_all(house, options, why));
+    if (server_start(house->server) != 0) {
+        buf_append_str(why, STR("the event loops cannot be started"));
+        return 1;
+    }
+    house->api.ready = true;
+    return 0;
+}
+
+/* Written under another name and renamed, so that who waits for the file never reads half of it. */
+static int write_ready_file(const House *house, const char *path, Buf *why)
+{
+    CLEANUP(buf_deinit) Buf temporary = {0};
+
+    buf_append_format(&temporary, "%s.tmp", path);
+    FILE *file = fopen(buf_cstr(&temporary), "w");
+    if (file == NULL) {
+        buf_append_format(why, "the ready file %s cannot be written: %s", path,
+                          strerrordesc_np(errno));
+        return 1;
+    }
+    for (size_t i = 0; i < house->n_listeners; i++) {
+        fprintf(file, "%s\"%s\":%u", i == 0 ? "{" : ",", house->listeners[i].name,
+                house->listeners[i].port);
+    }
+    fputs("}\n", file);
+    if (fclose(file) != 0 || rename(buf_cstr(&temporary), path) != 0) {
+        buf_append_format(why, "the ready file %s cannot be written: %s", path,
+                          strerrordesc_np(errno));
+        return 1;
+    }
+    return 0;
+}
+
+static int bring_up(House *house, const HouseOptions *options, Buf *why)
+{
+    TRY(open_directory(house, options, why));
+    TRY(open_store(house, why));
+    TRY(start_serving(house, options, why));
+    return options->ready_file == NULL ? 0 : write_ready_file(house, options->ready_file, why);
+}
+
+int house_start(const HouseOptions *options, House **ret_house, Buf *why)
+{
+    House *house = NEW(House);
+
+    house->settings = options->settings;
+    if (bring_up(house, options, why) != 0) {
+        house_stop(house);
+        return 1;
+    }
+    *ret_house = house;
+    return 0;
+}
+
+House *house_stop(House *house)
+{
+    if (house == NULL) {
+        return NULL;
+    }
+    house->api.ready = false;
+    if (house->server != NULL) {
+        server_drain(house->server, DRAIN_MS);
+    }
+    pool_free(house->queries);
+    store_close(house->store);
+    server_free(house->server);
+    ingest_free(house->ingest);
+    assembly_free(house->assembly);
+    map_free(house->map);
+    if (house->fs != NULL) {
+        house->fs->ops->free(house->fs);
+    }
+    mem_free(house->routes);
+    mem_free(house);
+    return NULL;
+}
+
+Store *house_store(House *house)
+{
+    return house->store;
+}
+
+uint16_t house_port(const House *house, const char *name)
+{
+    for (size_t i = 0; i < house->n_listeners; i++) {
+        if (strcmp(house->listeners[i].name, name) == 0) {
+            return house->listeners[i].port;
+        }
+    }
+    return 0;
+}

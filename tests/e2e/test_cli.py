@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands as a person types them."""
+
+import json
+import subprocess
+
+import requests
+
+import otlp
+from weft import BINARY
+
+
+def weft_command(*words, stdin=None):
+    return subprocess.run([BINARY, *words], capture_output=True, text=True, timeout=60, input=stdin)
+
+
+def test_help_names_every_command_and_option():
+    overview = weft_command("help")
+    assert overview.returncode == 0
+    for command in ("serve", "demo", "loadgen", "map", "search", "trace", "import", "export", "version", "completion"):
+        assert f"  {command}" in overview.stdout
+        page = weft_command(command, "--help")
+        assert page.returncode == 0 and page.stdout.startswith(f"Usage: weft {command}")
+    assert "receivers.otlp.protocols.grpc.endpoint" in weft_command("help", "settings").stdout
+
+
+def test_wrong_usage_is_exit_2_with_one_line():
+    for words in (["fly"], ["serve", "--nothing"], ["serve", "--set", "a.b=c"], ["trace"], ["map", "x"],
+                  ["loadgen", "--rate", "x"], ["completion", "csh"], ["serve", "--ports", "7"]):
+        result = weft_command(*words)
+        assert result.returncode == 2, words
+        assert result.stderr.startswith("weft: ") and result.stderr.count("\n") == 1, result.stderr
+
+
+def test_a_wrong_setting_names_the_nearest(tmp_path):
+    config = tmp_path / "weft.yaml"
+    config.write_text("receivers:\n  otlp:\n    protocols:\n      grpc:\n        endpiont: localhost:1\n")
+    result = weft_command("serve", "--config", str(config))
+    assert result.returncode == 2
+    assert "line 5" in result.stderr and "receivers.otlp.protocols.grpc.endpoint" in result.stderr
+
+
+def test_completion_is_valid_bash():
+    script = weft_command("completion", "bash").stdout
+    assert subprocess.run(["bash", "-n"], input=script, text=True).returncode == 0
+
+
+def test_nobody_listening_is_told():
+    result = weft_command("map", "--url", "http://localhost:1")
+    assert result.returncode == 1 and "weft serve" in result.stderr
+
+
+def test_map_search_and_trace_read_well(weft):
+    body = otlp.request("cart", 3, name="GET /cart")
+    requests.post(weft.url("otlp_http", "/v1/traces"), data=body.SerializeToString(),
+                  headers={"Content-Type": "application/x-protobuf"}, timeout=10).raise_for_status()
+    url = weft.url("http")
+    found = weft_command("search", '{ resource.service.name = "cart" }', "--url", url)
+    assert found.returncode == 0 and found.stdout.count("cart GET /cart") == 3, found.stderr
+    trace = weft_command("trace", otlp.spans(body)[0].trace_id.hex(), "--url", url)
+    assert "cart GET /cart" in trace.stdout and "5 ms" in trace.stdout
+    assert json.loads(weft_command("map", "--json", "--url", url).stdout)["nodes"] is not None
+    missing = weft_command("trace", "0" * 31 + "1", "--url", url)
+    assert missing.returncode == 1 and "HTTP 404" in missing.stderr
+
+
+def test_loadgen_export_and_import_keep_every_span(weft, tmp_path):
+    for protocol, listener in (("http/protobuf", "otlp_http"), ("http/json", "otlp_http"), ("grpc", "otlp_grpc")):
+        sent = weft_command("loadgen", "--endpoint", weft.url(listener), "--rate", "300", "--duration", "2s",
+                            "--protocol", protocol, "--seed", protocol[-1:].encode().hex())
+        assert sent.returncode == 0, sent.stderr
+    stored = weft.ask("/api/v1/status")["spans"]["stored"]
+    assert stored > 300
+    exported = weft_command("export", "--url", weft.url("http"))
+    assert exported.returncode == 0, exported.stderr
+    spans = [span for line in exported.stdout.splitlines() for resource in json.loads(line)["resourceSpans"]
+             for scope in resource["scopeSpans"] for span in scope["spans"]]
+    assert len(spans) == stored
+    from weft import Weft
+    other = Weft(tmp_path / "other").start()
+    for file_format in ("otlp-json", "jaeger"):
+        text = weft_command("export", "--url", weft.url("http"), "--format", file_format).stdout
+        path = tmp_path / file_format
+        path.write_text(text)
+        result = weft_command("import", "--endpoint", other.url("otlp_http"), str(path))
+        assert result.returncode == 0, result.stderr
+        assert f"imported {stored} spans" in result.stderr
+    assert other.stop() == 0

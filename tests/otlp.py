@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small OTLP requests for tests, made with the official protobuf classes."""
+
+import os
+import time
+
+from google.protobuf import json_format
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+SERVER, CLIENT = Span.SPAN_KIND_SERVER, Span.SPAN_KIND_CLIENT
+
+
+def request(service, n_spans=1, trace_id=None, start_ns=None, name="GET /", kind=SERVER, attributes=None):
+    """One request with @n_spans spans of one service; each span is a trace of its own unless trace_id is given."""
+    body = ExportTraceServiceRequest()
+    resource = body.resource_spans.add()
+    resource.resource.attributes.add(key="service.name").value.string_value = service
+    scope = resource.scope_spans.add()
+    scope.scope.name = "test"
+    start = start_ns or time.time_ns()
+    for i in range(n_spans):
+        span = scope.spans.add(trace_id=trace_id or os.urandom(16), span_id=os.urandom(8), name=name, kind=kind,
+                               start_time_unix_nano=start + i, end_time_unix_nano=start + i + 5_000_000)
+        for key, value in (attributes or {}).items():
+            entry = span.attributes.add(key=key).value
+            setattr(entry, {str: "string_value", int: "int_value", bool: "bool_value", float: "double_value",
+                            bytes: "bytes_value"}[type(value)], value)
+    return body
+
+
+def spans(body):
+    return [span for resource in body.resource_spans for scope in resource.scope_spans for span in scope.spans]
+
+
+def to_json(body):
+    """OTLP's JSON mapping: ids in hex, enums as numbers."""
+    tree = json_format.MessageToDict(body, use_integers_for_enums=True)
+    for resource in tree["resourceSpans"]:
+        for scope in resource["scopeSpans"]:
+            for span, source in zip(scope["spans"], spans(body)):
+                span["traceId"], span["spanId"] = source.trace_id.hex(), source.span_id.hex()
+    return tree

@@ -73,8 +73,12 @@ void parquet_put_entry(ParquetWriter *writer, size_t column, size_t row, Str key
 /* Footer key=value. Both are copied. */
 void parquet_set_metadata(ParquetWriter *writer, Str key, Str value);
 
+/* A private section: bytes between the last page and the footer that other readers ignore, found
+ * by name and checksummed. Both are copied. */
+void parquet_add_section(ParquetWriter *writer, Str name, Str bytes);
+
 /* Appends the whole file of @n_rows rows behind @file's content. The writer then has the same
- * columns without rows and without metadata, and can be used again. */
+ * columns without rows, metadata or sections, and can be used again. */
 void parquet_writer_finish(ParquetWriter *writer, size_t n_rows, Buf *file);
 
 /* --- Reader --- */
@@ -109,6 +113,21 @@ size_t parquet_find(const ParquetFile *file, Str name);
 
 /* The value of a footer key. Returns whether it is there. */
 bool parquet_metadata(const ParquetFile *file, Str key, Str *ret_value);
+
+/* Where a private section is. Returns whether the file has one of that name. */
+typedef struct ParquetPlace {
+    uint64_t offset, length;
+    uint64_t checksum; /* hash_stable() of its bytes */
+} ParquetPlace;
+
+bool parquet_section(const ParquetFile *file, Str name, ParquetPlace *ret_place);
+
+/* Reads a section behind @buf's content and checks it; 1 also when there is none of that name. */
+MUST_USE int parquet_read_section(ParquetFile *file, Str name, Buf *buf, ParseError *ret_error);
+
+/* Reads raw bytes of the file, unchecked. */
+MUST_USE int parquet_read_bytes(ParquetFile *file, uint64_t offset, void *bytes, size_t len,
+                                ParseError *ret_error);
 
 /*
  * Rows of one column, decoded. All arrays have n_rows elements and live in the arena of the call.

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/map.h"
+#include "codec/parquet_meta.h"
+#include "store/parquet.h"
+
+/*
+ * One column of a Parquet file while it is collected in memory, and the way from many of them to
+ * the file: below parquet.h's writer and the block builder. Not thread-safe.
+ *
+ * Bytes are kept as codes into a dictionary until there are too many distinct values for it to pay,
+ * then as they are. Null rows cost one bit.
+ */
+typedef struct ColumnData ColumnData;
+
+ColumnData *column_new(const ParquetColumn *description);
+ColumnData *column_free(ColumnData *column);
+
+/* For CLEANUP and arrays: forgets all rows, keeps name and type. */
+void column_clear(ColumnData *column);
+
+const ParquetColumn *column_description(const ColumnData *column);
+
+/* Values put so far (of a MAP: entries). */
+size_t column_count(const ColumnData *column);
+
+/* As parquet_put_*(). */
+void column_put_int(ColumnData *column, size_t row, int64_t value); /* also booleans */
+void column_put_double(ColumnData *column, size_t row, double value);
+void column_put_str(ColumnData *column, size_t row, Str value);
+void column_put_entry(ColumnData *column, size_t row, Str key, Str value);
+
+/* As column_put_str, for strings that stay where they are, unchanged, until the column is cleared:
+ * the same pointer again is found without looking at the bytes. */
+void column_put_shared(ColumnData *column, size_t row, Str value);
+
+/* The dictionary of a bytes column and the code of its values in the order they were put, or NULL
+ * when it has too many distinct values. */
+const Symbols *column_dictionary(const ColumnData *column, const uint32_t **ret_codes);
+
+/* Bytes held, for budgets. */
+size_t column_bytes(const ColumnData *column);
+
+/* --- Encoding --- */
+
+/* A named private section, written behind the last page. */
+typedef struct ParquetSection {
+    Str name, bytes;
+} ParquetSection;
+
+typedef struct ParquetParts {
+    ColumnData *const *columns; /* in the order of the schema */
+    size_t n_columns;
+    size_t n_rows;
+    const MetaKeyValue *metadata;
+    size_t n_metadata;
+    const ParquetSection *sections;
+    size_t n_sections;
+} ParquetParts;
+
+/* Appends the file of @parts behind @file's content. */
+void parquet_write(const ParquetParts *parts, Buf *file);
+
+/* Bytes that the column took in the file (pages and headers), after parquet_write(). */
+uint64_t column_written_bytes(const ColumnData *column);

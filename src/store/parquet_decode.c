@@ -1,0 +1,598 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/parquet_decode.h"
+
+#include <snappy-c.h>
+#include <zstd.h>
+
+#include "base/assert.h"
+#include "codec/bits.h"
+#include "codec/bytes.h"
+#include "codec/delta.h"
+#include "codec/hash.h"
+
+/*
+ * A page is decoded in three steps: its levels, its values without the nulls, then both into the
+ * slots of the result. Bytes stay codes as long as all pages have the same dictionary. Everything
+ * is checked against what was asked for before memory is taken: rows against the footer's, levels
+ * against the page limit, codes against the dictionary.
+ */
+typedef struct PageValues {
+    size_t n;
+    uint32_t *codes; /* with a dictionary */
+    int64_t *ints;   /* numbers; booleans as 0 and 1 */
+    Str *strs;
+} PageValues;
+
+typedef struct Page {
+    MetaPage meta;
+    uint64_t offset;                     /* of the header, for errors */
+    Str body;                            /* decompressed */
+    uint32_t *repetitions, *definitions; /* NULL: all 0; all max */
+    size_t n_levels;
+    PageValues values;
+} Page;
+
+static int fail(ParquetSlots *slots, uint64_t offset, const char *text)
+{
+    *slots->error = (ParseError){.offset = (size_t)offset, .text = text};
+    return 1;
+}
+
+static size_t page_max(const ParquetSlots *slots)
+{
+    return slots->source->page_max == 0 ? (size_t)512 << 20 : slots->source->page_max;
+}
+
+int parquet_load(const ParquetSource *source, uint64_t offset, uint64_t len, Arena *arena,
+                 Str *ret_bytes, ParseError *ret_error)
+{
+    uint64_t size = source->read_at == NULL ? source->bytes.len : source->size;
+
+    if (offset > size || len > size - offset) {
+        *ret_error = (ParseError){(size_t)offset, "a range reaches beyond the end of the file"};
+        return 1;
+    }
+    if (source->read_at == NULL) {
+        *ret_bytes = str_from_bytes(source->bytes.ptr + offset, (size_t)len);
+        return 0;
+    }
+    uint8_t *bytes = arena_alloc(arena, (size_t)len);
+    TRY(source->read_at(source->context, offset, bytes, (size_t)len));
+    *ret_bytes = str_from_bytes(bytes, (size_t)len);
+    return 0;
+}
+
+/* --- Pages --- */
+
+static int decompress_body(ParquetSlots *slots, int32_t codec, Str packed, Str body)
+{
+    if (codec == CODEC_ZSTD) {
+        if (slots->zstd == NULL) {
+            slots->zstd = ZSTD_createDCtx();
+        }
+        size_t size =
+            ZSTD_decompressDCtx(slots->zstd, (char *)body.ptr, body.len, packed.ptr, packed.len);
+        return ZSTD_isError(size) || size != body.len;
+    }
+    size_t size = body.len;
+    return snappy_uncompress(packed.ptr, packed.len, (char *)body.ptr, &size) != SNAPPY_OK ||
+           size != body.len;
+}
+
+/* Whether the compressed bytes themselves promise @size bytes, before memory is taken for them. */
+static bool is_promised(int32_t codec, Str packed, size_t size)
+{
+    size_t length;
+
+    if (codec == CODEC_ZSTD) {
+        unsigned long long promised = ZSTD_getFrameContentSize(packed.ptr, packed.len);
+        return promised == size || promised == ZSTD_CONTENTSIZE_UNKNOWN;
+    }
+    return snappy_uncompressed_length(packed.ptr, packed.len, &length) == SNAPPY_OK &&
+           length == size;
+}
+
+static int unpack_page(ParquetSlots *slots, int32_t codec, Str packed, Arena *arena, Page *page)
+{
+    size_t size = (size_t)page->meta.uncompressed_size;
+
+    if (page->meta.has_crc && checksum_crc32(packed) != page->meta.crc) {
+        return fail(slots, page->offset, "a page's checksum does not fit");
+    }
+    if (codec == CODEC_NONE) {
+        page->body = packed;
+        return packed.len == size ? 0 : fail(slots, page->offset, "a page has the wrong length");
+    }
+    if (codec != CODEC_ZSTD && codec != CODEC_SNAPPY) {
+        return fail(slots, page->offset, "a compression that is not read");
+    }
+    if (!is_promised(codec, packed, size)) {
+        return fail(slots, page->offset, "a page does not decompress to its length");
+    }
+    page->body = str_from_bytes(arena_alloc(arena, size), size);
+    if (decompress_body(slots, codec, packed, page->body) != 0) {
+        return fail(slots, page->offset, "a page does not decompress");
+    }
+    return 0;
+}
+
+/* Takes one page off @in (whose first byte is at @offset of the file). */
+static int take_page(ParquetSlots *slots, int32_t codec, Str *in, uint64_t offset, Page *ret_page)
+{
+    Page page = {.offset = offset};
+    ParseError error;
+    size_t header;
+    Str packed;
+
+    if (meta_parse_page(*in, &page.meta, &header, &error) != 0) {
+        return fail(slots, offset + error.offset, error.text);
+    }
+    Str rest = str_slice(*in, header, in->len);
+    if (page.meta.compressed_size < 0 || page.meta.uncompressed_size < 0 ||
+        (size_t)page.meta.uncompressed_size > page_max(slots) || page.meta.n_values < 0 ||
+        (size_t)page.meta.n_values > page_max(slots) / 8 ||
+        bytes_take(&rest, (uint64_t)page.meta.compressed_size, &packed) != 0) {
+        return fail(slots, offset, "a page has an impossible size");
+    }
+    /* Strings of the result are views into plain pages; other pages are dropped soon. */
+    bool is_kept = page.meta.type == PAGE_DICTIONARY ||
+                   (page.meta.encoding == ENCODING_PLAIN && slots->leaf->type >= PARQUET_BYTES);
+    if (page.meta.type == PAGE_DATA || page.meta.type == PAGE_DICTIONARY) {
+        TRY(unpack_page(slots, codec, packed, is_kept ? slots->arena : &slots->scratch, &page));
+    }
+    *in = rest;
+    *ret_page = page;
+    return 0;
+}
+
+/* --- Values --- */
+
+static int take_plain_ints(const ParquetLeaf *leaf, Str *in, int64_t *ints, size_t n)
+{
+    size_t size = leaf->physical == PHYSICAL_INT32 ? 4 : 8;
+    Str bytes;
+
+    TRY(bytes_take(in, n * size, &bytes));
+    if (size == 8) {
+        mem_copy(ints, bytes.ptr, bytes.len);
+        return 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        int32_t value;
+
+        mem_copy(&value, bytes.ptr + 4 * i, sizeof(value));
+        ints[i] = value;
+    }
+    return 0;
+}
+
+static int take_plain_strs(const ParquetLeaf *leaf, Str *in, Str *strs, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t len = leaf->size;
+
+        if (leaf->physical == PHYSICAL_BYTE_ARRAY) {
+            Str prefix;
+
+            TRY(bytes_take(in, 4, &prefix));
+            mem_copy(&len, prefix.ptr, sizeof(len));
+        }
+        TRY(bytes_take(in, len, &strs[i]));
+    }
+    return 0;
+}
+
+static int take_bools(const Page *page, Str *in, Arena *arena, int64_t *ints, size_t n)
+{
+    uint32_t *bits = arena_alloc(arena, n * sizeof(*bits));
+    Str packed;
+
+    if (page->meta.encoding == ENCODING_RLE) {
+        TRY(bytes_take(in, 4, &packed));
+        TRY(rle_take(in, 1, bits, n));
+    } else {
+        TRY(bytes_take(in, bits_size(n, 1), &packed));
+        bits_unpack32(packed, 1, bits, n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        ints[i] = bits[i];
+    }
+    return 0;
+}
+
+/* Takes page->values.n values off @in into @arena. Returns 0, or 1 without saying where. */
+static int take_values(const ParquetLeaf *leaf, Page *page, Str *in, Arena *arena)
+{
+    PageValues *values = &page->values;
+    int32_t encoding = page->meta.encoding;
+    bool is_plain = encoding == ENCODING_PLAIN;
+
+    if (leaf->physical == PHYSICAL_BYTE_ARRAY || leaf->physical == PHYSICAL_FIXED) {
+        /* Each value takes at least its length, so that n is bounded by the page before memory. */
+        size_t least = leaf->physical == PHYSICAL_FIXED ? leaf->size : 4;
+        if (!is_plain || values->n > in->len / least) {
+            return 1;
+        }
+        values->strs = arena_alloc(arena, values->n * sizeof(Str));
+        return take_plain_strs(leaf, in, values->strs, values->n);
+    }
+    values->ints = arena_alloc(arena, values->n * sizeof(int64_t));
+    if (leaf->physical == PHYSICAL_BOOLEAN && (is_plain || encoding == ENCODING_RLE)) {
+        return take_bools(page, in, arena, values->ints, values->n);
+    }
+    if (encoding == ENCODING_DELTA_BINARY_PACKED && leaf->physical != PHYSICAL_DOUBLE) {
+        return delta_take(in, leaf->physical == PHYSICAL_INT32 ? 32 : 64, values->ints, values->n);
+    }
+    return is_plain && leaf->physical != PHYSICAL_BOOLEAN
+               ? take_plain_ints(leaf, in, values->ints, values->n)
+               : 1;
+}
+
+static int take_codes(Page *page, Str *in, size_t n_dictionary, Arena *arena)
+{
+    PageValues *values = &page->values;
+    uint32_t greatest = 0;
+    Str width;
+
+    values->codes = arena_alloc(arena, values->n * sizeof(uint32_t));
+    if (values->n == 0) {
+        return 0;
+    }
+    TRY(bytes_take(in, 1, &width));
+    if ((uint8_t)width.ptr[0] > 32) {
+        return 1;
+    }
+    TRY(rle_take(in, (uint8_t)width.ptr[0], values->codes, values->n));
+    for (size_t i = 0; i < values->n; i++) {
+        greatest = MAX(greatest, values->codes[i]);
+    }
+    return greatest >= n_dictionary;
+}
+
+/* --- Levels --- */
+
+static int take_levels(Str *in, unsigned max, size_t n, Arena *arena, uint32_t **ret_levels)
+{
+    Str prefix, bytes;
+    uint32_t len;
+
+    TRY(bytes_take(in, 4, &prefix));
+    mem_copy(&len, prefix.ptr, sizeof(len));
+    TRY(bytes_take(in, len, &bytes));
+    uint32_t *levels = arena_alloc(arena, n * sizeof(*levels));
+    TRY(rle_take(&bytes, bits_needed(max), levels, n));
+    for (size_t i = 0; i < n; i++) {
+        if (levels[i] > max) {
+            return 1;
+        }
+    }
+    *ret_levels = levels;
+    return 0;
+}
+
+static int take_all_levels(const ParquetLeaf *leaf, Page *page, Str *in, Arena *arena)
+{
+    page->n_levels = (size_t)page->meta.n_values;
+    page->values.n = page->n_levels;
+    if (leaf->max_repetition > 0) {
+        TRY(take_levels(in, leaf->max_repetition, page->n_levels, arena, &page->repetitions));
+    }
+    if (leaf->max_definition > 0) {
+        TRY(take_levels(in, leaf->max_definition, page->n_levels, arena, &page->definitions));
+        size_t n = 0;
+        for (size_t i = 0; i < page->n_levels; i++) {
+            n += page->definitions[i] == leaf->max_definition;
+        }
+        page->values.n = n;
+    }
+    return 0;
+}
+
+/* --- Slots --- */
+
+/* Grows an array of the result; it keeps its content. */
+static void *grow(Arena *arena, void *old, size_t n, size_t capacity, size_t size)
+{
+    uint8_t *array = arena_zero_array(arena, capacity, size);
+
+    mem_copy(array, old, old == NULL ? 0 : n * size);
+    return array;
+}
+
+static bool is_bytes(const ParquetLeaf *leaf)
+{
+    return leaf->physical == PHYSICAL_BYTE_ARRAY || leaf->physical == PHYSICAL_FIXED;
+}
+
+static void reserve_slots(ParquetSlots *s, size_t extra)
+{
+    if (s->n_slots + extra <= s->capacity) {
+        return;
+    }
+    /* Of flat columns it is known how many slots there will be. */
+    size_t all = s->counts == NULL ? s->to - s->from : 0;
+    size_t needed = MAX(s->n_slots + extra, all);
+    size_t capacity = MAX(needed, s->capacity * 2);
+    size_t n = s->n_slots;
+
+    s->null = grow(s->arena, s->null, n, capacity, sizeof(*s->null));
+    if (s->codes != NULL || (!s->materialised && s->dictionary != NULL)) {
+        s->codes = grow(s->arena, s->codes, n, capacity, sizeof(*s->codes));
+    }
+    if (is_bytes(s->leaf)) {
+        if (s->materialised) {
+            s->strs = grow(s->arena, s->strs, n, capacity, sizeof(*s->strs));
+        }
+    } else if (s->leaf->physical == PHYSICAL_BOOLEAN) {
+        s->bools = grow(s->arena, s->bools, n, capacity, sizeof(*s->bools));
+    } else {
+        s->ints = grow(s->arena, s->ints, n, capacity, sizeof(*s->ints));
+    }
+    s->capacity = capacity;
+}
+
+/* From here on the result has values rather than codes. */
+static void materialise(ParquetSlots *s)
+{
+    if (s->materialised) {
+        return;
+    }
+    s->materialised = true;
+    if (is_bytes(s->leaf)) {
+        s->strs = ARENA_ARRAY(s->arena, Str, s->capacity);
+        for (size_t i = 0; i < s->n_slots && s->codes != NULL; i++) {
+            s->strs[i] = s->null[i] ? (Str){0} : s->dictionary->strs[s->codes[i]];
+        }
+    }
+    s->codes = NULL;
+}
+
+static void store_value(ParquetSlots *s, const Page *page, size_t slot, size_t value,
+                        const ParquetVector *dictionary)
+{
+    const PageValues *values = &page->values;
+
+    if (values->codes != NULL) {
+        uint32_t code = values->codes[value];
+
+        if (s->codes != NULL) {
+            s->codes[slot] = code;
+        } else if (s->strs != NULL) {
+            s->strs[slot] = dictionary->strs[code];
+        }
+        if (s->ints != NULL) {
+            s->ints[slot] = dictionary->ints[code];
+        }
+    } else if (s->strs != NULL) {
+        s->strs[slot] = values->strs[value];
+    } else if (s->bools != NULL) {
+        s->bools[slot] = values->ints[value] != 0;
+    } else {
+        s->ints[slot] = values->ints[value];
+    }
+}
+
+/* Flat pages of codes without nulls are most of what a search reads: copied as they are. Returns
+ * whether it could be done. */
+static bool store_dense(ParquetSlots *s, const Page *page, size_t from, size_t n)
+{
+    if (s->codes == NULL || s->leaf->max_repetition > 0 || page->values.codes == NULL ||
+        page->values.n != page->n_levels || s->ints != NULL) {
+        return false;
+    }
+    mem_copy(s->codes + s->n_slots, page->values.codes + from, n * sizeof(uint32_t));
+    s->n_slots += n;
+    return true;
+}
+
+/* Puts the wanted rows of the page, which begins at row @first, into slots. Returns its rows. */
+static size_t store_page(ParquetSlots *s, const Page *page, size_t first,
+                         const ParquetVector *dictionary)
+{
+    const ParquetLeaf *leaf = s->leaf;
+    size_t row = first, value = 0;
+    size_t last = first + page->n_levels;
+
+    if (leaf->max_repetition == 0) {
+        size_t from = MAX(first, s->from), to = MIN(last, s->to);
+        if (from < to && store_dense(s, page, from - first, to - from)) {
+            return page->n_levels;
+        }
+    }
+    for (size_t i = 0; i < page->n_levels; i++) {
+        unsigned defined = page->definitions == NULL ? leaf->max_definition : page->definitions[i];
+        bool has_value = defined == leaf->max_definition;
+
+        row += i > 0 && (page->repetitions == NULL || page->repetitions[i] == 0);
+        if (row >= s->from && row < s->to && defined >= leaf->slot_level) {
+            if (has_value) {
+                store_value(s, page, s->n_slots, value, dictionary);
+            } else {
+                s->null[s->n_slots] = 1;
+                s->has_null = true;
+            }
+            if (s->counts != NULL) {
+                s->counts[row - s->from]++;
+            }
+            s->n_slots++;
+        }
+        value += has_value;
+    }
+    return page->n_levels == 0 ? 0 : row + 1 - first;
+}
+
+/* --- Chunks --- */
+
+static int decode_dictionary(ParquetSlots *s, Page *page, ParquetVector *ret_dictionary)
+{
+    Str in = page->body;
+
+    page->meta.encoding = ENCODING_PLAIN; /* older writers say PLAIN_DICTIONARY and mean it */
+    page->values.n = (size_t)page->meta.n_values;
+    if (page->values.n > page->body.len || s->leaf->physical == PHYSICAL_BOOLEAN ||
+        take_values(s->leaf, page, &in, s->arena) != 0) {
+        return fail(s, page->offset, "a dictionary is malformed");
+    }
+    *ret_dictionary = (ParquetVector){.type = s->leaf->type, .n_rows = page->values.n};
+    if (page->values.strs != NULL) {
+        ret_dictionary->strs = page->values.strs;
+    } else {
+        ret_dictionary->ints = page->values.ints;
+    }
+    return 0;
+}
+
+/* Decodes one data page and stores its rows. @ret_rows: how many it has. */
+static int decode_data(ParquetSlots *s, Page *page, size_t first, const ParquetVector *dictionary,
+                       size_t *ret_rows)
+{
+    int32_t encoding = page->meta.encoding;
+    bool is_coded = encoding == ENCODING_RLE_DICTIONARY || encoding == ENCODING_PLAIN_DICTIONARY;
+    Str in = page->body;
+
+    if (is_coded && dictionary == NULL) {
+        return fail(s, page->offset, "a page needs a dictionary that is not there");
+    }
+    if (take_all_levels(s->leaf, page, &in, &s->scratch) != 0) {
+        return fail(s, page->offset, "the levels of a page are malformed");
+    }
+    int bad = is_coded ? take_codes(page, &in, dictionary->n_rows, &s->scratch)
+                       : take_values(s->leaf, page, &in, &s->scratch);
+    if (bad != 0) {
+        return fail(s, page->offset, "the values of a page are malformed or not read");
+    }
+    if (!is_coded || (s->dictionary != NULL && s->dictionary != dictionary)) {
+        materialise(s);
+    }
+    s->dictionary = dictionary;
+    size_t extra =
+        s->leaf->max_repetition == 0 ? MIN(page->n_levels, s->to - s->from) : page->n_levels;
+    reserve_slots(s, extra);
+    *ret_rows = store_page(s, page, first, dictionary);
+    return 0;
+}
+
+/* A run of bytes of one chunk: a dictionary page, or pages one behind the other from row @first. */
+static int decode_run(ParquetSlots *s, const MetaChunk *chunk, Str in, uint64_t offset,
+                      size_t *first, size_t end, ParquetVector **dictionary)
+{
+    const char *start = in.ptr;
+
+    while (in.len > 0 && *first < MIN(end, s->to)) {
+        Page page;
+        size_t n_rows = 0;
+
+        arena_reset(&s->scratch);
+        TRY(take_page(s, chunk->codec, &in, offset + (uint64_t)(in.ptr - start), &page));
+        if (page.meta.type == PAGE_DICTIONARY) {
+            *dictionary = ARENA_NEW(s->arena, ParquetVector);
+            TRY(decode_dictionary(s, &page, *dictionary));
+            continue;
+        }
+        if (page.meta.type != PAGE_DATA) {
+            return fail(s, page.offset, "a kind of page that is not read");
+        }
+        TRY(decode_data(s, &page, *first, *dictionary, &n_rows));
+        *first += n_rows;
+        if (*first > end) {
+            return fail(s, page.offset, "a page has more rows than its row group");
+        }
+    }
+    return 0;
+}
+
+/* Without a page index: the whole chunk. */
+static int decode_whole(ParquetSlots *s, const MetaChunk *chunk, size_t first, size_t n_rows)
+{
+    ParquetVector *dictionary = NULL;
+    int64_t start = chunk->dictionary_offset > 0 && chunk->dictionary_offset < chunk->data_offset
+                        ? chunk->dictionary_offset
+                        : chunk->data_offset;
+    size_t row = first;
+    Str bytes;
+
+    if (start < 0 || chunk->compressed_size < 0) {
+        return fail(s, 0, "a column has an impossible place");
+    }
+    TRY(parquet_load(s->source, (uint64_t)start, (uint64_t)chunk->compressed_size, s->arena, &bytes,
+                     s->error));
+    TRY(decode_run(s, chunk, bytes, (uint64_t)start, &row, first + n_rows, &dictionary));
+    return row >= MIN(first + n_rows, s->to)
+               ? 0
+               : fail(s, (uint64_t)start, "a column has too few rows");
+}
+
+/* The pages [*ret_low, *ret_high) hold the rows wanted. Returns whether the index is sound. */
+static bool choose_pages(const ParquetSlots *s, const MetaLocation *pages, size_t n_pages,
+                         size_t first, size_t n_rows, size_t *ret_low, size_t *ret_high)
+{
+    size_t low = 0, high = 0;
+
+    for (size_t i = 0; i < n_pages; i++) {
+        int64_t next = i + 1 < n_pages ? pages[i + 1].first_row : (int64_t)n_rows;
+
+        if (pages[i].offset < 4 || pages[i].size <= 0 || pages[i].first_row < 0 ||
+            pages[i].first_row >= next || next > (int64_t)n_rows ||
+            (i > 0 && pages[i].offset < pages[i - 1].offset + pages[i - 1].size)) {
+            return false;
+        }
+        low += first + (size_t)next <= s->from;
+        high += first + (size_t)pages[i].first_row < s->to;
+    }
+    *ret_low = low;
+    *ret_high = high;
+    return n_pages > 0 && pages[0].first_row == 0 && low < high;
+}
+
+static int decode_indexed(ParquetSlots *s, const MetaChunk *chunk, size_t first, size_t n_rows)
+{
+    Str index, bytes;
+    MetaLocation *pages;
+    size_t n_pages, low, high;
+    ParquetVector *dictionary = NULL;
+
+    TRY(parquet_load(s->source, (uint64_t)chunk->offset_index, (uint64_t)chunk->offset_index_size,
+                     &s->scratch, &index, s->error));
+    if (meta_parse_offset_index(index, &s->scratch, &pages, &n_pages, s->error) != 0) {
+        return fail(s, (uint64_t)chunk->offset_index + s->error->offset, s->error->text);
+    }
+    if (!choose_pages(s, pages, n_pages, first, n_rows, &low, &high)) {
+        return fail(s, (uint64_t)chunk->offset_index, "a page index is impossible");
+    }
+    int64_t start = pages[low].offset, end = pages[high - 1].offset + pages[high - 1].size;
+    size_t row = first + (size_t)pages[low].first_row;
+    size_t last = high < n_pages ? first + (size_t)pages[high].first_row : first + n_rows;
+    if (chunk->dictionary_offset > 0 && chunk->dictionary_offset < pages[0].offset) {
+        uint64_t size = (uint64_t)(pages[0].offset - chunk->dictionary_offset);
+        size_t none = 0;
+        TRY(parquet_load(s->source, (uint64_t)chunk->dictionary_offset, size, s->arena, &bytes,
+                         s->error));
+        TRY(decode_run(s, chunk, bytes, (uint64_t)chunk->dictionary_offset, &none, SIZE_MAX,
+                       &dictionary));
+        if (none != 0) {
+            return fail(s, (uint64_t)chunk->dictionary_offset, "a dictionary page holds rows");
+        }
+    }
+    TRY(parquet_load(s->source, (uint64_t)start, (uint64_t)(end - start), s->arena, &bytes,
+                     s->error));
+    TRY(decode_run(s, chunk, bytes, (uint64_t)start, &row, last, &dictionary));
+    return row >= MIN(last, s->to) ? 0 : fail(s, (uint64_t)start, "a page has too few rows");
+}
+
+int parquet_decode_chunk(ParquetSlots *slots, const MetaChunk *chunk, size_t first, size_t n_rows)
+{
+    arena_reset(&slots->scratch);
+    if (slots->leaf->physical != chunk->physical) {
+        return fail(slots, 0, "a column's type differs from the schema's");
+    }
+    if (chunk->offset_index > 0 && chunk->offset_index_size > 0) {
+        return decode_indexed(slots, chunk, first, n_rows);
+    }
+    return decode_whole(slots, chunk, first, n_rows);
+}
+
+void parquet_slots_deinit(ParquetSlots *slots)
+{
+    arena_deinit(&slots->scratch);
+    ZSTD_freeDCtx(slots->zstd);
+}

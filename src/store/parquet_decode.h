@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "codec/parquet_meta.h"
+#include "store/parquet.h"
+
+/* The pages of a chunk back into arrays: the lower half of parquet_reader.c, which checks the
+ * schema. All results as in parquet.h. */
+
+/* A leaf of the schema. Levels: a slot (a row, or an entry of a MAP) is there when its definition
+ * level is at least slot_level, and has a value when it is max_definition. */
+typedef struct ParquetLeaf {
+    ParquetType type;
+    int32_t physical;
+    uint32_t size; /* of FIXED */
+    unsigned slot_level, max_definition, max_repetition;
+    size_t chunk; /* its number in each row group */
+} ParquetLeaf;
+
+/* Bytes of the file: a view of the source, or read into @arena. */
+MUST_USE int parquet_load(const ParquetSource *source, uint64_t offset, uint64_t len, Arena *arena,
+                          Str *ret_bytes, ParseError *ret_error);
+
+/* Slots decoded so far: of the rows asked for, over pages and row groups. */
+typedef struct ParquetSlots {
+    const ParquetSource *source;
+    const ParquetLeaf *leaf;
+    Arena *arena;  /* of the result */
+    Arena scratch; /* of a page */
+    ParseError *error;
+    void *zstd;
+    size_t from, to; /* rows of the file */
+    size_t n_slots, capacity;
+    uint8_t *null;
+    bool has_null;
+    uint8_t *bools;
+    int64_t *ints; /* and doubles by their bits */
+    Str *strs;
+    uint32_t *codes;
+    const ParquetVector *dictionary; /* of codes; NULL: values are materialised */
+    bool materialised;
+    uint32_t *counts; /* slots per row, of a MAP */
+} ParquetSlots;
+
+/* Decodes the rows of one chunk that begins at row @first of the file and has @n_rows. */
+MUST_USE int parquet_decode_chunk(ParquetSlots *slots, const MetaChunk *chunk, size_t first,
+                                  size_t n_rows);
+
+void parquet_slots_deinit(ParquetSlots *slots);

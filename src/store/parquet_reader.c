@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/assert.h"
+#include "codec/bytes.h"
+#include "codec/hash.h"
+#include "store/parquet_decode.h"
+
+/* A column of the file: a flat leaf, or a MAP of two. */
+typedef struct FileColumn {
+    ParquetColumn description;
+    ParquetLeaf leaf; /* flat; of a MAP: the keys */
+    ParquetLeaf values;
+} FileColumn;
+
+struct ParquetFile {
+    ParquetSource source;
+    uint64_t size;
+    Arena arena;
+    MetaFile meta;
+    FileColumn *columns;
+    size_t n_columns;
+    size_t n_rows;
+};
+
+enum { TAIL = 8, MAGIC = 4 }; /* the footer's length and "PAR1" end the file */
+
+static int fail(ParseError *error, uint64_t offset, const char *text)
+{
+    *error = (ParseError){.offset = (size_t)offset, .text = text};
+    return 1;
+}
+
+/* --- Schema --- */
+
+/* Walks the schema, which is stored depth first. */
+typedef struct SchemaWalk {
+    const MetaSchema *schema;
+    size_t n, at;
+    size_t n_leaves;
+} SchemaWalk;
+
+static bool leaf_type(const MetaSchema *schema, ParquetType *ret_type)
+{
+    switch (schema->physical) {
+    case PHYSICAL_BOOLEAN:
+        *ret_type = PARQUET_BOOL;
+        return true;
+    case PHYSICAL_INT32:
+        *ret_type = PARQUET_INT32;
+        return true;
+    case PHYSICAL_INT64:
+        *ret_type = PARQUET_INT64;
+        return true;
+    case PHYSICAL_DOUBLE:
+        *ret_type = PARQUET_DOUBLE;
+        return true;
+    case PHYSICAL_BYTE_ARRAY:
+        *ret_type = schema->converted == CONVERTED_UTF8   ? PARQUET_STRING
+                    : schema->converted == CONVERTED_JSON ? PARQUET_JSON
+                                                          : PARQUET_BYTES;
+        return true;
+    case PHYSICAL_FIXED:
+        *ret_type = PARQUET_FIXED;
+        return schema->type_length > 0 && schema->type_length <= PARQUET_VALUE_MAX;
+    default:
+        return false;
+    }
+}
+
+/* Takes a whole subtree. Returns 0; 1 when the schema ends within it. */
+static int skip_subtree(SchemaWalk *walk)
+{
+    uint64_t left = 1;
+
+    while (left > 0) {
+        if (walk->at == walk->n) {
+            return 1;
+        }
+        const MetaSchema *node = &walk->schema[walk->at++];
+        left--;
+        if (node->physical >= 0) {
+            walk->n_leaves++;
+        } else if (node->n_children < 0) {
+            return 1;
+        } else {
+            left += (uint64_t)node->n_children;
+        }
+    }
+    return 0;
+}
+
+static bool is_map(const SchemaWalk *walk)
+{
+    const MetaSchema *map = &walk->schema[walk->at];
+
+    return walk->n - walk->at >= 4 && map->physical < 0 && map->n_children == 1 &&
+           map->repetition != REPETITION_REPEATED && map->converted == CONVERTED_MAP &&
+           map[1].physical < 0 && map[1].n_children == 2 &&
+           map[1].repetition == REPETITION_REPEATED && map[2].physical == PHYSICAL_BYTE_ARRAY &&
+           map[3].physical == PHYSICAL_BYTE_ARRAY && map[2].repetition == REPETITION_REQUIRED &&
+           map[3].repetition != REPETITION_REPEATED;
+}
+
+static void take_map(SchemaWalk *walk, FileColumn *column)
+{
+    const MetaSchema *map = &walk->schema[walk->at];
+    unsigned slot = map->repetition == REPETITION_OPTIONAL ? 2 : 1;
+
+    column->description = (ParquetColumn){.name = map->name, .type = PARQUET_MAP};
+    column->leaf = (ParquetLeaf){.type = PARQUET_STRING,
+                                 .physical = PHYSICAL_BYTE_ARRAY,
+                                 .slot_level = slot,
+                                 .max_definition = slot,
+                                 .max_repetition = 1,
+                                 .chunk = walk->n_leaves};
+    column->values = column->leaf;
+    column->values.chunk++;
+    column->values.max_definition += map[3].repetition == REPETITION_OPTIONAL;
+    walk->n_leaves += 2;
+    walk->at += 4;
+}
+
+static void take_leaf(SchemaWalk *walk, ParquetType type, FileColumn *column)
+{
+    const MetaSchema *node = &walk->schema[walk->at++];
+    bool optional = node->repetition == REPETITION_OPTIONAL;
+    uint32_t size = type == PARQUET_FIXED ? (uint32_t)node->type_length : 0;
+
+    column->description =
+        (ParquetColumn){.name = node->name, .type = type, .optional = optional, .size = size};
+    column->leaf = (ParquetLeaf){.type = type,
+                                 .physical = node->physical,
+                                 .size = size,
+                                 .max_definition = optional,
+                                 .chunk = walk->n_leaves++};
+}
+
+/* Columns of kinds that are not read are left out; their leaves are counted. */
+static int take_schema(ParquetFile *file)
+{
+    SchemaWalk walk = {.schema = file->meta.schema, .n = file->meta.n_schema};
+
+    if (walk.n == 0 || walk.schema[0].physical >= 0) {
+        return 1;
+    }
+    file->columns = ARENA_ARRAY(&file->arena, FileColumn, walk.n);
+    for (walk.at = 1; walk.at < walk.n;) {
+        FileColumn *column = &file->columns[file->n_columns];
+        const MetaSchema *node = &walk.schema[walk.at];
+        ParquetType type;
+
+        if (is_map(&walk)) {
+            take_map(&walk, column);
+            file->n_columns++;
+        } else if (node->repetition != REPETITION_REPEATED && leaf_type(node, &type)) {
+            take_leaf(&walk, type, column);
+            file->n_columns++;
+        } else if (skip_subtree(&walk) != 0) {
+            return 1;
+        }
+    }
+    for (size_t i = 0; i < file->meta.n_groups; i++) {
+        if (file->meta.groups[i].n_chunks != walk.n_leaves) {
+            return 1;
+        }
+    }
+    return file->n_columns > PARQUET_COLUMNS_MAX;
+}
+
+/* --- Opening --- */
+
+static int check_rows(ParquetFile *file)
+{
+    uint64_t limit =
+        file->source.n_rows_max == 0 ? (uint64_t)PARQUET_ROWS_MAX : file->source.n_rows_max;
+    uint64_t n_rows = 0;
+
+    for (size_t i = 0; i < file->meta.n_groups; i++) {
+        int64_t rows = file->meta.groups[i].n_rows;
+
+        if (rows < 0 || (uint64_t)rows > limit) {
+            return 1;
+        }
+        n_rows += (uint64_t)rows;
+        if (n_rows > limit) {
+            return 1;
+        }
+    }
+    file->n_rows = (size_t)n_rows;
+    return file->meta.n_rows != (int64_t)n_rows;
+}
+
+/* Files of ours carry the hash of the footer before it. */
+static int check_footer(ParquetFile *file, uint64_t offset, Str footer, ParseError *error)
+{
+    Str kind;
+    uint8_t hash[8];
+
+    if (!parquet_metadata(file, STR("weft.footer"), &kind)) {
+        return 0;
+    }
+    if (!str_equal(kind, STR("xxh3")) || offset < sizeof(hash)) {
+        return fail(error, offset, "the footer has an unknown checksum");
+    }
+    TRY(parquet_read_bytes(file, offset - sizeof(hash), hash, sizeof(hash), error));
+    return load_u64le(hash) == hash_stable(footer)
+               ? 0
+               : fail(error, offset, "the footer's checksum does not fit");
+}
+
+static int open_footer(ParquetFile *file, ParseError *error)
+{
+    uint8_t tail[TAIL];
+    uint32_t length;
+    Str footer;
+
+    if (file->size < 2 * MAGIC + 4) {
+        return fail(error, 0, "too short for a Parquet file");
+    }
+    TRY(parquet_read_bytes(file, file->size - TAIL, tail, sizeof(tail), error));
+    mem_copy(&length, tail, sizeof(length));
+    if (mem_compare(tail + 4, "PAR1", MAGIC) != 0) {
+        return fail(error, file->size - MAGIC, "no PAR1 at the end");
+    }
+    if (length > file->size - TAIL - MAGIC || length > PARQUET_METADATA_MAX) {
+        return fail(error, file->size - TAIL, "the footer has an impossible length");
+    }
+    uint64_t offset = file->size - TAIL - length;
+    TRY(parquet_load(&file->source, offset, length, &file->arena, &footer, error));
+    if (meta_parse_file(footer, &file->arena, &file->meta, error) != 0) {
+        return fail(error, offset + error->offset, error->text);
+    }
+    TRY(check_footer(file, offset, footer, error));
+    if (take_schema(file) != 0) {
+        return fail(error, offset, "the schema is malformed");
+    }
+    return check_rows(file) == 0 ? 0 : fail(error, offset, "the number of rows is impossible");
+}
+
+int parquet_open(const ParquetSource *source, ParquetFile **ret_file, ParseError *ret_error)
+{
+    ParquetFile *file = NEW(ParquetFile);
+
+    file->source = *source;
+    file->size = source->read_at == NULL ? source->bytes.len : source->size;
+    int r = open_footer(file, ret_error);
+    if (r != 0) {
+        parquet_close(file);
+        return r;
+    }
+    *ret_file = file;
+    return 0;
+}
+
+ParquetFile *parquet_close(ParquetFile *file)
+{
+    if (file != NULL) {
+        arena_deinit(&file->arena);
+        mem_free(file);
+    }
+    return NULL;
+}
+
+size_t parquet_n_rows(const ParquetFile *file)
+{
+    return file->n_rows;
+}
+
+size_t parquet_n_columns(const ParquetFile *file)
+{
+    return file->n_columns;
+}
+
+const ParquetColumn *parquet_column(const ParquetFile *file, size_t column)
+{
+    ASSERT(column < file->n_columns);
+    return &file->columns[column].description;
+}
+
+size_t parquet_find(const ParquetFile *file, Str name)
+{
+    for (size_t i = 0; i < file->n_columns; i++) {
+        if (str_equal(file->columns[i].description.name, name)) {
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
+bool parquet_metadata(const ParquetFile *file, Str key, Str *ret_value)
+{
+    for (size_t i = 0; i < file->meta.n_metadata; i++) {
+        if (str_equal(file->meta.metadata[i].key, key)) {
+            *ret_value = file->meta.metadata[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- Sections --- */
+
+int parquet_read_bytes(ParquetFile *file, uint64_t offset, void *bytes, size_t len,
+                       ParseError *ret_error)
+{
+    if (offset > file->size || len > file->size - offset) {
+        return fail(ret_error, offset, "a range reaches beyond the end of the file");
+    }
+    if (file->source.read_at != NULL) {
+        return file->source.read_at(file->source.context, offset, bytes, len);
+    }
+    mem_copy(bytes, file->source.bytes.ptr + offset, len);
+    return 0;
+}
+
+bool parquet_section(const ParquetFile *file, Str name, ParquetPlace *ret_place)
+{
+    static const Str prefix = STR("weft.section.");
+    Str rest = {0}, word;
+    ParquetPlace place;
+    uint64_t version;
+    uint8_t checksum[8];
+
+    for (size_t i = 0; i < file->meta.n_metadata && rest.ptr == NULL; i++) {
+        Str key = file->meta.metadata[i].key;
+
+        if (str_starts_with(key, prefix) && str_equal(str_slice(key, prefix.len, key.len), name)) {
+            rest = file->meta.metadata[i].value;
+        }
+    }
+    str_split(rest, ' ', &word, &rest);
+    bool good = str_parse_u64(word, &place.offset) == 0;
+    str_split(rest, ' ', &word, &rest);
+    good = good && str_parse_u64(word, &place.length) == 0;
+    str_split(rest, ' ', &word, &rest);
+    good = good && str_parse_u64(word, &version) == 0 && version == 1 &&
+           str_parse_hex(rest, checksum, sizeof(checksum)) == 0;
+    if (!good || place.offset > file->size || place.length > file->size - place.offset) {
+        return false;
+    }
+    place.checksum = __builtin_bswap64(load_u64le(checksum));
+    *ret_place = place;
+    return true;
+}
+
+int parquet_read_section(ParquetFile *file, Str name, Buf *buf, ParseError *ret_error)
+{
+    ParquetPlace place;
+
+    if (!parquet_section(file, name, &place)) {
+        return fail(ret_error, 0, "a private section is missing");
+    }
+    size_t start = buf->len;
+    uint8_t *bytes = buf_grow(buf, (size_t)place.length);
+    int r = parquet_read_bytes(file, place.offset, bytes, (size_t)place.length, ret_error);
+    if (r == 0 && hash_stable(str_from_bytes(bytes, (size_t)place.length)) != place.checksum) {
+        r = fail(ret_error, place.offset, "a private section's checksum does not fit");
+    }
+    if (r != 0) {
+        buf->len = start;
+    }
+    return r;
+}
+
+/* --- Columns --- */
+
+static int decode_leaf(ParquetFile *file, const ParquetLeaf *leaf, ParquetSlots *slots)
+{
+    size_t first = 0;
+
+    slots->source = &file->source;
+    slots->leaf = leaf;
+    for (size_t i = 0; i < file->meta.n_groups && first < slots->to; i++) {
+        const MetaGroup *group = &file->meta.groups[i];
+        size_t n_rows = (size_t)group->n_rows;
+
+        if (first + n_rows > slots->from && n_rows > 0) {
+            TRY(parquet_decode_chunk(slots, &group->chunks[leaf->chunk], first, n_rows));
+        }
+        first += n_rows;
+    }
+    return 0;
+}
+
+static ParquetVector finish_vector(const ParquetSlots *slots)
+{
+    ParquetVector vector = {.type = slots->leaf->type,
+                            .n_rows = slots->n_slots,
+                            .null = slots->has_null ? slots->null : NULL,
+                            .codes = slots->codes,
+                            .dictionary = slots->codes != NULL ? slots->dictionary : NULL};
+
+    if (slots->leaf->physical == PHYSICAL_BOOLEAN) {
+        vector.bools = slots->bools;
+    } else if (slots->leaf->physical == PHYSICAL_BYTE_ARRAY ||
+               slots->leaf->physical == PHYSICAL_FIXED) {
+        /* No page at all (zero rows) leaves neither codes nor values: no row will be asked for. */
+        vector.strs = slots->strs;
+    } else {
+        vector.ints = slots->ints;
+    }
+    return vector;
+}
+
+static int read_leaf(ParquetFile *file, const ParquetLeaf *leaf, ParquetSlots *slots,
+                     ParquetVector *ret_vector)
+{
+    int r = decode_leaf(file, leaf, slots);
+
+    if (r == 0) {
+        *ret_vector = finish_vector(slots);
+    }
+    parquet_slots_deinit(slots);
+    return r;
+}
+
+static int read_map(ParquetFile *file, const FileColumn *column, size_t from, size_t to,
+                    Arena *arena, ParquetVector *ret_vector, ParseError *error)
+{
+    size_t n = to - from;
+    ParquetVector *parts = ARENA_ARRAY(arena, ParquetVector, 2);
+    uint32_t *offsets = ARENA_ARRAY(arena, uint32_t, n + 1);
+    uint32_t *counts = ARENA_ARRAY(arena, uint32_t, 2 * n);
+    ParquetSlots keys = {.arena = arena, .error = error, .from = from, .to = to, .counts = counts};
+    ParquetSlots values = keys;
+
+    values.counts = counts + n;
+    TRY(read_leaf(file, &column->leaf, &keys, &parts[0]));
+    TRY(read_leaf(file, &column->values, &values, &parts[1]));
+    if (mem_compare(counts, counts + n, n * sizeof(*counts)) != 0) {
+        return fail(error, 0, "a map has not as many keys as values");
+    }
+    for (size_t row = 0; row < n; row++) {
+        offsets[row + 1] = offsets[row] + counts[row];
+    }
+    *ret_vector = (ParquetVector){.type = PARQUET_MAP,
+                                  .n_rows = n,
+                                  .offsets = offsets,
+                                  .keys = &parts[0],
+                                  .values = &parts[1]};
+    return 0;
+}
+
+int parquet_read(ParquetFile *file, size_t column, size_t from, size_t to, Arena *arena,
+                 ParquetVector *ret_vector, ParseError *ret_error)
+{
+    ASSERT(column < file->n_columns && from <= to && to <= file->n_rows);
+    const FileColumn *c = &file->columns[column];
+    ParquetSlots slots = {.arena = arena, .error = ret_error, .from = from, .to = to};
+    ParquetVector vector;
+
+    if (c->description.type == PARQUET_MAP) {
+        return read_map(file, c, from, to, arena, ret_vector, ret_error);
+    }
+    TRY(read_leaf(file, &c->leaf, &slots, &vector));
+    if (vector.n_rows != to - from) {
+        return fail(ret_error, 0, "a column has not as many rows as the file");
+    }
+    *ret_vector = vector;
+    return 0;
+}

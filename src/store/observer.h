@@ -18,11 +18,17 @@
  * holds it already is a resend: same identity, same content, contribution unchanged, dropped at
  * settling.
  *
- * on_batch, on_tick and cut are called on the applier thread only; write_table and merge_tables on
- * a background thread; load_table from store_open() before any other.
+ * on_batch, on_tick and cut are called on the applier thread only (during store_open() that is the
+ * caller's); write_table and merge_tables on a background thread; load_table from store_open()
+ * before any other but attach.
  */
 typedef struct StoreObserver {
     void *context;
+
+    /* The store that these callbacks belong to, told by store_open() before any other call. With
+     * it on_tick is called (and blocks are written) during the replay too, which bounds its memory;
+     * NULL: on_tick is called only once store_open() has returned. */
+    void (*attach)(void *context, struct Store *store);
 
     /* @batch was appended to the head. Its views live only during the call. */
     void (*on_batch)(void *context, const Batch *batch);

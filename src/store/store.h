@@ -16,8 +16,13 @@
  */
 typedef struct Store Store;
 
+/* Decodes a logged body when the log is replayed on start: wire's otlp_read_protobuf(). Returns 0;
+ * 1 when the body is bad. */
+typedef int (*StoreDecode)(Str body, Arena *arena, Batch *ret_batch, ParseError *ret_error);
+
 typedef struct StoreOptions {
     FileSystem *fs; /* the data directory; not owned */
+    StoreDecode decode;
     const Clock *clock;
     const StoreObserver *observer; /* NULL: every row counts as settled at once */
     uint64_t commit_delay_us;      /* how long a group commit may collect; 0: default 1,000 */

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "serve/api_call.h"
+
+/*
+ * All routes of the query APIs: /api/v1, Jaeger's /api and /api/v3, /metrics, /healthz, /readyz,
+ * /openapi.yaml. They come as one block, which the caller frees with mem_free() after the server;
+ * @api is borrowed until then.
+ */
+void api_routes(ApiContext *api, Route **ret_routes, size_t *ret_n);
+
+/* openapi.yaml, built into the program (tools/embed_text.py). */
+extern const char openapi_text[];
+extern const size_t openapi_text_len;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "serve/api_routes.h"
+#include "serve/api.h"
 
 #include "serve/api_map.h"
 #include "serve/api_traces.h"

@@ -16,7 +16,10 @@
 
 void json_reader_init(JsonReader *reader, Str text, Arena *arena)
 {
+    size_t allowance = text.len * JSON_MEMORY_RATIO + JSON_MEMORY_BASE;
+
     *reader = (JsonReader){.text = text, .arena = arena};
+    reader->arena_limit = arena == NULL ? 0 : arena->allocated + allowance;
 }
 
 int json_fail(JsonReader *reader, const char *text)
@@ -410,6 +413,9 @@ int json_next_key(JsonReader *reader, Str *ret_key)
 
 int json_next_item(JsonReader *reader)
 {
+    if (reader->arena != NULL && reader->arena->allocated > reader->arena_limit) {
+        return -json_fail(reader, "needs more memory than JSON_MEMORY_RATIO times its size");
+    }
     return next_member(reader, '[', ']');
 }
 

@@ -14,6 +14,11 @@
  */
 enum { JSON_BAD = 1, JSON_DEPTH_MAX = 192 };
 
+/* What a reader's caller may take from the arena while it walks a text of N bytes: N *
+ * JSON_MEMORY_RATIO + JSON_MEMORY_BASE. Beyond it json_next_item fails, so that a list of millions
+ * of empty elements cannot ask for many times its own size. */
+enum { JSON_MEMORY_RATIO = 24, JSON_MEMORY_BASE = 1 << 20 };
+
 typedef enum JsonType {
     JSON_NULL,
     JSON_BOOL,
@@ -28,6 +33,7 @@ typedef struct JsonReader {
     size_t at;
     size_t depth;
     Arena *arena;
+    size_t arena_limit; /* of arena->allocated */
     ParseError error;
 } JsonReader;
 

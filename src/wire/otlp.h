@@ -8,7 +8,10 @@
  * views into @body and @arena.
  *
  * A span whose trace or span id is empty, zero or of the wrong length is left out and counted in
- * the batch; the others are kept. Everything else that is wrong refuses the whole body: WIRE_BAD
+ * the batch; the others are kept. So is a span whose parent id is neither empty nor of the right
+ * length: the Collector refuses such a body whole, and as a root it would be a guess; eight zero
+ * bytes are no parent. A link with such an id is taken from its span and counted among the span's
+ * dropped links. Everything else that is wrong refuses the whole body: WIRE_BAD
  * with offset and text.
  */
 enum { WIRE_BAD = 1 };
@@ -17,6 +20,7 @@ enum { WIRE_BAD = 1 };
 enum {
     OTLP_SPANS_MAX = 1 << 20,     /* per request */
     OTLP_RESOURCES_MAX = 1 << 17, /* per request; scopes likewise */
+    OTLP_MEMORY_RATIO = 16,       /* bytes of arena per byte of body, above 1 MiB and the spans */
 };
 
 /* ExportTraceServiceRequest (opentelemetry/proto/collector/trace/v1). Unknown fields are skipped;

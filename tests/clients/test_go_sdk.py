@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 GO = pathlib.Path(__file__).parent / "go"
-TELEMETRYGEN = "github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen@v0.116.0"
+TELEMETRYGEN = "github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen@v0.149.0"
 
 
 @pytest.fixture(scope="module")

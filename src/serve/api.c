@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve/api.h"
 
+#include "base/assert.h"
 #include "serve/api_map.h"
 #include "serve/api_traces.h"
 #include "serve/jaeger_api.h"
@@ -88,19 +89,16 @@ static const ApiEndpoint endpoints[] = {
 
 void api_routes(ApiContext *api, Route **ret_routes, size_t *ret_n)
 {
-    const size_t n = ARRAY_LEN(endpoints);
-    Route *routes = mem_zero(n * (sizeof(Route) + sizeof(ApiBinding)));
-    ApiBinding *bindings = (ApiBinding *)(void *)(routes + n);
-
-    for (size_t i = 0; i < n; i++) {
-        bindings[i] = (ApiBinding){.api = api, .endpoint = &endpoints[i]};
-        routes[i] = (Route){
+    STATIC_ASSERT(ARRAY_LEN(endpoints) <= API_ROUTES_MAX, "room for every route");
+    for (size_t i = 0; i < ARRAY_LEN(endpoints); i++) {
+        api->bindings[i] = (ApiBinding){.api = api, .endpoint = &endpoints[i]};
+        api->routes[i] = (Route){
             .method = endpoints[i].method,
             .pattern = endpoints[i].pattern,
             .handler = api_handle,
-            .context = &bindings[i],
+            .context = &api->bindings[i],
         };
     }
-    *ret_routes = routes;
-    *ret_n = n;
+    *ret_routes = api->routes;
+    *ret_n = ARRAY_LEN(endpoints);
 }

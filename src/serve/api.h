@@ -5,8 +5,7 @@
 
 /*
  * All routes of the query APIs: /api/v1, Jaeger's /api and /api/v3, /metrics, /healthz, /readyz,
- * /openapi.yaml. They come as one block, which the caller frees with mem_free() after the server;
- * @api is borrowed until then.
+ * /openapi.yaml. They live in @api.
  */
 void api_routes(ApiContext *api, Route **ret_routes, size_t *ret_n);
 

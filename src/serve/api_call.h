@@ -20,9 +20,20 @@ typedef struct ApiEndpoints {
     uint16_t otlp_grpc, otlp_http, zipkin; /* ports; 0: not listening */
 } ApiEndpoints;
 
-/* What the APIs answer from. Filled by the program's wiring; nothing in it is owned; it outlives
- * the server. */
-typedef struct ApiContext {
+typedef struct ApiContext ApiContext;
+typedef struct ApiEndpoint ApiEndpoint;
+
+/* A Route's context: the endpoint in its API. */
+typedef struct ApiBinding {
+    ApiContext *api;
+    const ApiEndpoint *endpoint;
+} ApiBinding;
+
+enum { API_ROUTES_MAX = 40 };
+
+/* What the APIs answer from. Filled by the program's wiring; nothing in it is owned; it stays where
+ * it is and outlives the server. */
+struct ApiContext {
     Store *store;
     Map *map;
     Assembly *assembly;
@@ -39,7 +50,9 @@ typedef struct ApiContext {
     /* The API's own. */
     _Atomic uint64_t calls, calls_failed, calls_busy, calls_timed_out;
     _Atomic uint64_t rate_time_ns, rate_spans, rate_milli; /* of the last rate that was taken */
-} ApiContext;
+    Route routes[API_ROUTES_MAX];
+    ApiBinding bindings[API_ROUTES_MAX];
+};
 
 /* How calls fail. Each row: name, HTTP status, code, what it means. */
 #define API_ERRORS(ROW)                                                                            \
@@ -76,7 +89,7 @@ typedef enum ApiStyle { API_NATIVE, API_JAEGER, API_JAEGER_V3, API_PLAIN } ApiSt
  * One route. @run writes the answer with call->json and returns 0; API_FAILED after api_fail(); or
  * -errno of the store, which becomes API_INTERNAL.
  */
-typedef struct ApiEndpoint {
+struct ApiEndpoint {
     HttpMethod method;
     const char *pattern;
     int (*run)(ApiCall *call);
@@ -84,7 +97,7 @@ typedef struct ApiEndpoint {
     const char *item;       /* the path's parameter, which becomes call->item; NULL: none */
     const char *parameters; /* allowed in the query, separated by spaces; NULL: any are ignored */
     bool is_immediate;      /* answered on the loop: neither waits nor reads */
-} ApiEndpoint;
+};
 
 typedef struct ApiParameter {
     Str name, value;
@@ -106,12 +119,6 @@ struct ApiCall {
     ApiError error;
     Str message, hint;
 };
-
-/* A Route's context: the endpoint in its API. */
-typedef struct ApiBinding {
-    ApiContext *api;
-    const ApiEndpoint *endpoint;
-} ApiBinding;
 
 /* The Handler of every API route; @context is an ApiBinding. */
 void api_handle(void *context, Exchange *exchange);

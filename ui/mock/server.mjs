@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stands in for the server while the page is built and tested: node mock/server.mjs [PORT].
+//
+// The first part of the path chooses a state of the world, the rest is as in the real one:
+//   /            the shop            /scale/   1,000 nodes, 4,000 edges (?scale=N on /api/v1/map works as well)
+//   /empty/      no spans            /first/   no spans until POST /first/mock/span
+//   /old/        spans, but none in the last day
+//   /down/       the API does not answer until POST /down/mock/up
+import { createServer } from 'node:http'
+import { existsSync, readFileSync } from 'node:fs'
+import { edgeAnswer, history, mapAnswer, series, time, windowOf } from './map.mjs'
+import { scaled } from './scale.mjs'
+import { BadQuery, parse, searchTraces } from './search.mjs'
+import { HOPS, MODEL, NODES } from './shop.mjs'
+import { BIG_TRACE, bigTrace, EVERY_MS, gridOf, traceAnswer } from './traces.mjs'
+
+const DIST = `${import.meta.dirname}/../dist`
+const SHOP = { nodes: NODES, model: MODEL, hops: HOPS }
+const WORLDS = ['scale', 'empty', 'first', 'old', 'down']
+const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' }
+const DAY = 86_400e3
+
+class Refusal extends Error {
+  constructor(status, code, message, hint = '') {
+    super(message)
+    Object.assign(this, { status, code, hint })
+  }
+}
+
+const models = new Map()
+function modelOf(world, params) {
+  const count = Number(params.get('scale') ?? (world === 'scale' ? 1000 : 0))
+  if (count === 0) return SHOP
+  if (!models.has(count)) models.set(count, scaled(count, count * 4))
+  return models.get(count)
+}
+
+export function startMock(port = 0) {
+  const state = { since: Date.now(), span: null, down: true }
+  const spansOf = (world) => world !== 'empty' && !(world === 'first' && state.span === null)
+
+  function clockOf(world) {
+    return world === 'old' ? Date.now() - DAY : Date.now()
+  }
+
+  function status(world) {
+    const there = spansOf(world)
+    const now = Date.now()
+    return {
+      version: '0.1.0',
+      uptime_ns: (now - state.since + 42_000) * 1e6,
+      now: time(now),
+      spans: {
+        stored: there ? 1_843_220 : 0,
+        oldest: there ? time(now - DAY) : null,
+        newest: there ? time(clockOf(world)) : null,
+        received: there ? 1_843_261 : 0,
+        rejected: 0,
+        rate_per_s: there ? 212.4 : 0,
+      },
+      bytes: { stored: there ? 74_112_000 : 0, blocks: there ? 68_000_000 : 0, tables: 1_450_000, log: 4_300_000, head: 362_000 },
+      map: { nodes: there ? 21 : 0, edges: there ? 25 : 0, open_traces: there ? 31 : 0, complete_to: time(now - 5000) },
+      drops: [{ reason: 'duplicate', count: there ? 41 : 0 }],
+      queues: [{ name: 'assembly', depth: 3, max: 65536 }],
+      disk: { free_bytes: 182e9, total_bytes: 500e9 },
+      endpoints: { otlp_grpc: 4317, otlp_http: 4318, zipkin: 9411 },
+      memory_bytes: 84_213_760,
+      last_service: there ? (state.span ?? { name: 'checkout', span: 'PlaceOrder', time: time(now) }) : null,
+      requests: { metrics: 0, logs: 0 },
+    }
+  }
+
+  function traces(world, params) {
+    const now = clockOf(world)
+    const to = params.get('to') === null ? now : Math.min(now, windowOf(params, Date.now()).to)
+    const from = params.get('from') === null ? now - DAY : windowOf(params, Date.now()).from
+    let conditions
+    try {
+      conditions = parse(params.get('q') ?? '')
+    } catch (error) {
+      if (!(error instanceof BadQuery)) throw error
+      throw new Refusal(400, 'bad_query', `The query is wrong: ${error.message}.`, 'A span filter looks like { duration > 1s }.')
+    }
+    return searchTraces({ from, to }, conditions, Number(params.get('limit') ?? 20), params.get('cursor'))
+  }
+
+  function trace(id) {
+    if (id === BIG_TRACE) return bigTrace(20_000, Math.floor(Date.now() / 3600e3) * 3600e3)
+    const k = gridOf(id)
+    if (k === null || k * EVERY_MS > Date.now()) throw new Refusal(404, 'trace_not_found', 'No span of this trace is stored.')
+    return traceAnswer(k, id)
+  }
+
+  function element(kind, id, model, params, now) {
+    const window = windowOf(params, Date.now())
+    const step = Number((params.get('step') ?? '60s').replace('s', '')) * 1000
+    if (kind === 'edges') {
+      const edge = model.model.find((candidate) => candidate.id === id)
+      if (!edge) throw new Refusal(404, 'not_found', 'No such edge.')
+      return { edge: edgeAnswer(edge, window, now), series: series(edge, window, step, now) }
+    }
+    const node = mapAnswer(model, window, now).nodes.find((candidate) => candidate.id === id)
+    if (!node) throw new Refusal(404, 'not_found', 'No such node.')
+    const into = model.model.find((edge) => edge.target === id) ?? model.model.find((edge) => edge.source === id)
+    return { node, series: into ? series(into, window, step, now) : [] }
+  }
+
+  function services(model, params, now) {
+    const map = mapAnswer(model, windowOf(params, Date.now()), now)
+    const items = map.nodes
+      .filter((node) => node.type === 'service')
+      .map((node) => ({ name: node.name, scope: node.scope, environment: node.environment, spans: (node.requests ?? 0) * 3, requests: node.requests ?? 0, errors: node.errors ?? 0, duration: node.duration }))
+    return { items, cursor: null }
+  }
+
+  function operations(name) {
+    const seen = new Map()
+    for (let k = 0; k < 4; k++) {
+      for (const span of traceAnswer(k + 1000, 'x').spans) {
+        if (span.service !== name) continue
+        const entry = seen.get(span.name) ?? { name: span.name, kind: span.kind, spans: 0, requests: 0, errors: 0 }
+        entry.spans += 812
+        if (span.kind === 'server') entry.requests += 812
+        entry.duration = { p50_ns: span.duration_ns / 2, p90_ns: span.duration_ns, p99_ns: span.duration_ns * 2 }
+        seen.set(span.name, entry)
+      }
+    }
+    return { items: [...seen.values()], cursor: null }
+  }
+
+  function values(key) {
+    const seen = new Map()
+    for (let k = 0; k < 4; k++) {
+      for (const span of traceAnswer(k + 1000, 'x').spans) {
+        const [level, ...rest] = key.split('.')
+        const list = level === 'resource' ? span.resource.attributes : span.attributes
+        const found = key === 'name' ? { stringValue: span.name } : list.find((pair) => pair.key === rest.join('.'))?.value
+        const value = found?.stringValue ?? found?.intValue
+        if (value !== undefined) seen.set(value, (seen.get(value) ?? 0) + 1)
+      }
+    }
+    return { items: [...seen].map(([value, count]) => ({ value, count: count * 410 })), cursor: null }
+  }
+
+  function attributes() {
+    const seen = new Map()
+    for (const span of traceAnswer(1000, 'x').spans) {
+      for (const [level, list] of [['span', span.attributes], ['resource', span.resource.attributes]]) {
+        for (const { key } of list) seen.set(`${level}.${key}`, { key: `${level}.${key}`, level, count: (seen.get(`${level}.${key}`)?.count ?? 0) + 1200 })
+      }
+    }
+    return { items: [...seen.values()].sort((a, b) => b.count - a.count), cursor: null }
+  }
+
+  function api(world, path, params) {
+    const now = clockOf(world)
+    const model = modelOf(world, params)
+    const window = windowOf(params, Date.now())
+    const none = !spansOf(world)
+    const parts = path.split('/').map(decodeURIComponent)
+    if (path === 'status') return status(world)
+    if (path === 'map') return none ? mapAnswer({ nodes: [], model: [], hops: [] }, window, now) : mapAnswer(model, window, now)
+    if (path === 'map/history') return none ? { items: [], cursor: null } : history(params, now, 1240)
+    if (path === 'services') return none ? { items: [], cursor: null } : services(model, params, now)
+    if (path === 'traces') return none ? { items: [], cursor: null } : traces(world, params)
+    if (path === 'attributes') return attributes()
+    if (parts[0] === 'traces' && parts.length === 2) return trace(parts[1])
+    if (parts[0] === 'edges' || parts[0] === 'nodes') return element(parts[0], parts[1], model, params, now)
+    if (parts[0] === 'services' && parts[2] === 'operations') return operations(parts[1])
+    if (parts[0] === 'attributes' && parts[2] === 'values') return values(parts[1])
+    throw new Refusal(404, 'not_found', `There is no ${path}.`)
+  }
+
+  function answer(response, code, body) {
+    const text = JSON.stringify(body)
+    response.writeHead(code, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+    response.end(text)
+  }
+
+  function control(world, path, response) {
+    if (path === 'mock/span') state.span = { name: 'payment', span: 'POST /v1/charges', time: time(Date.now()) }
+    if (path === 'mock/clear') state.span = null
+    if (path === 'mock/down') state.down = true
+    if (path === 'mock/up') state.down = false
+    answer(response, 200, {})
+  }
+
+  function file(path, response) {
+    const name = path === '' ? 'index.html' : path
+    const at = `${DIST}/${name}`
+    if (name.includes('..') || !existsSync(at)) {
+      response.writeHead(404, { 'content-type': 'text/plain' })
+      response.end('There is no such file.\n')
+      return
+    }
+    response.writeHead(200, { 'content-type': TYPES[name.split('.').pop()] ?? 'application/octet-stream' })
+    response.end(readFileSync(at))
+  }
+
+  const server = createServer((request, response) => {
+    const url = new URL(request.url, 'http://localhost')
+    const parts = url.pathname.split('/').slice(1)
+    const world = WORLDS.includes(parts[0]) ? parts.shift() : ''
+    const path = parts.join('/')
+    if (request.method === 'POST') {
+      control(world, path, response)
+      return
+    }
+    if (!path.startsWith('api/v1/')) {
+      file(path, response)
+      return
+    }
+    if (world === 'down' && state.down) {
+      request.socket.destroy()
+      return
+    }
+    try {
+      answer(response, 200, api(world, path.slice('api/v1/'.length), url.searchParams))
+    } catch (error) {
+      const code = error instanceof Refusal ? error.status : 500
+      answer(response, code, { error: { code: error.code ?? 'internal', message: error.message, hint: error.hint ?? '' } })
+    }
+  })
+  return new Promise((resolve) => {
+    server.listen(port, '127.0.0.1', () => {
+      resolve({ server, port: server.address().port, close: () => server.close() })
+    })
+  })
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const { port } = await startMock(Number(process.argv[2] ?? 16700))
+  console.log(`http://localhost:${port}/  ${WORLDS.map((world) => `/${world}/`).join('  ')}`)
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Asks the server. Addresses are relative to the page, so that it works below any path of a proxy.
+import { signal } from '@preact/signals'
+
+export type Params = Record<string, string | number | boolean | null | undefined>
+
+/** The server answered, and said no. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly hint: string,
+  ) {
+    super(message)
+  }
+}
+
+/** The server did not answer at all. */
+export class Unreachable extends Error {
+  constructor() {
+    super('The server does not answer.')
+  }
+}
+
+/** Since when (ms) no request has been answered; null while all is well. */
+export const unreachableSince = signal<number | null>(null)
+
+/** Spells an address. Null and undefined are left out; an empty text is a value. */
+export function address(path: string, params: Params = {}): string {
+  const query = new URLSearchParams()
+  for (const [key, value] of Object.entries(params)) {
+    if (value !== null && value !== undefined) query.set(key, String(value))
+  }
+  const text = query.toString()
+  return `api/v1/${path}${text === '' ? '' : `?${text}`}`
+}
+
+interface ErrorBody {
+  error?: { code?: string; message?: string; hint?: string }
+}
+
+async function refusal(response: Response): Promise<ApiError> {
+  let body: ErrorBody = {}
+  try {
+    body = (await response.json()) as ErrorBody
+  } catch {
+    // A proxy's page, not ours: the status has to do.
+  }
+  const error = body.error ?? {}
+  return new ApiError(
+    response.status,
+    error.code ?? `http_${response.status}`,
+    error.message ?? `The server answered ${response.status}.`,
+    error.hint ?? '',
+  )
+}
+
+export async function get<T>(url: string, abort?: AbortSignal): Promise<T> {
+  let response: Response
+  try {
+    response = await fetch(url, { headers: { accept: 'application/json' }, ...(abort ? { signal: abort } : {}) })
+  } catch (error) {
+    if (abort?.aborted) throw error
+    unreachableSince.value ??= Date.now()
+    throw new Unreachable()
+  }
+  if (response.status === 502 || response.status === 504) {
+    unreachableSince.value ??= Date.now()
+    throw new Unreachable()
+  }
+  unreachableSince.value = null
+  if (!response.ok) throw await refusal(response)
+  return (await response.json()) as T
+}

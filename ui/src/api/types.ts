@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+// The shapes of the native API, /api/v1. Times are RFC 3339 with nanoseconds; fields that do not apply are absent.
+
+export interface Quantiles {
+  p50_ns: number
+  p90_ns: number
+  p99_ns: number
+}
+
+export interface Layout {
+  x: number
+  y: number
+  width: number
+  height: number
+  layer: number
+}
+
+export type NodeType = 'service' | 'database' | 'table' | 'queue' | 'external' | 'flow' | 'step'
+
+export interface MapNode {
+  id: string
+  type: NodeType
+  name: string
+  scope?: string
+  environment?: string
+  namespace?: string
+  system?: string
+  address?: string
+  collection?: string
+  parent?: string
+  service?: string
+  labels?: Record<string, string>
+  first_seen?: string
+  last_seen?: string
+  requests?: number
+  errors?: number
+  duration?: Quantiles
+  layout?: Layout
+}
+
+export interface Exemplar {
+  trace_id: string
+  start: string
+  duration_ns: number
+}
+
+export interface Interval {
+  first: string
+  last: string
+}
+
+export type Relation = 'calls' | 'reads' | 'writes' | 'accesses' | 'publishes' | 'consumes' | 'performs' | 'follows'
+
+export interface MapEdge {
+  id: string
+  source: string
+  target: string
+  relation: Relation
+  count: number
+  errors: number
+  adjusted_count?: number
+  duration?: Quantiles
+  server_duration?: Quantiles
+  rules?: Record<string, number>
+  intervals?: Interval[]
+  flows?: { flow: string; step: string; count: number }[]
+  exemplars?: { latest?: Exemplar[]; error?: Exemplar[]; slowest?: Exemplar[] }
+}
+
+export interface Hop {
+  producer: string
+  queue: string
+  consumer: string
+  count: number
+  age?: Quantiles
+}
+
+export interface MapAnswer {
+  from: string
+  to: string
+  nodes: MapNode[]
+  edges: MapEdge[]
+  hops?: Hop[]
+  truncated: { nodes: number; edges: number } | null
+  complete_to?: string
+  layout?: { width: number; height: number }
+}
+
+export interface SeriesPoint {
+  time: string
+  count: number
+  errors: number
+  p50_ns?: number
+  p99_ns?: number
+}
+
+export interface EdgeAnswer {
+  edge: MapEdge
+  series?: SeriesPoint[]
+}
+
+export interface NodeAnswer {
+  node: MapNode
+  series?: SeriesPoint[]
+}
+
+export interface List<T> {
+  items: T[]
+  cursor?: string | null
+}
+
+export interface HistoryPoint {
+  time: string
+  requests: number
+  errors: number
+}
+
+export interface ServiceItem {
+  name: string
+  namespace?: string
+  environment?: string
+  scope?: string
+  spans: number
+  requests?: number
+  errors?: number
+  duration?: Quantiles
+}
+
+export interface OperationItem {
+  name: string
+  kind?: string
+  spans?: number
+  requests?: number
+  errors?: number
+  duration?: Quantiles
+}
+
+export interface TraceItem {
+  trace_id: string
+  root_service?: string
+  root_name?: string
+  start: string
+  duration_ns: number
+  spans: number
+  errors: number
+  orphans: number
+  services: { name: string; spans: number }[]
+}
+
+export interface TraceList extends List<TraceItem> {
+  truncated?: boolean
+  scanned_spans?: number
+}
+
+export interface AnyValue {
+  stringValue?: string
+  boolValue?: boolean
+  intValue?: string | number
+  doubleValue?: number | string
+  bytesValue?: string
+  arrayValue?: { values?: AnyValue[] }
+  kvlistValue?: { values?: KeyValue[] }
+}
+
+export interface KeyValue {
+  key: string
+  value?: AnyValue
+}
+
+export interface SpanEvent {
+  time: string
+  name: string
+  attributes?: KeyValue[]
+}
+
+export interface SpanLink {
+  trace_id: string
+  span_id: string
+  trace_state?: string
+  attributes?: KeyValue[]
+}
+
+export interface OnMap {
+  edge: string
+  relation: Relation
+  source: string
+  target: string
+  source_name: string
+  target_name: string
+}
+
+export interface Span {
+  trace_id: string
+  span_id: string
+  parent_span_id?: string
+  name: string
+  kind?: string
+  start: string
+  duration_ns: number
+  status?: { code?: string; message?: string }
+  trace_state?: string
+  flags?: number
+  attributes?: KeyValue[]
+  resource?: { attributes?: KeyValue[] }
+  scope?: { name?: string; version?: string; attributes?: KeyValue[] }
+  events?: SpanEvent[]
+  links?: SpanLink[]
+  service: string
+  depth: number
+  self_time_ns?: number
+  critical?: { start: string; duration_ns: number }[]
+  critical_ns?: number
+  skew_adjustment_ns?: number
+  orphan?: boolean
+  map?: OnMap[]
+}
+
+export interface TraceAnswer {
+  trace_id: string
+  start: string
+  duration_ns: number
+  errors: number
+  orphans: number
+  services: { name: string; spans: number; errors: number }[]
+  spans: Span[]
+}
+
+export interface AttributeItem {
+  key: string
+  level: 'span' | 'resource'
+  count: number
+}
+
+export interface ValueItem {
+  value: string
+  count: number
+}
+
+export interface Status {
+  version: string
+  uptime_ns: number
+  now: string
+  spans: {
+    stored: number
+    oldest?: string | null
+    newest?: string | null
+    received?: number
+    rejected?: number
+    rate_per_s?: number
+  }
+  bytes?: { stored?: number; blocks?: number; tables?: number; log?: number; head?: number }
+  map?: { nodes?: number; edges?: number; open_traces?: number; complete_to?: string }
+  drops?: { reason: string; count: number }[]
+  queues?: { name: string; depth: number; max: number }[]
+  disk?: { free_bytes: number; total_bytes: number }
+  endpoints?: { otlp_grpc?: number; otlp_http?: number; zipkin?: number }
+  memory_bytes?: number
+  last_service?: { name: string; span?: string; time?: string } | null
+  requests?: { metrics?: number; logs?: number }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The panel at the right, for what is selected, and the pieces it is made of.
+import type { ComponentChildren } from 'preact'
+import type { Quantity } from '../base/format'
+import { CloseIcon } from './icons'
+
+interface PanelProps {
+  title: ComponentChildren
+  label: string
+  sub?: ComponentChildren
+  mark?: string
+  onClose: () => void
+  children: ComponentChildren
+}
+
+export function Panel({ title, label, sub, mark, onClose, children }: PanelProps) {
+  return (
+    <aside class="panel" aria-label={label}>
+      <div class="panel-head">
+        <div class="panel-title">
+          {mark !== undefined && <span class="panel-mark" style={{ background: mark }} />}
+          <h2>{title}</h2>
+          <button class="plain" aria-label="Close" title="Close (Esc)" onClick={onClose}>
+            <CloseIcon />
+          </button>
+        </div>
+        {sub !== undefined && <p class="panel-sub">{sub}</p>}
+      </div>
+      {children}
+    </aside>
+  )
+}
+
+export function Section({ title, note, children }: { title?: string; note?: ComponentChildren; children: ComponentChildren }) {
+  return (
+    <section class="panel-section">
+      {title !== undefined && (
+        <div class="panel-section-head">
+          <h3>{title}</h3>
+          {note !== undefined && <span class="muted">{note}</span>}
+        </div>
+      )}
+      {children}
+    </section>
+  )
+}
+
+export interface Figure {
+  label: string
+  quantity: Quantity
+  exact: string
+  bad?: boolean
+}
+
+/** The key numbers, side by side. */
+export function Figures({ figures }: { figures: Figure[] }) {
+  return (
+    <dl class="figures">
+      {figures.map((figure) => (
+        <div key={figure.label} title={figure.exact}>
+          <dt>{figure.label}</dt>
+          <dd class={figure.bad ? 'bad' : undefined}>
+            {figure.quantity.value} <small>{figure.quantity.unit}</small>
+          </dd>
+        </div>
+      ))}
+    </dl>
+  )
+}
+
+export function Row({ left, right, title }: { left: ComponentChildren; right: ComponentChildren; title?: string }) {
+  return (
+    <div class="row" title={title}>
+      <span class="row-left">{left}</span>
+      <span class="row-right">{right}</span>
+    </div>
+  )
+}

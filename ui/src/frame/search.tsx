@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one search field of the header. `/` goes there.
+import { useSignal } from '@preact/signals'
+import { useEffect, useRef } from 'preact/hooks'
+import { address, get } from '../api/client'
+import type { List, MapAnswer, OperationItem } from '../api/types'
+import { useKeys } from '../base/keys'
+import { go } from '../base/route'
+import { timeWindow, windowParams } from '../base/window'
+import { find, pasted, type Found } from './find'
+import { SearchIcon } from './icons'
+import { services, shownMap } from './state'
+
+const SERVICES_ASKED = 24
+
+interface Stock {
+  map: MapAnswer | null
+  operations: { service: string; item: OperationItem }[]
+}
+
+/** What can be found is fetched when the field is first used, not before. */
+async function stock(): Promise<Stock> {
+  const window = windowParams(timeWindow.value)
+  const names = [...new Set(services.value.map((service) => service.name))].slice(0, SERVICES_ASKED)
+  const map = shownMap.value ? Promise.resolve(shownMap.value) : get<MapAnswer>(address('map', window)).catch(() => null)
+  const lists = names.map(async (service) => {
+    const url = address(`services/${encodeURIComponent(service)}/operations`, window)
+    const list = await get<List<OperationItem>>(url).catch(() => ({ items: [] }))
+    return list.items.map((item) => ({ service, item }))
+  })
+  return { map: await map, operations: (await Promise.all(lists)).flat() }
+}
+
+function Results({ found, at, onChoose }: { found: Found[]; at: number; onChoose: (found: Found) => void }) {
+  return (
+    <ul class="results" id="search-results" role="listbox" aria-label="Found">
+      {found.map((entry, index) => (
+        <li
+          key={entry.key}
+          id={`found-${index}`}
+          role="option"
+          aria-selected={index === at}
+          onPointerDown={(event) => {
+            event.preventDefault()
+            onChoose(entry)
+          }}
+        >
+          <span class="results-text">{entry.text}</span>
+          <span class="results-note">{entry.note}</span>
+          <span class="results-kind">{entry.kind}</span>
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+export function Search() {
+  const input = useRef<HTMLInputElement>(null)
+  const text = useSignal('')
+  const open = useSignal(false)
+  const at = useSignal(0)
+  const stocked = useSignal<Stock>({ map: null, operations: [] })
+  useKeys({
+    '/': () => {
+      input.current?.focus()
+      input.current?.select()
+    },
+  })
+  useEffect(() => {
+    if (open.value) void stock().then((fresh) => (stocked.value = fresh))
+  }, [open.value])
+
+  const nodes = shownMap.value?.nodes ?? stocked.value.map?.nodes ?? []
+  const found = open.value ? find(text.value, nodes, stocked.value.operations) : []
+  const choose = (entry: Found) => {
+    open.value = false
+    text.value = ''
+    input.current?.blur()
+    go(entry.href)
+  }
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === 'Escape') {
+      open.value = false
+      input.current?.blur()
+      event.stopPropagation()
+    } else if (event.key === 'ArrowDown') at.value = Math.min(at.value + 1, found.length - 1)
+    else if (event.key === 'ArrowUp') at.value = Math.max(at.value - 1, 0)
+    else if (event.key === 'Enter') {
+      const entry = found[at.value]
+      if (entry) choose(entry)
+    } else return
+    event.preventDefault()
+  }
+  const onPaste = (event: ClipboardEvent) => {
+    const href = pasted(event.clipboardData?.getData('text') ?? '')
+    if (href === null) return
+    event.preventDefault()
+    choose({ key: 'trace', kind: 'trace', text: '', note: '', href })
+  }
+  return (
+    <search class="search" onFocusOut={() => (open.value = false)}>
+      <SearchIcon />
+      <input
+        ref={input}
+        type="text"
+        role="combobox"
+        aria-label="Search or paste a trace id"
+        aria-expanded={found.length > 0}
+        aria-controls="search-results"
+        aria-autocomplete="list"
+        {...(found.length > 0 ? { 'aria-activedescendant': `found-${at.value}` } : {})}
+        placeholder="Search or paste a trace id"
+        spellcheck={false}
+        autocomplete="off"
+        value={text.value}
+        onFocus={() => (open.value = true)}
+        onInput={(event) => {
+          text.value = event.currentTarget.value
+          open.value = true
+          at.value = 0
+        }}
+        onPaste={onPaste}
+        onKeyDown={onKeyDown}
+      />
+      <kbd aria-hidden="true">/</kbd>
+      {found.length > 0 && <Results found={found} at={at.value} onChoose={choose} />}
+    </search>
+  )
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+import { render } from 'preact'
+import { App } from './app'
+import './styles/base.css'
+import './styles/frame.css'
+import './styles/panel.css'
+import './styles/map.css'
+import './styles/dock.css'
+import './styles/traces.css'
+import './styles/trace.css'
+import './styles/notice.css'
+
+const root = document.getElementById('app')
+if (root) render(<App />, root)

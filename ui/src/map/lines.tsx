@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// The lines of the map. A few hundred are drawn one by one; more are drawn together, one path per style, which
+// a browser moves much faster.
+import { duration, rate, share } from '../base/format'
+import type { Route } from './routing'
+import type { Line, Scene } from './scene'
+import { textWidth } from './text'
+
+export const TOGETHER_FROM = 500
+const TROUBLE = 0.005
+const VISIBLE_ERRORS = 0.001
+
+/** Calls get 2.4 to 3.8 px from 10 to 1,000 a minute, by logarithm. */
+function width(line: Line, minutes: number): number {
+  if (line.kind !== 'calls') return 1.2
+  const level = (Math.log10(Math.max(1, line.count / minutes)) - 1) / 2
+  return 2.4 + 1.4 * Math.max(0, Math.min(1, level))
+}
+
+function arrow({ x, y, left }: Route['end'], size: number): string {
+  const back = left ? size : -size
+  return `M${x} ${y}l${back} ${-size * 0.52}v${size * 1.04}z`
+}
+
+function errorShare(line: Line): number {
+  return line.count > 0 ? line.errors / line.count : 0
+}
+
+interface LineProps {
+  line: Line
+  route: Route
+  minutes: number
+  tone?: 'selected' | 'faded'
+}
+
+export function LinePath({ line, route, minutes, tone }: LineProps) {
+  const bad = errorShare(line)
+  const part = bad >= VISIBLE_ERRORS ? Math.sqrt(bad) : 0
+  const stroke = width(line, minutes)
+  return (
+    <g class={`line-group ${tone ?? ''}`} data-line={line.key}>
+      <path class="line-hit" d={route.d} />
+      {line.kind === 'queue' ? (
+        <>
+          <path class="line queue" d={route.d} />
+          <path class="line queue-core" d={route.d} />
+        </>
+      ) : (
+        <path class="line" d={route.d} stroke-width={stroke} />
+      )}
+      {part > 0 && (
+        <path class="line bad" d={route.d} stroke-width={Math.max(2, stroke)} pathLength={1} stroke-dasharray={`${part} 2`} stroke-dashoffset={part - 1} />
+      )}
+      <path class={part > 0 ? 'arrow bad' : 'arrow'} d={arrow(route.end, line.kind === 'access' ? 7 : 9)} />
+    </g>
+  )
+}
+
+/** What the line carries, in a box on it: for the selected and the hovered one. */
+export function LineLabel({ line, route, minutes, tone }: LineProps) {
+  const first = rate(line.count / minutes)
+  const second = line.p99 === null ? null : `p99 ${duration(line.p99)}`
+  const bad = errorShare(line) >= VISIBLE_ERRORS ? `${share(line.errors, line.count)} err` : null
+  const rows = [first, second, bad].filter((row) => row !== null)
+  const wide = Math.max(...rows.map((row, index) => textWidth(row, 11, index === 0 ? 600 : 400))) + 14
+  const high = rows.length * 14 + 7
+  const { x, y } = route.middle
+  return (
+    <g class={`line-label ${tone ?? ''}`} pointer-events="none">
+      <rect x={x - wide / 2} y={y - high / 2} width={wide} height={high} rx={4} />
+      {rows.map((row, index) => (
+        <text key={row} class={index === 0 ? 'strong' : row === bad ? 'bad' : ''} x={x} y={y - high / 2 + 14.5 + index * 14}>
+          {row}
+        </text>
+      ))}
+    </g>
+  )
+}
+
+/** Lines with trouble say so above the target's end: one per target, the worst. */
+export function TroubleLabels({ lines, routes, skip }: { lines: Line[]; routes: Map<string, Route>; skip: string | null }) {
+  const worst = new Map<string, Line>()
+  for (const line of lines) {
+    const before = worst.get(line.to)
+    if (errorShare(line) >= TROUBLE && (!before || errorShare(line) > errorShare(before))) worst.set(line.to, line)
+  }
+  return (
+    <g class="trouble" pointer-events="none">
+      {[...worst.values()].map((line) => {
+        const route = routes.get(line.key)
+        if (!route || line.key === skip) return null
+        const { x, y, left } = route.end
+        return (
+          <text key={line.key} class={left ? '' : 'end'} x={x + (left ? 14 : -14)} y={y - 8}>
+            {share(line.errors, line.count)} err
+          </text>
+        )
+      })}
+    </g>
+  )
+}
+
+/** Rate and p99 on every line, when the picture is near enough to read them. */
+export function NearLabels({ lines, routes, minutes }: { lines: Line[]; routes: Map<string, Route>; minutes: number }) {
+  return (
+    <g class="near" pointer-events="none">
+      {lines.map((line) => {
+        const route = routes.get(line.key)
+        if (!route) return null
+        const tail = line.p99 === null ? '' : ` · p99 ${duration(line.p99)}`
+        return (
+          <text key={line.key} x={route.middle.x} y={route.middle.y - 4} font-size={8}>
+            {rate(line.count / minutes)}
+            {tail}
+          </text>
+        )
+      })}
+    </g>
+  )
+}
+
+interface Bundle {
+  name: string
+  d: string[]
+  arrows: string[]
+}
+
+/** All lines in a handful of paths. */
+export function LinesTogether({ scene, routes, quiet }: { scene: Scene; routes: Map<string, Route>; quiet: boolean }) {
+  const bundles = new Map<string, Bundle>()
+  for (const line of scene.lines) {
+    const route = routes.get(line.key)
+    if (!route) continue
+    const name = errorShare(line) >= TROUBLE ? 'bad' : line.kind
+    const bundle = bundles.get(name) ?? { name, d: [], arrows: [] }
+    bundle.d.push(route.d)
+    bundle.arrows.push(arrow(route.end, 7))
+    bundles.set(name, bundle)
+  }
+  return (
+    <g class={`together ${quiet ? 'quiet' : ''}`}>
+      {[...bundles.values()].map((bundle) => (
+        <g key={bundle.name} class={bundle.name}>
+          <path class="line" d={bundle.d.join('')} stroke-width={bundle.name === 'calls' || bundle.name === 'bad' ? 1.6 : 1} />
+          <path class="arrow" d={bundle.arrows.join('')} />
+        </g>
+      ))}
+    </g>
+  )
+}

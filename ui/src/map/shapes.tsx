@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// How each type of node looks. All in grey ink on paper; only the selected one has colour.
+import type { MapNode } from '../api/types'
+import { duration, rate } from '../base/format'
+import type { Box, Marks, Scene } from './scene'
+import { cut } from './text'
+
+export function rateOfNode(scene: Scene, id: string): string {
+  const traffic = scene.traffic.get(id)
+  return traffic === undefined ? '' : rate(traffic / scene.minutes)
+}
+
+function Name({ box, y, text, right = 12 }: { box: Box; y: number; text: string; right?: number }) {
+  return (
+    <text class="node-name" x={box.x + 12} y={y}>
+      {cut(text, box.width - 12 - right, 13, 600)}
+    </text>
+  )
+}
+
+function Sub({ box, y, text }: { box: Box; y: number; text: string }) {
+  return (
+    <text class="node-sub" x={box.x + 12} y={y}>
+      {cut(text, box.width - 20, 11)}
+    </text>
+  )
+}
+
+const EYE = 'M-5 0Q0-5.5 5 0Q0 5.5-5 0ZM-1.6 0a1.6 1.6 0 1 0 3.2 0a1.6 1.6 0 1 0-3.2 0'
+const PEN = 'M-4.5 4.5l.8-3L2.3-4.5l2.2 2.2-6 6zM.9-3.1l2.2 2.2'
+
+/** Eye: read. Pen: written. Always in the same two columns. */
+function MarksAt({ x, y, marks }: { x: number; y: number; marks: Marks | undefined }) {
+  if (!marks) return null
+  return (
+    <g class="node-marks">
+      {marks.reads && <path d={EYE} transform={`translate(${x - 17} ${y})`} />}
+      {marks.writes && <path d={PEN} transform={`translate(${x} ${y})`} />}
+    </g>
+  )
+}
+
+function Service({ box, scene }: { box: Box; scene: Scene }) {
+  const middle = box.y + box.height / 2
+  return (
+    <>
+      <rect class="node-shape" x={box.x} y={box.y} width={box.width} height={box.height} rx={6} />
+      <Name box={box} y={middle - 3} text={box.node.name} />
+      <Sub box={box} y={middle + 13} text={rateOfNode(scene, box.node.id)} />
+    </>
+  )
+}
+
+function External({ box, scene }: { box: Box; scene: Scene }) {
+  const middle = box.y + box.height / 2
+  const sub = box.node.address !== undefined && box.node.address !== box.node.name ? box.node.address : rateOfNode(scene, box.node.id)
+  return (
+    <>
+      <rect class="node-shape dashed" x={box.x} y={box.y} width={box.width} height={box.height} rx={6} />
+      <Name box={box} y={middle - 3} text={box.node.name} />
+      <Sub box={box} y={middle + 13} text={sub} />
+    </>
+  )
+}
+
+function cylinder({ x, y, width, height }: Box): string {
+  const cap = Math.min(7, height / 6)
+  const r = width / 2
+  return `M${x} ${y + cap}A${r} ${cap} 0 0 1 ${x + width} ${y + cap}V${y + height - cap}A${r} ${cap} 0 0 1 ${x} ${y + height - cap}Z`
+}
+
+function lid({ x, y, width, height }: Box): string {
+  const cap = Math.min(7, height / 6)
+  return `M${x} ${y + cap}A${width / 2} ${cap} 0 0 0 ${x + width} ${y + cap}`
+}
+
+function TableRow({ box, table, scene, selected }: { box: Box; table: MapNode; scene: Scene; selected: boolean }) {
+  const at = table.layout
+  if (!at) return null
+  const middle = at.y + at.height / 2
+  const count = rateOfNode(scene, table.id).replace('/min', '')
+  const marksRoom = 44
+  return (
+    <g class={`table-row ${selected ? 'selected' : ''}`} data-node={table.id}>
+      <rect class="table-hit" x={box.x + 0.5} y={at.y} width={box.width - 1} height={at.height} />
+      <path class="table-line" d={`M${box.x} ${at.y}h${box.width}`} />
+      <text class="table-name" x={box.x + 12} y={middle + 4.5}>
+        {cut(table.name, box.width - 12 - marksRoom - 44, 13)}
+      </text>
+      <text class="node-sub end" x={box.x + box.width - marksRoom - 3} y={middle + 4}>
+        {count}
+      </text>
+      <MarksAt x={box.x + box.width - 17} y={middle} marks={scene.marks.get(table.id)} />
+    </g>
+  )
+}
+
+function Database({ box, scene, selection }: { box: Box; scene: Scene; selection: string | null }) {
+  const listed = box.tables.filter((table) => table.layout)
+  const top = listed[0]?.layout?.y
+  const system = box.node.system ?? ''
+  // Below the lid, and above the first table if there is one.
+  const middle = (box.y + 7 + (top ?? box.y + box.height)) / 2
+  const title = box.node.name === '' ? system : box.node.name
+  return (
+    <>
+      <path class="node-shape" d={cylinder(box)} />
+      <path class="node-lid" d={lid(box)} />
+      {top === undefined ? (
+        <>
+          <Name box={box} y={middle - 3} text={title} right={48} />
+          <Sub box={box} y={middle + 13} text={rateOfNode(scene, box.node.id)} />
+          <MarksAt x={box.x + box.width - 17} y={middle} marks={scene.marks.get(box.node.id)} />
+        </>
+      ) : (
+        <>
+          <Name box={box} y={middle + 5} text={title} right={70} />
+          {system !== title && (
+            <text class="node-sub end" x={box.x + box.width - 12} y={middle + 4.5}>
+              {cut(system, 64, 11)}
+            </text>
+          )}
+          {listed.map((table) => (
+            <TableRow key={table.id} box={box} table={table} scene={scene} selected={selection === table.id} />
+          ))}
+        </>
+      )}
+    </>
+  )
+}
+
+const PIPE = 22
+
+function Queue({ box, scene }: { box: Box; scene: Scene }) {
+  const { x, width } = box
+  const middle = box.y + box.height / 2
+  const half = PIPE / 2
+  const cap = 5
+  const pipe = `M${x + cap} ${middle - half}H${x + width - cap}A${cap} ${half} 0 0 1 ${x + width - cap} ${middle + half}H${x + cap}A${cap} ${half} 0 0 1 ${x + cap} ${middle - half}Z`
+  const mouth = `M${x + width - cap} ${middle - half}A${cap} ${half} 0 0 0 ${x + width - cap} ${middle + half}`
+  const ages = (scene.hops.get(box.node.id) ?? []).map((hop) => hop.age?.p50_ns ?? 0)
+  const age = ages.length > 0 ? ` · age ${duration(Math.max(...ages))}` : ''
+  return (
+    <>
+      <rect class="node-hit" x={x} y={middle - 34} width={width} height={66} />
+      <path class="node-shape" d={pipe} />
+      <path class="line queue" d={`M${x} ${middle}H${x + width - cap * 2}`} />
+      <path class="line queue-core" d={`M${x} ${middle}H${x + width - cap * 2}`} />
+      <path class="node-shape" d={`${mouth}A${cap} ${half} 0 0 0 ${x + width - cap} ${middle - half}`} />
+      <path class="line queue" d={`M${x + width - cap} ${middle}h${cap}`} />
+      <path class="line queue-core" d={`M${x + width - cap} ${middle}h${cap}`} />
+      <text class="node-name" x={x + 2} y={middle - 18}>
+        {cut(box.node.name, width - 46, 13, 600)}
+      </text>
+      <text class="node-sub end" x={x + width - 2} y={middle - 18}>
+        {cut(box.node.system ?? '', 44, 11)}
+      </text>
+      <text class="node-sub" x={x + 2} y={middle + 26}>
+        {rateOfNode(scene, box.node.id)}
+        {age}
+      </text>
+    </>
+  )
+}
+
+export function Shape({ box, scene, selection }: { box: Box; scene: Scene; selection: string | null }) {
+  switch (box.node.type) {
+    case 'database':
+      return <Database box={box} scene={scene} selection={selection} />
+    case 'queue':
+      return <Queue box={box} scene={scene} />
+    case 'external':
+      return <External box={box} scene={scene} />
+    default:
+      return <Service box={box} scene={scene} />
+  }
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// All about one span.
+import { useSignal } from '@preact/signals'
+import type { KeyValue, Span, SpanEvent } from '../api/types'
+import { duration, durationOf, exactDuration, shortId } from '../base/format'
+import { hrefTo, hrefWith } from '../base/route'
+import { moment, nsBetween } from '../base/time'
+import { ErrorIcon, SearchIcon } from '../frame/icons'
+import { CopyButton } from '../frame/notice'
+import { Figures, Panel, Section } from '../frame/panel'
+import type { Row, Trace } from './model'
+import { sameValue, valueText } from './values'
+
+const LONG = 400
+
+function Value({ text, bad }: { text: string; bad?: boolean }) {
+  const open = useSignal(false)
+  const cut = text.length > LONG && !open.value
+  return (
+    <span class={bad ? 'attribute-value bad' : 'attribute-value'} title={text.length > 28 && text.length < 2000 ? text : undefined}>
+      {cut ? `${text.slice(0, LONG)}… ` : text}
+      {cut && (
+        <button class="link" onClick={() => (open.value = true)}>
+          all {text.length}
+        </button>
+      )}
+    </span>
+  )
+}
+
+function isBad(key: string, text: string): boolean {
+  return (/status_code$/.test(key) && /^[45]\d\d$/.test(text)) || key === 'error.type'
+}
+
+function Attributes({ title, level, list }: { title: string; level: 'span' | 'resource'; list: KeyValue[] }) {
+  if (list.length === 0) return null
+  return (
+    <Section title={title} note={String(list.length)}>
+      <dl class="attributes">
+        {list.map((pair, index) => {
+          const text = valueText(pair.value)
+          const q = sameValue(level, pair.key, pair.value)
+          return (
+            <div key={`${pair.key} ${index}`}>
+              <dt title={pair.key}>{pair.key}</dt>
+              <dd>
+                <Value text={text} {...(isBad(pair.key, text) ? { bad: true } : {})} />
+                {q !== null && (
+                  <a class="attribute-find" href={hrefTo(['traces'], { q })} aria-label={`Find traces with ${pair.key} = ${text.slice(0, 80)}`} title="Find traces with this value">
+                    <SearchIcon />
+                  </a>
+                )}
+              </dd>
+            </div>
+          )
+        })}
+      </dl>
+    </Section>
+  )
+}
+
+function Event({ event, trace }: { event: SpanEvent; trace: Trace }) {
+  const get = (key: string) => valueText(event.attributes?.find((pair) => pair.key === key)?.value)
+  const exception = event.name === 'exception'
+  const rest = (event.attributes ?? []).filter((pair) => !exception || !pair.key.startsWith('exception.'))
+  return (
+    <div class="event">
+      <div class="event-head">
+        <span class="muted">+{duration(nsBetween(trace.origin, moment(event.time)))}</span>
+        <span class={exception ? 'mono bad' : 'mono'}>{event.name}</span>
+      </div>
+      {exception && (
+        <pre class="stack" tabIndex={0} aria-label="Exception">
+          {[get('exception.type'), get('exception.message')].filter((part) => part !== '').join(': ')}
+          {get('exception.stacktrace') !== '' && <span class="muted">{`\n${get('exception.stacktrace')}`}</span>}
+        </pre>
+      )}
+      {rest.length > 0 && (
+        <dl class="attributes inner">
+          {rest.map((pair) => (
+            <div key={pair.key}>
+              <dt>{pair.key}</dt>
+              <dd>
+                <Value text={valueText(pair.value)} />
+              </dd>
+            </div>
+          ))}
+        </dl>
+      )}
+    </div>
+  )
+}
+
+function Links({ span, trace }: { span: Span; trace: Trace }) {
+  const links = span.links ?? []
+  if (links.length === 0) return null
+  return (
+    <Section title="Links" note={String(links.length)}>
+      {links.map((link) => {
+        const here = link.trace_id === span.trace_id
+        const at = here ? trace.bySpan.get(link.span_id) : undefined
+        const target = at === undefined ? undefined : trace.rows[at]
+        const href = here ? hrefWith({ span: link.span_id }) : hrefTo(['trace', link.trace_id], { span: link.span_id })
+        return (
+          <div class="row" key={`${link.trace_id}${link.span_id}`}>
+            <a class="row-left" href={href}>
+              {target ? `${target.span.service} ${target.span.name}` : here ? 'span of this trace' : 'another trace'}
+            </a>
+            <span class="row-right mono muted">{shortId(here ? link.span_id : link.trace_id)}</span>
+          </div>
+        )
+      })}
+    </Section>
+  )
+}
+
+function OnTheMap({ span }: { span: Span }) {
+  const elements = span.map ?? []
+  if (elements.length === 0) return null
+  return (
+    <Section title="On the map">
+      {elements.map((element) => (
+        <div class="row" key={element.edge}>
+          <a class="row-left" href={hrefTo(['map'], { edge: element.edge })}>
+            {element.source_name} → {element.target_name}
+          </a>
+          <span class="row-right muted">{element.relation}</span>
+        </div>
+      ))}
+    </Section>
+  )
+}
+
+function Ids({ span, trace }: { span: Span; trace: Trace }) {
+  const parent = span.parent_span_id
+  const known = parent !== undefined && trace.bySpan.has(parent)
+  return (
+    <Section title="Identity">
+      <dl class="attributes">
+        <div>
+          <dt>span id</dt>
+          <dd>
+            {span.span_id} <CopyButton text={span.span_id} label="Copy the span id" />
+          </dd>
+        </div>
+        {parent !== undefined && parent !== '' && (
+          <div>
+            <dt>parent</dt>
+            <dd>{known ? <a href={hrefWith({ span: parent })}>{parent}</a> : <>{parent} <span class="muted">never came</span></>}</dd>
+          </div>
+        )}
+        <div>
+          <dt>started</dt>
+          <dd>{span.start}</dd>
+        </div>
+        {span.scope?.name !== undefined && span.scope.name !== '' && (
+          <div>
+            <dt>scope</dt>
+            <dd>
+              {span.scope.name} {span.scope.version ?? ''}
+            </dd>
+          </div>
+        )}
+        {span.trace_state !== undefined && span.trace_state !== '' && (
+          <div>
+            <dt>trace state</dt>
+            <dd>{span.trace_state}</dd>
+          </div>
+        )}
+      </dl>
+    </Section>
+  )
+}
+
+interface Props {
+  row: Row
+  trace: Trace
+  colour: string
+  skew: boolean
+  onClose: () => void
+}
+
+export function SpanPanel({ row, trace, colour, skew, onClose }: Props) {
+  const { span } = row
+  const start = row.start + (skew ? row.skew : 0)
+  const events = span.events ?? []
+  const figures = [
+    { label: 'Start', quantity: { ...durationOf(start), value: `+${durationOf(start).value}` }, exact: exactDuration(start) },
+    { label: 'Duration', quantity: durationOf(row.duration), exact: exactDuration(row.duration) },
+    { label: 'On critical path', quantity: durationOf(span.critical_ns ?? 0), exact: exactDuration(span.critical_ns ?? 0) },
+  ]
+  if (span.self_time_ns !== undefined) {
+    figures.splice(2, 0, { label: 'Self', quantity: durationOf(span.self_time_ns), exact: exactDuration(span.self_time_ns) })
+  }
+  const message = span.status?.message ?? ''
+  return (
+    <Panel
+      title={span.name}
+      label={`Span ${span.name}`}
+      mark={colour}
+      sub={`${span.service} · ${span.kind ?? 'unspecified'} span${row.note === '' ? '' : ` · ${row.note}`}`}
+      onClose={onClose}
+    >
+      {row.error && (
+        <div class="span-error">
+          <ErrorIcon />
+          <div>
+            <strong>Error</strong>
+            {message !== '' && <p>{message}</p>}
+          </div>
+        </div>
+      )}
+      {span.orphan && (
+        <Section>
+          <p class="muted">Its parent {span.parent_span_id ?? ''} never came. It is shown as a root.</p>
+        </Section>
+      )}
+      <Section>
+        <Figures figures={figures} />
+        {row.skew !== 0 && <p class="muted">Its clock is off by {duration(Math.abs(row.skew))}.</p>}
+      </Section>
+      <Attributes title="Attributes" level="span" list={span.attributes ?? []} />
+      {events.length > 0 && (
+        <Section title="Events" note={String(events.length)}>
+          {events.map((event, index) => (
+            <Event key={index} event={event} trace={trace} />
+          ))}
+        </Section>
+      )}
+      <Links span={span} trace={trace} />
+      <OnTheMap span={span} />
+      <Attributes title="Resource" level="resource" list={span.resource?.attributes ?? []} />
+      <Ids span={span} trace={trace} />
+    </Panel>
+  )
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+import { useComputed, useSignal } from '@preact/signals'
+import { useEffect, useMemo } from 'preact/hooks'
+import { ApiError, address } from '../api/client'
+import type { TraceAnswer } from '../api/types'
+import { useAnswer } from '../api/use'
+import { duration, exact, exactDuration, shortId } from '../base/format'
+import { useKeys } from '../base/keys'
+import { hrefTo, param, set } from '../base/route'
+import { dark } from '../base/theme'
+import { ms, whenSeconds } from '../base/time'
+import { CopyButton, Notice, Problem } from '../frame/notice'
+import { serviceColours } from './colours'
+import { Minimap } from './minimap'
+import { traceOf, visibleRows, type Part, type Row, type Trace } from './model'
+import { SpanPanel } from './span_panel'
+import { Waterfall } from './waterfall'
+
+const FOLDS_IN_ADDRESS = 60
+const ID_PART = 8
+
+/** The folded spans are part of the address as long as they are few. */
+function useFolded(trace: Trace) {
+  const folded = useSignal<ReadonlySet<string>>(new Set())
+  useEffect(() => {
+    const wanted = new Set((param('fold') ?? '').split(',').filter((part) => part !== ''))
+    if (wanted.size === 0) return
+    folded.value = new Set(trace.rows.map((row) => row.span.span_id).filter((id) => wanted.has(id.slice(0, ID_PART))))
+  }, [trace])
+  const put = (next: Set<string>) => {
+    folded.value = next
+    const few = next.size > 0 && next.size <= FOLDS_IN_ADDRESS
+    set({ fold: few ? [...next].map((id) => id.slice(0, ID_PART)).join(',') : null }, true)
+  }
+  return { folded, put }
+}
+
+/** `t` in the address: the part shown, in nanoseconds from the start. */
+function partOf(trace: Trace): Part {
+  const [from, to] = (param('t') ?? '').split('-').map(Number)
+  if (from === undefined || to === undefined || !(from < to)) return { from: 0, to: trace.length }
+  return { from: Math.max(0, from), to: Math.min(trace.length, to) }
+}
+
+function showPart(trace: Trace, part: Part): void {
+  const from = Math.max(0, Math.round(part.from))
+  const to = Math.min(trace.length, Math.round(part.to))
+  if (to - from < 10) return
+  set({ t: from === 0 && to === trace.length ? null : `${from}-${to}` }, true)
+}
+
+function Head({ trace }: { trace: Trace }) {
+  const { answer } = trace
+  const root = trace.rows[0]?.span
+  return (
+    <div class="trace-head">
+      <nav class="trace-path" aria-label="Trace">
+        <a href={hrefTo(['traces'])}>Traces</a>
+        <span class="muted" aria-hidden="true">
+          ›
+        </span>
+        <h1>{root ? `${root.service} ${root.name}` : 'Trace'}</h1>
+        <code class="muted" title={answer.trace_id}>
+          {shortId(answer.trace_id, 8, 8)}
+        </code>
+        <CopyButton text={answer.trace_id} label="Copy the trace id" />
+      </nav>
+      <div class="trace-facts">
+        <span title={answer.start}>{whenSeconds(ms(answer.start))}</span>
+        <span title={exactDuration(answer.duration_ns)}>
+          Duration <strong>{duration(answer.duration_ns)}</strong>
+        </span>
+        <span>
+          Spans <strong>{exact(trace.rows.length)}</strong>
+        </span>
+        <span>
+          Services <strong>{exact(trace.services.length)}</strong>
+        </span>
+        {answer.errors > 0 && <span class="bad">{answer.errors === 1 ? '1 error' : `${exact(answer.errors)} errors`}</span>}
+        {answer.orphans > 0 && <span title="Spans whose parent never came">{answer.orphans === 1 ? '1 orphan' : `${exact(answer.orphans)} orphans`}</span>}
+      </div>
+    </div>
+  )
+}
+
+function Check({ name, text, on, disabled, title }: { name: string; text: string; on: boolean; disabled?: boolean; title?: string }) {
+  return (
+    <label class={disabled ? 'check disabled' : 'check'} title={title}>
+      <input
+        type="checkbox"
+        checked={on}
+        disabled={disabled}
+        onChange={(event) => {
+          set({ [name]: event.currentTarget.checked === (name === 'path') ? null : event.currentTarget.checked ? '1' : '0' }, true)
+        }}
+      />
+      {text}
+    </label>
+  )
+}
+
+interface Moves {
+  rows: () => Row[]
+  selected: Row | undefined
+  folded: () => ReadonlySet<string>
+  select: (row: Row) => void
+  fold: (row: Row, on: boolean) => void
+}
+
+function useTreeKeys({ rows, selected, folded, select, fold }: Moves, trace: Trace): void {
+  const step = (by: number) => {
+    const list = rows()
+    const at = selected ? list.findIndex((row) => row.index === selected.index) : -1
+    const next = list[Math.max(0, Math.min(list.length - 1, at + by))]
+    if (next) select(next)
+  }
+  const into = () => {
+    if (!selected) return
+    if (folded().has(selected.span.span_id)) fold(selected, false)
+    else if (selected.end > selected.index + 1) step(1)
+  }
+  const out = () => {
+    if (!selected) return
+    const open = selected.end > selected.index + 1 && !folded().has(selected.span.span_id)
+    const parent = trace.rows[selected.parent]
+    if (open) fold(selected, true)
+    else if (parent) select(parent)
+  }
+  const inTree = (event: KeyboardEvent) => (event.target as Element).getAttribute('role') !== 'slider'
+  useKeys({
+    j: () => { step(1) },
+    k: () => { step(-1) },
+    l: into,
+    h: out,
+    ArrowDown: (event) => inTree(event) && (step(1), true),
+    ArrowUp: (event) => inTree(event) && (step(-1), true),
+    ArrowRight: (event) => inTree(event) && (into(), true),
+    ArrowLeft: (event) => inTree(event) && (out(), true),
+    PageDown: () => { step(20) },
+    PageUp: () => { step(-20) },
+    Home: () => { step(-1e9) },
+    End: () => { step(1e9) },
+    Escape: () => {
+      if (param('span') !== null) set({ span: null }, true)
+      else if (param('t') !== null) set({ t: null }, true)
+      else return false
+      return true
+    },
+  })
+}
+
+function Shown({ trace }: { trace: Trace }) {
+  const { folded, put } = useFolded(trace)
+  const rows = useComputed(() => visibleRows(trace, folded.value))
+  const colours = useMemo(() => serviceColours(trace.services, dark.value), [trace, dark.value])
+  const selectedIndex = trace.bySpan.get(param('span') ?? '') ?? null
+  const selected = selectedIndex === null ? undefined : trace.rows[selectedIndex]
+  const part = partOf(trace)
+  const critical = param('path') !== '0'
+  const skew = trace.skewed && param('skew') === '1'
+  const select = (row: Row) => {
+    set({ span: row.span.span_id }, true)
+  }
+  const fold = (row: Row, on = !folded.value.has(row.span.span_id)) => {
+    const next = new Set(folded.value)
+    if (on) next.add(row.span.span_id)
+    else next.delete(row.span.span_id)
+    put(next)
+  }
+  useTreeKeys({ rows: () => rows.value, selected, folded: () => folded.value, select, fold }, trace)
+  return (
+    <div class="page">
+      <main class="column trace">
+        <Head trace={trace} />
+        <div class="trace-tools">
+          <Check name="path" text="Critical path" on={critical} />
+          <Check
+            name="skew"
+            text="Correct clock skew"
+            on={skew}
+            disabled={!trace.skewed}
+            title={trace.skewed ? 'Moves spans into their parents where clocks differ' : 'No clock is off in this trace'}
+          />
+          {folded.value.size > 0 && (
+            <button class="link" onClick={() => { put(new Set()) }}>
+              Unfold all
+            </button>
+          )}
+          <span class="keys muted" aria-hidden="true">
+            <kbd>j</kbd> <kbd>k</kbd> move <kbd>h</kbd> <kbd>l</kbd> fold
+          </span>
+        </div>
+        <Minimap trace={trace} part={part} skew={skew} colours={colours} onPart={(next) => { showPart(trace, next) }} />
+        <Waterfall
+          trace={trace}
+          rows={rows}
+          folded={folded}
+          selected={selectedIndex}
+          part={part}
+          critical={critical}
+          skew={skew}
+          colours={colours}
+          onSelect={select}
+          onFold={(row) => { fold(row) }}
+          onPart={(next) => { showPart(trace, next) }}
+        />
+      </main>
+      {selected && (
+        <SpanPanel
+          key={selected.index}
+          row={selected}
+          trace={trace}
+          colour={colours.get(selected.span.service) ?? ''}
+          skew={skew}
+          onClose={() => { set({ span: null }, true) }}
+        />
+      )}
+    </div>
+  )
+}
+
+function Missing({ id }: { id: string }) {
+  return (
+    <Notice title="There is no such trace">
+      <p>
+        No span with trace id <code>{id}</code> is stored. It may not have come yet, or has left by retention.
+      </p>
+      <p>
+        <a href={hrefTo(['traces'])}>Search traces</a>
+      </p>
+    </Notice>
+  )
+}
+
+export function TracePage({ id }: { id: string }) {
+  const answer = useAnswer<TraceAnswer>(address(`traces/${encodeURIComponent(id)}`))
+  const data = answer.data.value
+  const trace = useMemo(() => (data && data.spans.length > 0 ? traceOf(data) : null), [data])
+  if (trace) return <Shown trace={trace} />
+  const error = answer.error.value
+  const missing = (error instanceof ApiError && error.status === 404) || data !== null
+  return (
+    <div class="page">
+      <main class="column">
+        {missing ? <Missing id={id} /> : error ? <Problem error={error} /> : null}
+        {!error && data === null && answer.slow.value && <p class="waiting">Reading the trace…</p>}
+      </main>
+    </div>
+  )
+}

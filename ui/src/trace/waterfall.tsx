@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tree and its bars. Rows and canvas cover the same stretch of the scrolled content, some rows more than
+// can be seen, so the browser scrolls both together and they are drawn anew only every few rows.
+import { useSignal, useSignalEffect, type ReadonlySignal } from '@preact/signals'
+import { useEffect, useRef } from 'preact/hooks'
+import { duration } from '../base/format'
+import { sharpen, useSize } from '../base/size'
+import { dark } from '../base/theme'
+import { axisTicks, type Part, type Row, type Trace } from './model'
+import { look, paint, ROW } from './paint'
+import { TreeRow } from './rows'
+
+const STRIDE = 12
+const RIGHT = 16
+const INDENT = 14
+const INDENT_ROOM = 168
+
+export interface WaterfallProps {
+  trace: Trace
+  rows: ReadonlySignal<Row[]>
+  folded: ReadonlySignal<ReadonlySet<string>>
+  selected: number | null
+  part: Part
+  critical: boolean
+  skew: boolean
+  colours: Map<string, string>
+  onSelect: (row: Row) => void
+  onFold: (row: Row) => void
+  onPart: (part: Part) => void
+}
+
+export function nameWidthFor(width: number): number {
+  return width < 640 ? Math.round(width * 0.5) : Math.min(352, Math.round(width * 0.4))
+}
+
+function Axis({ part, left, width }: { part: Part; left: number; width: number }) {
+  const room = Math.max(1, width - left - RIGHT)
+  return (
+    <div class="wf-head">
+      <span class="wf-head-name" style={{ width: `${left - 8}px` }}>
+        Service and operation
+      </span>
+      <svg width={width} height={24} aria-hidden="true">
+        {axisTicks(part, Math.max(2, room / 100)).map((at) => {
+          const x = left + ((at - part.from) / (part.to - part.from)) * room
+          return x > width - 30 ? null : (
+            <text key={at} x={x + 4} y={15}>
+              {at === 0 ? '0' : duration(at)}
+            </text>
+          )
+        })}
+      </svg>
+    </div>
+  )
+}
+
+/** Scrolls the selected row into the middle when it is out of sight. */
+function useReveal(scroller: { current: HTMLElement | null }, rows: Row[], selected: number | null): void {
+  useEffect(() => {
+    const element = scroller.current
+    if (!element || selected === null) return
+    const at = rows.findIndex((row) => row.index === selected)
+    if (at < 0) return
+    const top = at * ROW
+    if (top < element.scrollTop + ROW) element.scrollTop = Math.max(0, top - ROW * 2)
+    else if (top > element.scrollTop + element.clientHeight - ROW * 2) {
+      // Near the edge it moves by what is needed; from afar (a link, a URL) to the middle.
+      const far = top > element.scrollTop + element.clientHeight * 1.5
+      element.scrollTop = far ? top - element.clientHeight / 2 : top - element.clientHeight + ROW * 3
+    }
+  }, [selected, rows])
+}
+
+export function Waterfall(props: WaterfallProps) {
+  const { trace, part, selected, colours } = props
+  const scroller = useRef<HTMLDivElement>(null)
+  const canvas = useRef<HTMLCanvasElement>(null)
+  const size = useSize(scroller)
+  const first = useSignal(0)
+  const rows = props.rows.value
+  const { width, height } = size.value
+  const inner = Math.max(0, width - 1)
+  const nameWidth = nameWidthFor(inner)
+  const left = nameWidth + 8
+  const last = Math.min(rows.length, first.value + Math.ceil(height / ROW) + STRIDE * 3)
+  const indent = Math.min(INDENT, INDENT_ROOM / Math.max(1, trace.maxDepth))
+  const drawn = useSignal<WaterfallProps & { left: number; last: number; width: number; indent: number }>({
+    ...props, left, last, width: inner, indent,
+  })
+  drawn.value = { ...props, left, last, width: inner, indent }
+
+  useReveal(scroller, rows, selected)
+  const follow = () => {
+    const top = scroller.current?.scrollTop ?? 0
+    first.value = Math.max(0, (Math.floor(top / ROW / STRIDE) - 1) * STRIDE)
+  }
+  useEffect(follow, [rows.length])
+
+  useSignalEffect(() => {
+    const now = drawn.value
+    void dark.value
+    const from = first.value
+    const count = Math.max(0, now.last - from)
+    const context = canvas.current && now.width > 0 ? sharpen(canvas.current, now.width, count * ROW) : null
+    if (!context) return
+    paint(
+      context,
+      {
+        trace: now.trace,
+        rows: now.rows.value,
+        first: from,
+        last: now.last,
+        part: now.part,
+        left: now.left,
+        right: now.width - RIGHT,
+        indent: now.indent,
+        critical: now.critical,
+        skew: now.skew,
+        colours: now.colours,
+      },
+      look(),
+    )
+  })
+
+  useEffect(() => {
+    const element = scroller.current
+    if (!element) return
+    const wheel = (event: WheelEvent) => {
+      if (!event.ctrlKey && !event.metaKey) return
+      event.preventDefault()
+      const x = event.clientX - element.getBoundingClientRect().left - left
+      const at = part.from + (Math.max(0, x) / Math.max(1, inner - left - RIGHT)) * (part.to - part.from)
+      const by = Math.exp(event.deltaY / 300)
+      props.onPart({ from: at - (at - part.from) * by, to: at + (part.to - at) * by })
+    }
+    element.addEventListener('wheel', wheel, { passive: false })
+    return () => {
+      element.removeEventListener('wheel', wheel)
+    }
+  })
+
+  const shown = rows.slice(first.value, last)
+  const current = selected === null ? undefined : trace.rows[selected]
+  const top = first.value * ROW
+  return (
+    <div class="wf">
+      <Axis part={part} left={left} width={inner} />
+      <div
+        ref={scroller}
+        class="wf-scroll"
+        role="tree"
+        tabIndex={0}
+        aria-label={`Spans of the trace, ${rows.length} rows`}
+        {...(current ? { 'aria-activedescendant': `row-${current.span.span_id}-${current.index}` } : {})}
+        onScroll={follow}
+      >
+        <div class="wf-space" role="presentation" style={{ height: `${rows.length * ROW}px` }}>
+          {shown.map((row, offset) => (
+            <TreeRow
+              key={row.index}
+              row={row}
+              at={first.value + offset}
+              indent={indent}
+              selected={row.index === selected}
+              folded={props.folded.value.has(row.span.span_id)}
+              colour={colours.get(row.span.service) ?? ''}
+              nameWidth={nameWidth}
+              onSelect={props.onSelect}
+              onFold={props.onFold}
+            />
+          ))}
+          <canvas
+            ref={canvas}
+            class="wf-canvas"
+            aria-hidden="true"
+            style={{ transform: `translateY(${top}px)`, width: `${inner}px`, height: `${Math.max(0, last - first.value) * ROW}px` }}
+          />
+        </div>
+      </div>
+    </div>
+  )
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// Search over all traces, without naming a service first. Clicks write the query; the query is the state.
+import { useSignal } from '@preact/signals'
+import { useEffect, useMemo } from 'preact/hooks'
+import { ApiError, address, get } from '../api/client'
+import type { TraceItem, TraceList } from '../api/types'
+import { useAnswer } from '../api/use'
+import { exact, plural, short } from '../base/format'
+import { go, hrefTo, param, set } from '../base/route'
+import { pinnedPatch, timeWindow, windowParams } from '../base/window'
+import { Empty } from '../frame/empty'
+import { CloseIcon } from '../frame/icons'
+import { NothingHere, Notice, Problem } from '../frame/notice'
+import { services, status } from '../frame/state'
+import { TraceRows } from './list'
+import { conditions, durationText, quoted, withCondition, withoutCondition } from './query'
+import { QueryField } from './query_field'
+import { Scatter } from './scatter'
+
+const PAGE = 50
+const LIVE_MS = 5000
+const DURATIONS = ['100ms', '500ms', '1s', '5s']
+
+function ask(query: string): void {
+  set({ q: query })
+}
+
+/** The query that is sent: with the environment of the header, when one was chosen. */
+function effective(query: string): string {
+  const env = param('env')
+  if (env === null || env === '-') return query
+  return withCondition(query, `resource.deployment.environment.name = ${quoted(env)}`)
+}
+
+function Facet({ query, condition, text, note }: { query: string; condition: string; text: string; note?: string }) {
+  const on = conditions(query).includes(condition)
+  return (
+    <button
+      class="facet"
+      aria-pressed={on}
+      onClick={() => {
+        ask(on ? withoutCondition(query, condition) : withCondition(query, condition))
+      }}
+    >
+      <span>{text}</span>
+      {note !== undefined && <span class="muted">{note}</span>}
+    </button>
+  )
+}
+
+function Facets({ query }: { query: string }) {
+  const total = new Map<string, number>()
+  for (const service of services.value) total.set(service.name, (total.get(service.name) ?? 0) + service.spans)
+  const names = [...total.entries()].sort((a, b) => b[1] - a[1]).slice(0, 40)
+  return (
+    <div class="facets" role="group" aria-label="Filters">
+      <h2>Status</h2>
+      <Facet query={query} condition="status = error" text="Error" />
+      <Facet query={query} condition="status = ok" text="OK" />
+      <h2>Span longer than</h2>
+      {DURATIONS.map((length) => (
+        <Facet key={length} query={query} condition={`duration > ${length}`} text={length.replace(/(\d)([a-z])/, '$1 $2')} />
+      ))}
+      <h2>Service</h2>
+      {names.map(([name, spans]) => (
+        <Facet key={name} query={query} condition={`resource.service.name = ${quoted(name)}`} text={name} note={short(spans)} />
+      ))}
+    </div>
+  )
+}
+
+function Chips({ query }: { query: string }) {
+  const parts = conditions(query)
+  if (parts.length === 0) return null
+  return (
+    <div class="query-chips" role="group" aria-label="Conditions">
+      {parts.map((part) => (
+        <button
+          key={part}
+          class="chip on"
+          aria-label={`Remove ${part}`}
+          onClick={() => {
+            ask(withoutCondition(query, part))
+          }}
+        >
+          {part} <CloseIcon />
+        </button>
+      ))}
+    </div>
+  )
+}
+
+/** The first page is kept fresh; older pages are added below it and kept. */
+function useTraces(query: string) {
+  const window = timeWindow.value
+  const params = { q: effective(query) === '' ? null : effective(query), ...windowParams(window), limit: PAGE }
+  const url = address('traces', params)
+  const first = useAnswer<TraceList>(url, window.live ? LIVE_MS : null)
+  const older = useSignal<{ of: string; items: TraceItem[]; cursor: string | null } | null>(null)
+  const busy = useSignal(false)
+  const page = first.of.value === url ? first.data.value : null
+  const added = older.value?.of === url ? older.value : null
+  const cursor = added ? added.cursor : (page?.cursor ?? null)
+
+  const items = useMemo(() => {
+    const seen = new Set<string>()
+    const all = [...(page?.items ?? []), ...(added?.items ?? [])]
+    return all.filter((item) => !seen.has(item.trace_id) && seen.add(item.trace_id))
+  }, [page, added])
+  const more = async () => {
+    if (cursor === null || busy.value || !page) return
+    busy.value = true
+    try {
+      const next = await get<TraceList>(address('traces', { ...params, cursor }))
+      // The live page moves on; what it held stays in the list.
+      older.value = { of: url, items: [...page.items, ...(added?.items ?? []), ...next.items], cursor: next.cursor ?? null }
+    } finally {
+      busy.value = false
+    }
+  }
+  return { first, page, items, cursor, busy, more }
+}
+
+function Found({ query }: { query: string }) {
+  const { first, page, items, cursor, busy, more } = useTraces(query)
+  const error = first.error.value
+  const queryError = error instanceof ApiError && error.status >= 400 && error.status < 500 ? error : null
+  const brush = (from: number, to: number, least: number, most: number) => {
+    const longer = withCondition(query, `traceDuration >= ${durationText(least)}`)
+    const both = withCondition(longer, `traceDuration <= ${durationText(most)}`)
+    set({ q: both, ...pinnedPatch(from, to) })
+  }
+  // While the next answer is on its way the last one stays, dimmed by nothing: it is replaced in one go.
+  const kept = useSignal<TraceItem[]>([])
+  useEffect(() => {
+    if (page) kept.value = items
+  }, [page, items])
+  const shown = page ? items : kept.value
+  const empty = page !== null && items.length === 0
+  const errors = shown.filter((item) => item.errors > 0).length
+  return (
+    <>
+      <QueryField query={query} error={queryError} onQuery={ask} />
+      <Chips query={query} />
+      {error && !queryError && shown.length === 0 && <Problem error={error} />}
+      {empty && conditions(query).length === 0 && query === '' && <NothingHere />}
+      {empty && query !== '' && (
+        <Notice title="No trace in this window fits the query">
+          <p>
+            {page.scanned_spans !== undefined && <>{exact(page.scanned_spans)} spans were looked at. </>}
+            Take a condition away, or choose a longer window.
+          </p>
+        </Notice>
+      )}
+      {!page && !error && first.slow.value && shown.length === 0 && <p class="waiting">Searching…</p>}
+      {shown.length > 0 && !empty && !queryError && (
+        <>
+          <p class="traces-sum muted" aria-live="polite">
+            Newest {plural(shown.length, 'trace')}
+            {errors > 0 && <>, {exact(errors)} with errors</>}
+            {page?.truncated && '. The search stopped at its limit: there are more.'}
+          </p>
+          <Scatter items={shown} onOpen={(item) => { go(hrefTo(['trace', item.trace_id])) }} onBrush={brush} />
+          <TraceRows
+            items={shown}
+            more={cursor !== null}
+            busy={busy.value}
+            scanned={page?.scanned_spans}
+            onFilter={(service) => { ask(withCondition(query, `resource.service.name = ${quoted(service)}`)) }}
+            onMore={() => void more()}
+          />
+        </>
+      )}
+    </>
+  )
+}
+
+export function TracesPage() {
+  const query = param('q') ?? ''
+  if (status.value?.spans.stored === 0) return <Empty />
+  return (
+    <div class="page">
+      <Facets query={query} />
+      <main class="column traces">
+        <h1 class="hidden">Traces</h1>
+        <Found query={query} />
+      </main>
+    </div>
+  )
+}

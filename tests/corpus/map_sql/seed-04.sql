@@ -1,0 +1,2 @@
+SELECT '\' FROM x', 'it''s FROM y', E'z' /* FROM c */ FROM t -- FROM u
+, v

@@ -1,0 +1,1 @@
+INSERT "song list" SELECT [orders] `x

@@ -1,0 +1,1 @@
+UPDATE a, b SET x=(SELECT 1 FROM

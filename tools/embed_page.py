@@ -44,7 +44,10 @@ def main():
         )
     parts += ["", "const PageFile page_files[] = {", *rows, "};"]
     parts += ["const size_t page_n_files = sizeof(page_files) / sizeof(page_files[0]);", ""]
-    pathlib.Path(out).write_text("\n".join(parts))
+    text = "\n".join(parts)
+    path = pathlib.Path(out)
+    if not path.exists() or path.read_text() != text:  # unchanged: nothing to rebuild
+        path.write_text(text)
 
 
 main()

@@ -8,6 +8,7 @@
 #include "os/pool.h"
 #include "serve/api.h"
 #include "serve/page.h"
+#include "wire/otlp.h"
 
 /*
  * Order of birth: disk, map, assembly, store (which replays its log into both), receivers and APIs,
@@ -81,6 +82,7 @@ static int open_store(House *house, Buf *why)
     house->assembly = assembly_new(&assembly_options);
     const StoreOptions store_options = {
         .fs = house->fs,
+        .decode = otlp_read_protobuf,
         .clock = &clock_system,
         .observer = assembly_observer(house->assembly),
         .commit_delay_us = settings->commit_delay / 1000,

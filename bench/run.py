@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the benchmarks and prints a table: run.py BUILD [--spans N].
+
+The server is pinned to one core, the sender to the other. A peer that speaks OTLP/HTTP is measured by the same
+sender in the same run when PEER names its command, with {port} for the OTLP/HTTP port and {data} for a fresh
+directory, for example:
+
+    PEER='jaeger-all-in-one --collector.otlp.http.host-port=127.0.0.1:{port} --collector.otlp.grpc.host-port=127.0.0.1:0' make bench
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import shlex
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+
+SERVER_CORE, SENDER_CORE = "0", "1"
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return json.load(answer)
+
+
+def timed(url, n=50):
+    """Milliseconds p50 and p99 of n GETs after one to warm up."""
+    urllib.request.urlopen(url, timeout=60).read()
+    samples = []
+    for _ in range(n):
+        start = time.perf_counter()
+        urllib.request.urlopen(url, timeout=60).read()
+        samples.append((time.perf_counter() - start) * 1000)
+    samples.sort()
+    return statistics.median(samples), samples[int(n * 0.99) - 1]
+
+
+def directory_bytes(path):
+    return sum(file.stat().st_size for file in pathlib.Path(path).rglob("*") if file.is_file())
+
+
+def row(name, value, unit, goal=""):
+    print(f"  {name:42} {value:>12} {unit:22} {goal}", flush=True)
+
+
+def rss_mb(pid):
+    for line in open(f"/proc/{pid}/status"):
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return 0
+
+
+def start_weft(build, directory):
+    ready = pathlib.Path(directory).parent / "ready.json"
+    ready.unlink(missing_ok=True)
+    started = time.perf_counter()
+    process = subprocess.Popen(["taskset", "-c", SERVER_CORE, f"{build}/weft", "serve", "--data", directory, "--ports", "0",
+                                "--ready-file", ready], stderr=subprocess.DEVNULL)
+    while not ready.exists():
+        time.sleep(0.001)
+    return process, json.loads(ready.read_text()), (time.perf_counter() - started) * 1000
+
+
+def send(build, port, pid, spans, kind):
+    result = subprocess.run(["taskset", "-c", SENDER_CORE, f"{build}/bench/ingest_bench", str(port), str(pid), str(spans), kind],
+                            capture_output=True, text=True)
+    if result.returncode != 0:
+        sys.exit(f"the sender failed: {result.stdout}{result.stderr}")
+    return json.loads(result.stdout)
+
+
+def print_ingest(figures, goal_cpu):
+    row("acknowledged durable, server on one core", f"{figures['spans_per_s']:,}", "spans/s", "goal 150,000")
+    row("CPU, all included", f"{figures['cpu_s_per_million']:.2f}", "CPU-s per million", goal_cpu)
+    row("CPU until the last answer", f"{figures['cpu_s_per_million_until_last_answer']:.2f}", "CPU-s per million")
+    row("memory at the peak", f"{figures['peak_rss_mb']:.0f}", "MB", "goal 200")
+
+
+def bench_weft(build, spans, kind, goal_cpu, goal_disk):
+    print(f"\nweft, {spans:,} {kind} spans")
+    with tempfile.TemporaryDirectory() as root:
+        data = f"{root}/data"
+        process, ports, start_ms = start_weft(build, data)
+        time.sleep(1)
+        row("start to ready, empty", f"{start_ms:.0f}", "ms", "goal 100")
+        row("memory idle", f"{rss_mb(process.pid):.1f}", "MB", "goal 30")
+        figures = send(build, ports["otlp_http"], process.pid, spans, kind)
+        print_ingest(figures, goal_cpu)
+        base = f"http://127.0.0.1:{ports['http']}/api/v1"
+        items = get(f"{base}/traces?limit=20")["items"]
+        row("trace by id, p50 / p99", "%.2f / %.2f" % timed(f"{base}/traces/{items[0]['trace_id']}", 200), "ms over HTTP", "goal 1 / 10")
+        query = urllib.parse.quote('{ span.customer.id = "c-004217" }')
+        row("search on an attribute, p50 / p99", "%.1f / %.1f" % timed(f"{base}/traces?q={query}&limit=20", 20), "ms over HTTP")
+        row("map of an hour, p50 / p99", "%.1f / %.1f" % timed(f"{base}/map?from=-1h", 50), "ms over HTTP", "goal 50")
+        process.terminate()
+        process.wait()
+        row("disk after a clean stop", f"{directory_bytes(data) / figures['spans']:.1f}", "bytes per span", goal_disk)
+        process, ports, start_ms = start_weft(build, data)
+        row("start with these spans", f"{start_ms:.0f}", "ms")
+        process.kill()
+        process.wait()
+    return figures
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def bench_peer(build, command, spans, kind, weft):
+    with tempfile.TemporaryDirectory() as data:
+        port = free_port()
+        words = shlex.split(command.format(port=port, data=data))
+        process = subprocess.Popen(["taskset", "-c", SERVER_CORE, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        print(f"\npeer ({pathlib.Path(words[0]).name}), {spans:,} {kind} spans")
+        figures = send(build, port, process.pid, spans, kind)
+        print_ingest(figures, "")
+        row("CPU, peer / weft", f"{figures['cpu_s_per_million'] / weft['cpu_s_per_million']:.1f}", "times")
+        row("throughput, weft / peer", f"{weft['spans_per_s'] / figures['spans_per_s']:.1f}", "times")
+        process.kill()
+        process.wait()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("--spans", type=int, default=1_000_000)
+    arguments = parser.parse_args()
+    easy = bench_weft(arguments.build, arguments.spans, "easy", "goal 2.5", "goal 43")
+    bench_weft(arguments.build, arguments.spans, "hard", "goal 6", "goal 115")
+    if os.environ.get("PEER"):
+        bench_peer(arguments.build, os.environ["PEER"], min(arguments.spans, 200_000), "easy", easy)
+
+
+main()

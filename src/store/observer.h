@@ -3,6 +3,8 @@
 
 #include "span/span.h"
 
+struct Store;
+
 /*
  * How a floor above the store (the map) lives beside it without the store knowing what it is.
  *

@@ -69,7 +69,11 @@ void exchange_respond(Exchange *exchange, Response *response);
 /*
  * A streamed answer (Server-Sent Events, exports): begin, then any number of writes, then end; each
  * from any thread, one thread at a time. exchange_write returns 0; 1 when the client has gone or is
- * too slow (EXCHANGE_BACKLOG_MAX bytes unsent): the caller then ends.
+ * too slow (EXCHANGE_BACKLOG_MAX bytes unsent): the caller then ends, and the client sees a broken
+ * answer, not a short one.
+ *
+ * For gRPC each write is one message of a server stream, given without its prefix, and the status
+ * of exchange_begin's response goes into the trailers.
  */
 enum { EXCHANGE_BACKLOG_MAX = 4 << 20 };
 

@@ -45,14 +45,19 @@ enum {
     SERVER_PROGRESS_TIMEOUT_S = 60, /* a request or an answer that makes no progress */
     SERVER_STREAMS_MAX = 256,       /* concurrent HTTP/2 streams of a connection */
     SERVER_RESETS_MAX = 1000,       /* streams a client may reset within 10 s, before GOAWAY */
+    SERVER_BODIES_MAX = 512 << 20,  /* request bodies held by all connections; beyond it 503 or
+                                       UNAVAILABLE, with SERVER_BUSY_RETRY_S */
+    SERVER_BUSY_RETRY_S = 1,
 };
 
 /* Makes @n_loops event loops (0: one per core). */
 MUST_USE int server_new(size_t n_loops, Server **ret_server);
 
 /* Binds and listens on every loop (SO_REUSEPORT); accepts HTTP/1.1 and HTTP/2 with prior knowledge
- * (and by ALPN) on the same port. Before server_start(). Returns 0 with the port in @ret_port, or
- * -errno. */
+ * (and by ALPN) on the same port. Before server_start(). What @options point to is copied, but for
+ * the routes' patterns and contexts, which live as long as the server. Returns 0 with the port in
+ * @ret_port, or -errno: -EADDRINUSE, -EACCES, -EINVAL for an address or TLS file that is none (the
+ * log says which). */
 MUST_USE int server_listen(Server *server, const ListenerOptions *options, uint16_t *ret_port);
 
 MUST_USE int server_start(Server *server);
@@ -60,6 +65,10 @@ MUST_USE int server_start(Server *server);
 /* Stops accepting, lets requests in flight finish for at most @grace_ms (HTTP/2: GOAWAY), then
  * closes. */
 void server_drain(Server *server, uint64_t grace_ms);
+
+/* Closes what is still open and waits until every Exchange that a handler holds was answered:
+ * whoever answers from other threads is stopped after this call, or has answered before it. Not on
+ * a loop's thread. */
 Server *server_free(Server *server);
 
 typedef struct ServerCounters {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /*
- * Sends a data set over OTLP/HTTP protobuf to any server, as fast as it acknowledges, over a few
- * keep-alive connections, and prints what it cost the server:
+ * Sends a data set over OTLP/HTTP protobuf, or as Zipkin v2 JSON, to any server, as fast as it
+ * acknowledges, over a few keep-alive connections, and prints what it cost the server:
  *
- *     ingest_bench PORT PID SPANS [easy|hard] [CONNECTIONS]
+ *     ingest_bench PORT PID SPANS [easy|hard] [otlp|zipkin] [CONNECTIONS]
  *
  * Bodies of 500 spans are made and encoded before the clock starts. The server's CPU time and
  * memory are read from /proc/PID.
@@ -24,12 +24,14 @@
 #include "base/assert.h"
 #include "bench/corpus.h"
 #include "wire/otlp.h"
+#include "wire/zipkin.h"
 
 enum { BODY_TRACES = 50, CONNECTIONS_MAX = 64, ANSWER_MAX = 4096 };
 
 typedef struct Bench {
     uint16_t port;
     CorpusKind kind;
+    bool zipkin;
     uint64_t n_bodies;
     _Atomic uint64_t next, failed;
 } Bench;
@@ -129,12 +131,16 @@ static void make_body(const Bench *bench, uint64_t number, Buf *request)
     clock_gettime(CLOCK_REALTIME, &now);
     Span *spans = corpus_make(bench->kind, number + 1, BODY_TRACES,
                               (uint64_t)(now.tv_sec - 1) * 1000000000, &arena);
-    otlp_write_protobuf(spans, (size_t)BODY_TRACES * CORPUS_TRACE_SPANS, &body);
+    if (bench->zipkin) {
+        zipkin_write_json(spans, (size_t)BODY_TRACES * CORPUS_TRACE_SPANS, &body);
+    } else {
+        otlp_write_protobuf(spans, (size_t)BODY_TRACES * CORPUS_TRACE_SPANS, &body);
+    }
     buf_append_format(
         request,
-        "POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
-        "Content-Length: %zu\r\n\r\n",
-        body.len);
+        "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+        bench->zipkin ? "/api/v2/spans" : "/v1/traces",
+        bench->zipkin ? "application/json" : "application/x-protobuf", body.len);
     buf_append_str(request, buf_str(&body));
 }
 
@@ -152,7 +158,7 @@ static void *send_bodies(void *context)
             break;
         }
         send_all(fd, requests[number].ptr, requests[number].len);
-        if (read_answer(fd) != 200) {
+        if (read_answer(fd) / 100 != 2) {
             atomic_fetch_add(&bench->failed, 1);
         }
     }
@@ -175,13 +181,15 @@ static void run(Bench *bench, size_t n_connections)
 int main(int argc, char **argv)
 {
     if (argc < 4) {
-        fprintf(stderr, "usage: %s PORT PID SPANS [easy|hard] [CONNECTIONS]\n", argv[0]);
+        fprintf(stderr, "usage: %s PORT PID SPANS [easy|hard] [otlp|zipkin] [CONNECTIONS]\n",
+                argv[0]);
         return 2;
     }
     Bench bench = {.port = (uint16_t)strtoul(argv[1], NULL, 10),
-                   .kind = argc > 4 && strcmp(argv[4], "hard") == 0 ? CORPUS_HARD : CORPUS_EASY};
+                   .kind = argc > 4 && strcmp(argv[4], "hard") == 0 ? CORPUS_HARD : CORPUS_EASY,
+                   .zipkin = argc > 5 && strcmp(argv[5], "zipkin") == 0};
     size_t n_connections =
-        argc > 5 ? MIN(strtoul(argv[5], NULL, 10), (unsigned long)CONNECTIONS_MAX) : 8;
+        argc > 6 ? MIN(strtoul(argv[6], NULL, 10), (unsigned long)CONNECTIONS_MAX) : 8;
     uint64_t bytes = 0;
 
     bench.n_bodies = strtoull(argv[3], NULL, 10) / (BODY_TRACES * CORPUS_TRACE_SPANS);

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the benchmarks and prints a table: run.py BUILD [--spans N].
 
-The server is pinned to one core, the sender to the other. A peer that speaks OTLP/HTTP is measured by the same
-sender in the same run when PEER names its command, with {port} for the OTLP/HTTP port and {data} for a fresh
-directory, for example:
+The server is pinned to one core, the sender to the other. A peer is measured by the same sender in the same run
+when PEER names its command, with {port} for its port and {data} for a fresh directory; PEER_FORMAT is otlp (HTTP
+protobuf; the default) or zipkin. For example, with Zipkin's server from Maven Central:
 
-    PEER='jaeger-all-in-one --collector.otlp.http.host-port=127.0.0.1:{port} --collector.otlp.grpc.host-port=127.0.0.1:0' make bench
+    mvn dependency:get -Dartifact=io.zipkin:zipkin-server:3.4.4:jar:exec -Dtransitive=false
+    PEER='java -jar ~/.m2/repository/io/zipkin/zipkin-server/3.4.4/zipkin-server-3.4.4-exec.jar --server.port={port}' \\
+        PEER_FORMAT=zipkin make bench
 """
 
 import argparse
@@ -69,8 +71,8 @@ def start_weft(build, directory):
     return process, json.loads(ready.read_text()), (time.perf_counter() - started) * 1000
 
 
-def send(build, port, pid, spans, kind):
-    result = subprocess.run(["taskset", "-c", SENDER_CORE, f"{build}/bench/ingest_bench", str(port), str(pid), str(spans), kind],
+def send(build, port, pid, spans, kind, wire="otlp"):
+    result = subprocess.run(["taskset", "-c", SENDER_CORE, f"{build}/bench/ingest_bench", str(port), str(pid), str(spans), kind, wire],
                             capture_output=True, text=True)
     if result.returncode != 0:
         sys.exit(f"the sender failed: {result.stdout}{result.stderr}")
@@ -116,20 +118,34 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def bench_peer(build, command, spans, kind, weft):
+def bench_weft_as_peer(build, spans, wire):
+    """Weft over the peer's own protocol, for a fair ratio."""
+    with tempfile.TemporaryDirectory() as root:
+        process, ports, _ = start_weft(build, f"{root}/data")
+        figures = send(build, ports["zipkin" if wire == "zipkin" else "otlp_http"], process.pid, spans, "easy", wire)
+        process.kill()
+        process.wait()
+    print(f"\nweft, {spans:,} easy spans as {wire}")
+    print_ingest(figures, "")
+    return figures
+
+
+def bench_peer(build, command, spans, wire):
+    weft = bench_weft_as_peer(build, spans, wire)
     with tempfile.TemporaryDirectory() as data:
         port = free_port()
-        words = shlex.split(command.format(port=port, data=data))
+        words = [os.path.expanduser(word) for word in shlex.split(command.format(port=port, data=data))]
         process = subprocess.Popen(["taskset", "-c", SERVER_CORE, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
                 break
             except OSError:
                 time.sleep(0.1)
-        print(f"\npeer ({pathlib.Path(words[0]).name}), {spans:,} {kind} spans")
-        figures = send(build, port, process.pid, spans, kind)
+        time.sleep(2)
+        print(f"\npeer ({pathlib.Path(words[-2] if words[0] == 'java' else words[0]).name}), {spans:,} easy spans as {wire}")
+        figures = send(build, port, process.pid, spans, "easy", wire)
         print_ingest(figures, "")
         row("CPU, peer / weft", f"{figures['cpu_s_per_million'] / weft['cpu_s_per_million']:.1f}", "times")
         row("throughput, weft / peer", f"{weft['spans_per_s'] / figures['spans_per_s']:.1f}", "times")
@@ -142,10 +158,10 @@ def main():
     parser.add_argument("build")
     parser.add_argument("--spans", type=int, default=1_000_000)
     arguments = parser.parse_args()
-    easy = bench_weft(arguments.build, arguments.spans, "easy", "goal 2.5", "goal 43")
+    bench_weft(arguments.build, arguments.spans, "easy", "goal 2.5", "goal 43")
     bench_weft(arguments.build, arguments.spans, "hard", "goal 6", "goal 115")
     if os.environ.get("PEER"):
-        bench_peer(arguments.build, os.environ["PEER"], min(arguments.spans, 200_000), "easy", easy)
+        bench_peer(arguments.build, os.environ["PEER"], min(arguments.spans, 200_000), os.environ.get("PEER_FORMAT", "otlp"))
 
 
 main()

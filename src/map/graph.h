@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "map/resolve.h"
+
+/*
+ * Which nodes and edges an answer has, before anything but presence is summed: names resolved,
+ * window, filters and focus applied, the rarest folded. For one question, on one thread, while the
+ * tables do not change.
+ */
+enum { GRAPH_NONE = UINT32_MAX };
+
+typedef struct GraphNode {
+    Str key_bytes; /* lives as long as the graph */
+    NodeKey key;
+    uint32_t parent;                    /* of a table, a step; else GRAPH_NONE */
+    uint32_t first_minute, last_minute; /* over the node's whole life; first > last: none */
+    bool keep;                          /* it is in the answer */
+    uint32_t into;                      /* itself, or the (other) that it is folded into */
+    uint64_t weight;                    /* calls, hops and requests of the window; for folding */
+} GraphNode;
+
+/* The part of a series for which its names mean these nodes. */
+typedef struct GraphPiece {
+    uint32_t series;
+    uint32_t source, target, via; /* nodes; target and via GRAPH_NONE where there is none */
+    Relation relation;
+    uint32_t from_minute, to_minute; /* of the meaning, not of the window */
+    bool keep;                       /* in the window, and not filtered */
+} GraphPiece;
+
+typedef struct GraphPieces {
+    GraphPiece *items;
+    size_t count, capacity;
+} GraphPieces;
+
+typedef struct Graph {
+    const MapTables *tables;
+    const MapQuestion *question;
+    Symbols names; /* key bytes: number is that of the node */
+    GraphNode *nodes;
+    size_t node_capacity;
+    uint32_t *of_symbol; /* tables' node symbol → node + 1 */
+    GraphPieces edges, hops, requests;
+    uint64_t folded_nodes, folded_edges;
+} Graph;
+
+static inline size_t graph_node_count(const Graph *graph)
+{
+    return symbols_count(&graph->names);
+}
+
+void graph_deinit(Graph *graph);
+
+/* Resolves all names and finds what the window names. */
+void graph_build(Graph *graph, const MapTables *tables, const MapQuestion *question, Arena *arena);
+
+/* Applies scope, environment, namespace, types, flow and focus. Returns 0; MAP_NO_SUCH_NODE when
+ * the focus is no node of what is left. */
+MUST_USE int graph_filter(Graph *graph);
+
+/* Folds the rarest, then by name, until limits hold (CONTRACT.md §8). Pieces then name the (other)
+ * nodes. */
+void graph_fold(Graph *graph, size_t nodes_max, size_t edges_max);
+
+/* The part of the piece's cells that lies in the window. */
+static inline uint32_t piece_from(const GraphPiece *piece, const MapQuestion *question)
+{
+    return MAX(piece->from_minute, question->from_minute);
+}
+
+static inline uint32_t piece_to(const GraphPiece *piece, const MapQuestion *question)
+{
+    return MIN(piece->to_minute, question->to_minute);
+}

@@ -1,0 +1,526 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "map/map.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "map/answer.h"
+#include "map/layout/layout.h"
+#include "map/map_file.h"
+
+/*
+ * One writer, many readers. The lock prefers the writer: a page that polls the map must not hold up
+ * the applier, behind which every request's spans wait. A question first moves the hot cells into
+ * the cold series (see tables.h) and then reads under the shared lock; the layout, which needs
+ * nothing but the answer, comes after it.
+ */
+enum {
+    PRESENCE_GAP_MINUTES = 5,
+    NODES_MAX = 10000,
+    EDGES_MAX = 100000,
+    POINTS_MAX = 1 << 17, /* of a series */
+};
+
+struct Map {
+    pthread_rwlock_t lock;
+    MapOptions options;
+    MapTables tables;
+    uint64_t deltas_applied, version;
+};
+
+struct MapPending {
+    MapRows rows; /* their names are views into the map's symbols */
+};
+
+Map *map_new(const MapOptions *options)
+{
+    Map *map = NEW(Map);
+    pthread_rwlockattr_t attributes;
+
+    ASSERT(pthread_rwlockattr_init(&attributes) == 0);
+    ASSERT(pthread_rwlockattr_setkind_np(&attributes,
+                                         PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) == 0);
+    ASSERT(pthread_rwlock_init(&map->lock, &attributes) == 0);
+    pthread_rwlockattr_destroy(&attributes);
+    map->options = options == NULL ? (MapOptions){0} : *options;
+    if (map->options.presence_gap_minutes == 0) {
+        map->options.presence_gap_minutes = PRESENCE_GAP_MINUTES;
+    }
+    map->options.nodes_max = map->options.nodes_max == 0 ? NODES_MAX : map->options.nodes_max;
+    map->options.edges_max = map->options.edges_max == 0 ? EDGES_MAX : map->options.edges_max;
+    tables_init(&map->tables, map->options.presence_gap_minutes);
+    return map;
+}
+
+Map *map_free(Map *map)
+{
+    if (map != NULL) {
+        tables_deinit(&map->tables);
+        pthread_rwlock_destroy(&map->lock);
+        mem_free(map);
+    }
+    return NULL;
+}
+
+static void map_lock(Map *map)
+{
+    ASSERT(pthread_rwlock_wrlock(&map->lock) == 0);
+}
+
+static void map_unlock(Map *map)
+{
+    ASSERT(pthread_rwlock_unlock(&map->lock) == 0);
+}
+
+/* For CLEANUP on a Map pointer that map_read() gave. */
+static void map_unlockp(Map **map)
+{
+    map_unlock(*map);
+}
+
+/* Shares the lock, with everything that was applied in the cold series. */
+static Map *map_read(Map *map)
+{
+    ASSERT(pthread_rwlock_rdlock(&map->lock) == 0);
+    if (tables_need_flush(&map->tables)) {
+        map_unlock(map);
+        map_lock(map);
+        tables_flush(&map->tables);
+        map_unlock(map);
+        ASSERT(pthread_rwlock_rdlock(&map->lock) == 0);
+    }
+    return map;
+}
+
+void map_apply(Map *map, const Deltas *deltas, int sign)
+{
+    if (deltas->count == 0) {
+        return;
+    }
+    map_lock(map);
+    uint64_t refused = map->tables.n_refused;
+    for (size_t i = 0; i < deltas->count; i++) {
+        tables_apply(&map->tables, &deltas->items[i], sign);
+    }
+    map->deltas_applied += deltas->count;
+    map->version++;
+    bool first_refused = refused == 0 && map->tables.n_refused > 0;
+    map_unlock(map);
+    if (first_refused) {
+        log_warn("map is full: new edges and names are not counted", LOG_U64("series", SERIES_MAX));
+    }
+}
+
+/* --- Tables in files --- */
+
+MapPending *map_cut(Map *map)
+{
+    MapRows rows;
+
+    map_lock(map);
+    tables_cut(&map->tables, &rows);
+    map_unlock(map);
+    if (rows.count == 0) {
+        map_rows_deinit(&rows);
+        return NULL;
+    }
+    MapPending *pending = NEW(MapPending);
+    pending->rows = rows;
+    return pending;
+}
+
+MapPending *map_pending_free(MapPending *pending)
+{
+    if (pending != NULL) {
+        map_rows_deinit(&pending->rows);
+        mem_free(pending);
+    }
+    return NULL;
+}
+
+int map_pending_write(const MapPending *pending, Buf *ret_file)
+{
+    return map_file_write(&pending->rows, ret_file);
+}
+
+int map_load(Map *map, Str file, ParseError *ret_error)
+{
+    ParseError error = {0};
+
+    map_lock(map);
+    int result = map_file_load(file, &map->tables, &error);
+    map->version++;
+    map_unlock(map);
+    if (result != 0) {
+        *ret_error = error;
+    }
+    return result;
+}
+
+int map_merge_files(const Str *files, size_t n_files, Buf *ret_file)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    CLEANUP(map_rows_deinit) MapRows rows = {0};
+    ParseError error = {0};
+
+    for (size_t i = 0; i < n_files; i++) {
+        TRY(map_file_read(files[i], &arena, &rows, &error));
+    }
+    return map_file_write(&rows, ret_file);
+}
+
+/* --- Questions --- */
+
+int map_ask(Map *map, const MapQuestion *question, Arena *arena, MapAnswer *ret_answer)
+{
+    MapAnswer answer;
+
+    map_read(map);
+    int result = answer_ask(&map->tables, &map->options, question, arena, &answer);
+    map_unlock(map);
+    TRY(result);
+    if (question->with_layout) {
+        layout_answer(&answer);
+    }
+    *ret_answer = answer;
+    return 0;
+}
+
+/* The points of a series: the sums of some pieces, step by step. */
+typedef struct PointSums {
+    uint32_t from_minute, to_minute, step_minutes;
+    MapPoint *points;
+    size_t n_points;
+} PointSums;
+
+static PointSums points_new(uint32_t from_minute, uint32_t to_minute, uint32_t step_minutes,
+                            Arena *arena)
+{
+    PointSums sums = {from_minute, to_minute, MAX(step_minutes, 1U), NULL, 0};
+
+    if (to_minute > from_minute) {
+        sums.n_points =
+            ((uint64_t)to_minute - from_minute + sums.step_minutes - 1) / sums.step_minutes;
+    }
+    sums.n_points = MIN(sums.n_points, (size_t)POINTS_MAX);
+    sums.points = ARENA_ARRAY(arena, MapPoint, sums.n_points + 1);
+    for (size_t i = 0; i < sums.n_points; i++) {
+        sums.points[i].minute = from_minute + (uint32_t)i * sums.step_minutes;
+    }
+    return sums;
+}
+
+static uint32_t point_end(const PointSums *sums, size_t at)
+{
+    uint64_t end = (uint64_t)sums->points[at].minute + sums->step_minutes;
+
+    return (uint32_t)MIN(end, (uint64_t)sums->to_minute);
+}
+
+static void points_take(const PointSums *sums, size_t at, const CellSum *sum)
+{
+    sums->points[at].count += sum->count > 0 ? (uint64_t)sum->count : 0;
+    sums->points[at].errors += sum->errors > 0 ? (uint64_t)sum->errors : 0;
+}
+
+static void points_sum(const PointSums *sums, const MapTables *tables, const GraphPieces *pieces)
+{
+    CLEANUP(answer_sums_freep) AnswerSums *scratch = answer_sums_new();
+
+    for (size_t at = 0; at < sums->n_points; at++) {
+        CellSum sum = {.duration = &scratch->duration,
+                       .server_duration = &scratch->server_duration};
+
+        for (size_t i = 0; i < pieces->count; i++) {
+            const GraphPiece *piece = &pieces->items[i];
+
+            cells_sum(&tables_series(tables, piece->series)->cells,
+                      MAX(piece->from_minute, sums->points[at].minute),
+                      MIN(piece->to_minute, point_end(sums, at)), &sum);
+        }
+        points_take(sums, at, &sum);
+        MapDuration server_duration = answer_duration(&scratch->server_duration);
+        sums->points[at].duration = answer_duration(&scratch->duration);
+        if (!sums->points[at].duration.present) {
+            sums->points[at].duration = server_duration;
+        }
+    }
+}
+
+static bool piece_is_edge(const Graph *graph, const GraphPiece *piece, Str id)
+{
+    CLEANUP(buf_deinit) Buf buf = {0};
+
+    answer_edge_id(graph->nodes[piece->source].key_bytes, piece->relation,
+                   graph->nodes[piece->target].key_bytes, &buf);
+    return str_equal(buf_str(&buf), id);
+}
+
+static void pieces_add(GraphPieces *pieces, const GraphPiece *piece)
+{
+    ARRAY_RESERVE(pieces->items, pieces->count, pieces->capacity);
+    pieces->items[pieces->count++] = *piece;
+}
+
+static void pieces_deinit(GraphPieces *pieces)
+{
+    mem_free(pieces->items);
+}
+
+static void find_edge_pieces(const Graph *graph, Str id, GraphPieces *pieces)
+{
+    for (size_t i = 0; i < graph->edges.count; i++) {
+        if (piece_is_edge(graph, &graph->edges.items[i], id)) {
+            pieces_add(pieces, &graph->edges.items[i]);
+        }
+    }
+}
+
+static uint32_t find_node(const Graph *graph, Str id)
+{
+    CLEANUP(buf_deinit) Buf buf = {0};
+
+    for (size_t i = 0; i < graph_node_count(graph); i++) {
+        buf_clear(&buf);
+        node_id_append(graph->nodes[i].key_bytes, &buf);
+        if (str_equal(buf_str(&buf), id)) {
+            return (uint32_t)i;
+        }
+    }
+    return GRAPH_NONE;
+}
+
+/* A service's requests; of what has none, what comes in (to a database: to its tables). */
+static void find_node_pieces(const Graph *graph, uint32_t node, GraphPieces *pieces)
+{
+    for (size_t i = 0; i < graph->requests.count; i++) {
+        if (graph->requests.items[i].source == node) {
+            pieces_add(pieces, &graph->requests.items[i]);
+        }
+    }
+    for (size_t i = 0; i < graph->edges.count && graph->nodes[node].key.type != NODE_SERVICE; i++) {
+        const GraphPiece *piece = &graph->edges.items[i];
+
+        if (piece->target == node || graph->nodes[piece->target].parent == node) {
+            pieces_add(pieces, piece);
+        }
+    }
+}
+
+static int series_of(Map *map, Str id, bool is_edge, const PointSums *sums)
+{
+    MapQuestion question = {.from_minute = sums->from_minute, .to_minute = sums->to_minute};
+    CLEANUP(map_unlockp) Map *locked = map_read(map);
+    CLEANUP(arena_deinit) Arena meanings = {0};
+    CLEANUP(graph_deinit) Graph graph = {0};
+    CLEANUP(pieces_deinit) GraphPieces pieces = {0};
+
+    graph_build(&graph, &locked->tables, &question, &meanings);
+    if (is_edge) {
+        find_edge_pieces(&graph, id, &pieces);
+        if (pieces.count == 0) {
+            return MAP_NO_SUCH_NODE;
+        }
+    } else {
+        uint32_t node = find_node(&graph, id);
+
+        if (node == GRAPH_NONE) {
+            return MAP_NO_SUCH_NODE;
+        }
+        find_node_pieces(&graph, node, &pieces);
+    }
+    points_sum(sums, &locked->tables, &pieces);
+    return 0;
+}
+
+int map_edge_series(Map *map, Str edge_id, uint32_t from_minute, uint32_t to_minute,
+                    uint32_t step_minutes, Arena *arena, MapPoint **ret_points, size_t *ret_n)
+{
+    PointSums sums = points_new(from_minute, to_minute, step_minutes, arena);
+
+    TRY(series_of(map, edge_id, true, &sums));
+    *ret_points = sums.points;
+    *ret_n = sums.n_points;
+    return 0;
+}
+
+int map_node_series(Map *map, Str node_id, uint32_t from_minute, uint32_t to_minute,
+                    uint32_t step_minutes, Arena *arena, MapPoint **ret_points, size_t *ret_n)
+{
+    PointSums sums = points_new(from_minute, to_minute, step_minutes, arena);
+
+    TRY(series_of(map, node_id, false, &sums));
+    *ret_points = sums.points;
+    *ret_n = sums.n_points;
+    return 0;
+}
+
+void map_activity(Map *map, uint32_t from_minute, uint32_t to_minute, uint32_t step_minutes,
+                  Arena *arena, MapPoint **ret_points, size_t *ret_n)
+{
+    PointSums sums = points_new(from_minute, to_minute, step_minutes, arena);
+    CLEANUP(map_unlockp) Map *locked = map_read(map);
+
+    for (size_t i = 0; i < locked->tables.series.n_records; i++) {
+        const Series *series = tables_series(&locked->tables, i);
+
+        for (size_t at = 0; series->key.kind == SERIES_REQUEST && at < sums.n_points; at++) {
+            CellSum sum = {0};
+
+            cells_sum(&series->cells, sums.points[at].minute, point_end(&sums, at), &sum);
+            points_take(&sums, at, &sum);
+        }
+    }
+    *ret_points = sums.points;
+    *ret_n = sums.n_points;
+}
+
+static int compare_operations(const void *a, const void *b)
+{
+    const MapOperation *left = a, *right = b;
+    int order = str_compare(left->name, right->name);
+
+    order = order != 0 ? order : str_compare(left->service.scope, right->service.scope);
+    order = order != 0 ? order : str_compare(left->service.environment, right->service.environment);
+    return order != 0 ? order : str_compare(left->service.namespace, right->service.namespace);
+}
+
+int map_operations(Map *map, Str service, uint32_t from_minute, uint32_t to_minute, Arena *arena,
+                   MapOperation **ret_operations, size_t *ret_n)
+{
+    CLEANUP(answer_sums_freep) AnswerSums *scratch = answer_sums_new();
+    CLEANUP(map_unlockp) Map *locked = map_read(map);
+    const MapTables *tables = &locked->tables;
+    MapOperation *operations = ARENA_ARRAY(arena, MapOperation, tables->series.n_records + 1);
+    bool known = false;
+    size_t n = 0;
+
+    for (size_t i = 0; i < tables->series.n_records; i++) {
+        const Series *series = tables_series(tables, i);
+        CellSum sum = {.duration = &scratch->duration};
+
+        if (series->key.kind != SERIES_REQUEST || series->cells.n_cells == 0 ||
+            !str_equal(tables->node[series->key.a].key.name, service)) {
+            continue;
+        }
+        known = true;
+        cells_sum(&series->cells, from_minute, to_minute, &sum);
+        if (sum.count > 0) {
+            operations[n++] = (MapOperation){.service = tables->node[series->key.a].key,
+                                             .name = symbols_get(&tables->texts, series->key.b),
+                                             .requests = (uint64_t)sum.count,
+                                             .errors = sum.errors > 0 ? (uint64_t)sum.errors : 0,
+                                             .duration = answer_duration(&scratch->duration)};
+        }
+        sketch_sum_clear(&scratch->duration);
+    }
+    if (!known) {
+        return MAP_NO_SUCH_NODE;
+    }
+    qsort(operations, n, sizeof(operations[0]), compare_operations);
+    *ret_operations = operations;
+    *ret_n = n;
+    return 0;
+}
+
+/* --- Findings and status --- */
+
+static TraceId latest_example(const Series *series, uint32_t from_minute, uint32_t to_minute)
+{
+    for (uint32_t i = series->n_slots; i > 0; i--) {
+        const ExemplarSlot *slot = &series->slots[i - 1];
+        uint32_t best[MAP_EXEMPLARS];
+
+        if (slot->minute < to_minute && slot->minute + EXEMPLAR_MINUTES > from_minute &&
+            exemplars_choose(&slot->set, EXEMPLAR_LATEST, best) > 0) {
+            return slot->set.items[best[0]].trace_id;
+        }
+    }
+    return (TraceId){0};
+}
+
+static uint64_t spans_of(const MapTables *tables, uint32_t service, uint32_t from_minute,
+                         uint32_t to_minute)
+{
+    SeriesKey key = {.kind = SERIES_SPAN, .a = service};
+    const Series *series = table_find(&tables->series, &key);
+    CellSum sum = {0};
+
+    if (series != NULL) {
+        cells_sum(&series->cells, from_minute, to_minute, &sum);
+    }
+    return sum.count > 0 ? (uint64_t)sum.count : 0;
+}
+
+static int compare_findings(const void *a, const void *b)
+{
+    const MapFinding *left = a, *right = b;
+
+    return left->kind != right->kind ? (left->kind < right->kind ? -1 : 1)
+                                     : str_compare(left->node_id, right->node_id);
+}
+
+void map_findings(Map *map, uint32_t from_minute, uint32_t to_minute, Arena *arena,
+                  MapFinding **ret_findings, size_t *ret_n)
+{
+    CLEANUP(map_unlockp) Map *locked = map_read(map);
+    const MapTables *tables = &locked->tables;
+    MapFinding *findings = ARENA_ARRAY(arena, MapFinding, tables->series.n_records + 1);
+    size_t n = 0;
+
+    for (size_t i = 0; i < tables->series.n_records; i++) {
+        const Series *series = tables_series(tables, i);
+        CLEANUP(buf_deinit) Buf id = {0};
+        CellSum sum = {0};
+
+        if (series->key.kind != SERIES_UNRESOLVED && series->key.kind != SERIES_ORPHAN) {
+            continue;
+        }
+        cells_sum(&series->cells, from_minute, to_minute, &sum);
+        if (sum.count > 0) {
+            node_id_append(symbols_get(&tables->nodes, series->key.a), &id);
+            findings[n++] =
+                (MapFinding){.kind = (DeltaKind)series->key.kind,
+                             .node_id = arena_copy(arena, buf_str(&id)),
+                             .service = tables->node[series->key.a].key,
+                             .count = (uint64_t)sum.count,
+                             .spans = spans_of(tables, series->key.a, from_minute, to_minute),
+                             .example = latest_example(series, from_minute, to_minute)};
+        }
+    }
+    qsort(findings, n, sizeof(findings[0]), compare_findings);
+    *ret_findings = findings;
+    *ret_n = n;
+}
+
+void map_status(Map *map, MapStatus *ret_status)
+{
+    CLEANUP(map_unlockp) Map *locked = map_read(map);
+    const MapTables *tables = &locked->tables;
+    MapStatus status = {.deltas_applied = locked->deltas_applied,
+                        .version = locked->version,
+                        .bytes = tables_memory(tables)};
+
+    for (size_t i = 0; i < symbols_count(&tables->nodes); i++) {
+        status.nodes += tables->node[i].n_cells > 0 && tables->node[i].key.type != NODE_NAME;
+    }
+    for (size_t i = 0; i < tables->series.n_records; i++) {
+        const Series *series = tables_series(tables, i);
+        const Cells *cells = &series->cells;
+        bool is_edge = series->key.kind == SERIES_EDGE;
+
+        if (cells->n_cells == 0 || (!is_edge && series->key.kind != SERIES_SPAN)) {
+            continue;
+        }
+        status.edges += is_edge;
+        status.edge_minutes += is_edge ? cells->n_cells : 0;
+        status.newest_minute = MAX(status.newest_minute, cells_last_minute(cells));
+        status.oldest_minute = status.oldest_minute == 0
+                                   ? cells_first_minute(cells)
+                                   : MIN(status.oldest_minute, cells_first_minute(cells));
+    }
+    *ret_status = status;
+}

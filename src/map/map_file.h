@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "map/tables.h"
+
+/*
+ * Rows of the map as one Parquet file; docs/format/map-table.md has the columns. Files hold sums,
+ * so any number of them adds up, in any order, to the same map. No state; thread-safe.
+ */
+enum { MAP_FILE_ROWS_MAX = 1 << 24 };
+
+/* Appends a file of @rows, sorted by key and minute, each key and minute once, zero sums left out.
+ * Returns 0; -EFBIG when there are more than MAP_FILE_ROWS_MAX. */
+MUST_USE int map_file_write(const MapRows *rows, Buf *ret_file);
+
+/* Appends the rows of @file. Their Strs live as long as @arena. Returns 0; 1 when the file is
+ * damaged or of a newer format: @ret_error says where and what; rows before it may have been added.
+ * An offset equal to the length of the file means that a value, not the format, is wrong. */
+MUST_USE int map_file_read(Str file, Arena *arena, MapRows *rows, ParseError *ret_error);
+
+/* As map_file_read, but adds the rows to @tables piece by piece. */
+MUST_USE int map_file_load(Str file, MapTables *tables, ParseError *ret_error);

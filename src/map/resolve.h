@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "map/tables.h"
+
+/*
+ * What an unpaired name means, CONTRACT.md §4, decided for one question over everything that the
+ * tables hold. Lives in the question's arena, while the tables do not change. One thread.
+ */
+typedef struct Resolver Resolver;
+
+/* @unresolved_names: every name stays what it says, an external. */
+Resolver *resolver_new(const MapTables *tables, bool unresolved_names, Arena *arena);
+Resolver *resolver_free(Resolver *resolver);
+
+/* From @from_minute to before @to_minute the name means @service, a node's symbol; SYMBOL_NONE: an
+ * external node of that name. */
+typedef struct Meaning {
+    uint32_t from_minute, to_minute;
+    uint32_t service;
+} Meaning;
+
+/* The meanings of the target of @edge, a NODE_NAME, over all of time: in order, without gaps, from
+ * 0 to UINT32_MAX. Returns how many (1 unless an address was proven differently on different days).
+ * They live in the arena. */
+size_t resolver_meanings(Resolver *resolver, const SeriesKey *edge, const Meaning **ret_meanings);

@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "map/tables.h"
+
+#include "base/assert.h"
+#include "base/memory.h"
+
+/*
+ * Deltas come in bursts on the same few minutes, so they are first summed in unpacked cells: adding
+ * a duration there is a binary search in a small array. Packing costs a microsecond a cell and is
+ * paid once per flush, not per span.
+ */
+typedef struct HotKey {
+    uint32_t series, minute;
+} HotKey;
+
+typedef struct HotCell {
+    HotKey key;
+    CellValue value;
+} HotCell;
+
+typedef struct HotExemplars {
+    HotKey key;
+    Exemplars set;
+} HotExemplars;
+
+void tables_init(MapTables *tables, uint32_t presence_gap)
+{
+    *tables = (MapTables){.presence_gap = presence_gap};
+    table_init(&tables->series, sizeof(Series), sizeof(SeriesKey));
+    table_init(&tables->hot, sizeof(HotCell), sizeof(HotKey));
+    table_init(&tables->pending, sizeof(HotCell), sizeof(HotKey));
+    table_init(&tables->hot_exemplars, sizeof(HotExemplars), sizeof(HotKey));
+    table_init(&tables->pending_exemplars, sizeof(HotExemplars), sizeof(HotKey));
+}
+
+static void hot_clear(Table *cells, Table *exemplars)
+{
+    for (size_t i = 0; i < cells->n_records; i++) {
+        cell_value_deinit(&((HotCell *)table_at(cells, i))->value);
+    }
+    for (size_t i = 0; i < exemplars->n_records; i++) {
+        exemplars_deinit(&((HotExemplars *)table_at(exemplars, i))->set);
+    }
+    table_clear(cells);
+    table_clear(exemplars);
+}
+
+static void series_deinit(Series *series)
+{
+    cells_deinit(&series->cells);
+    for (uint32_t i = 0; i < series->n_slots; i++) {
+        exemplars_deinit(&series->slots[i].set);
+    }
+    mem_free(series->slots);
+}
+
+void tables_deinit(MapTables *tables)
+{
+    for (size_t i = 0; i < tables->series.n_records; i++) {
+        series_deinit(tables_series(tables, i));
+    }
+    hot_clear(&tables->hot, &tables->hot_exemplars);
+    hot_clear(&tables->pending, &tables->pending_exemplars);
+    table_deinit(&tables->series);
+    table_deinit(&tables->hot);
+    table_deinit(&tables->hot_exemplars);
+    table_deinit(&tables->pending);
+    table_deinit(&tables->pending_exemplars);
+    symbols_deinit(&tables->nodes);
+    symbols_deinit(&tables->texts);
+    mem_free(tables->node);
+}
+
+size_t series_node_count(SeriesKind kind)
+{
+    switch (kind) {
+    case SERIES_EDGE:
+    case SERIES_PROOF:
+        return 2;
+    case SERIES_HOP:
+        return 3;
+    case SERIES_REQUEST:
+    case SERIES_UNRESOLVED:
+    case SERIES_ORPHAN:
+    case SERIES_SPAN:
+        return 1;
+    case SERIES_LABEL:
+    case SERIES_FLOW:
+    case SERIES_KINDS:
+        break;
+    }
+    return 0;
+}
+
+/* --- Interning --- */
+
+/* Number of the node; 1 when @bytes is no key. */
+static int intern_node(MapTables *tables, Str bytes, uint32_t *ret_symbol)
+{
+    uint32_t symbol = symbols_find(&tables->nodes, bytes);
+    NodeKey key;
+
+    if (symbol == SYMBOL_NONE) {
+        if (node_key_parse(bytes, &key) != 0) {
+            return 1;
+        }
+        symbol = symbols_intern(&tables->nodes, bytes);
+        ARRAY_RESERVE(tables->node, (size_t)symbol, tables->node_capacity);
+        tables->node[symbol] = (TablesNode){0};
+        /* The same bytes again, where they will stay. */
+        TRY(node_key_parse(symbols_get(&tables->nodes, symbol), &tables->node[symbol].key));
+    }
+    *ret_symbol = symbol;
+    return 0;
+}
+
+static uint32_t intern_series(MapTables *tables, const SeriesKey *key)
+{
+    Series *series = table_find(&tables->series, key);
+
+    if (series == NULL) {
+        if (tables->series.n_records >= SERIES_MAX) {
+            return SERIES_NONE;
+        }
+        series = table_put(&tables->series, key, NULL);
+        series->first_flow = series->next_flow = SERIES_NONE;
+    }
+    return (uint32_t)(series - (Series *)(void *)tables->series.records);
+}
+
+static uint32_t intern_flow(MapTables *tables, uint32_t edge, Str flow, Str step)
+{
+    SeriesKey key = {.kind = SERIES_FLOW,
+                     .a = edge,
+                     .b = symbols_intern(&tables->texts, flow),
+                     .c = symbols_intern(&tables->texts, step)};
+    size_t before = tables->series.n_records;
+    uint32_t number = intern_series(tables, &key);
+
+    if (tables->series.n_records > before) {
+        tables_series(tables, number)->next_flow = tables_series(tables, edge)->first_flow;
+        tables_series(tables, edge)->first_flow = number;
+    }
+    return number;
+}
+
+/* The names of a series, as deltas and rows have them. */
+typedef struct SeriesNames {
+    SeriesKind kind;
+    Relation relation;
+    Rule rule;
+    Str source, target, via, name, value;
+} SeriesNames;
+
+/* Number of the series; 1 when it names a node that is none. */
+static int intern_names(MapTables *tables, const SeriesNames *names, uint32_t *ret_series)
+{
+    SeriesKey key = {.kind = (uint8_t)names->kind};
+
+    TRY(intern_node(tables, names->source, &key.a));
+    if (names->kind == SERIES_EDGE) {
+        key.relation = (uint8_t)names->relation;
+        key.rule = (uint8_t)names->rule;
+    }
+    if (series_node_count(names->kind) >= 2) {
+        TRY(intern_node(tables, names->target, &key.b));
+    }
+    if (names->kind == SERIES_HOP) {
+        TRY(intern_node(tables, names->via, &key.c));
+    }
+    if (names->kind == SERIES_REQUEST || names->kind == SERIES_LABEL) {
+        key.b = symbols_intern(&tables->texts, names->name);
+    }
+    if (names->kind == SERIES_LABEL) {
+        key.c = symbols_intern(&tables->texts, names->value);
+    }
+    *ret_series = intern_series(tables, &key);
+    return 0;
+}
+
+/* --- Applying --- */
+
+static uint32_t cell_minute(SeriesKind kind, uint32_t minute)
+{
+    return kind == SERIES_LABEL ? minute - minute % MINUTES_PER_DAY : minute;
+}
+
+static bool kind_has_exemplars(SeriesKind kind)
+{
+    return kind == SERIES_EDGE || kind == SERIES_UNRESOLVED || kind == SERIES_ORPHAN;
+}
+
+static void apply_exemplar(MapTables *tables, uint32_t series, const Delta *delta, int sign)
+{
+    HotKey key = {series, delta->minute - delta->minute % EXEMPLAR_MINUTES};
+    HotExemplars *hot = table_put(&tables->hot_exemplars, &key, NULL);
+
+    exemplars_add(&hot->set, &(Exemplar){
+                                 .trace_id = delta->trace_id,
+                                 .start_ns = delta->start_ns,
+                                 .duration_ns = delta->has_duration ? delta->duration_ns
+                                                                    : delta->server_duration_ns,
+                                 .weight = sign,
+                                 .error = delta->errors > 0,
+                             });
+}
+
+static void apply_flow(MapTables *tables, uint32_t edge, const Delta *delta, int sign)
+{
+    HotKey key = {intern_flow(tables, edge, delta->flow, delta->step), delta->minute};
+
+    if (key.series == SERIES_NONE) {
+        tables->n_refused++;
+        return;
+    }
+    HotCell *cell = table_put(&tables->hot, &key, NULL);
+    cell->value.count += (int64_t)sign * delta->count;
+}
+
+void tables_apply(MapTables *tables, const Delta *delta, int sign)
+{
+    SeriesNames names = {.kind = (SeriesKind)delta->kind,
+                         .relation = delta->relation,
+                         .rule = delta->rule,
+                         .source = delta->source,
+                         .target = delta->target,
+                         .via = delta->via,
+                         .name = delta->name,
+                         .value = delta->value};
+    int32_t times = sign * (int32_t)MIN(delta->count, (uint32_t)INT32_MAX);
+    HotKey key = {.minute = cell_minute(names.kind, delta->minute)};
+
+    ASSERT(sign == 1 || sign == -1);
+    ASSERT(intern_names(tables, &names, &key.series) == 0);
+    if (key.series == SERIES_NONE) {
+        tables->n_refused++;
+        return;
+    }
+    HotCell *cell = table_put(&tables->hot, &key, NULL);
+    cell->value.count += (int64_t)sign * delta->count;
+    cell->value.errors += (int64_t)sign * delta->errors;
+    cell->value.adjusted += sign * delta->adjusted;
+    if (delta->has_duration) {
+        sketch_add(&cell->value.duration, delta->duration_ns, times);
+    }
+    if (delta->has_server_duration) {
+        sketch_add(&cell->value.server_duration, delta->server_duration_ns, times);
+    }
+    if (delta->kind == DELTA_EDGE && (delta->flow.len > 0 || delta->step.len > 0)) {
+        apply_flow(tables, key.series, delta, sign);
+    }
+    if (kind_has_exemplars(names.kind) && !trace_id_is_zero(delta->trace_id)) {
+        apply_exemplar(tables, key.series, delta, sign);
+    }
+}
+
+/* --- Into the cold series --- */
+
+static void count_nodes(MapTables *tables, const SeriesKey *key, int change)
+{
+    const uint32_t nodes[] = {key->a, key->b, key->c};
+
+    for (size_t i = 0; i < series_node_count((SeriesKind)key->kind); i++) {
+        tables->node[nodes[i]].n_cells += (uint32_t)change;
+    }
+}
+
+static void series_add(MapTables *tables, uint32_t number, uint32_t minute, const CellValue *value)
+{
+    Series *series = tables_series(tables, number);
+    /* Only edges have intervals; the others' whole life is one. */
+    uint32_t gap = series->key.kind == SERIES_EDGE ? tables->presence_gap : UINT32_MAX;
+    int change = cells_add(&series->cells, minute, value, gap);
+
+    if (change != 0) {
+        tables->n_cells += (uint64_t)(int64_t)change;
+        count_nodes(tables, &series->key, change);
+    }
+}
+
+static Exemplars *series_exemplars(Series *series, uint32_t minute)
+{
+    uint32_t at = series->n_slots;
+
+    while (at > 0 && series->slots[at - 1].minute > minute) {
+        at--;
+    }
+    if (at > 0 && series->slots[at - 1].minute == minute) {
+        return &series->slots[at - 1].set;
+    }
+    if (series->n_slots == series->slots_capacity) {
+        series->slots_capacity += series->slots_capacity / 4 + 1;
+        series->slots =
+            mem_resize_array(series->slots, series->slots_capacity, sizeof(series->slots[0]));
+    }
+    mem_move(series->slots + at + 1, series->slots + at,
+             (series->n_slots - at) * sizeof(series->slots[0]));
+    series->n_slots++;
+    series->slots[at] = (ExemplarSlot){.minute = minute};
+    return &series->slots[at].set;
+}
+
+static void exemplars_merge(Exemplars *to, const Exemplars *from)
+{
+    for (uint32_t i = 0; i < from->n_items; i++) {
+        exemplars_add(to, &from->items[i]);
+    }
+}
+
+static void series_add_exemplars(MapTables *tables, uint32_t number, uint32_t minute,
+                                 const Exemplars *from)
+{
+    Exemplars *set = series_exemplars(tables_series(tables, number), minute);
+
+    exemplars_merge(set, from);
+    exemplars_drop_taken(set);
+}
+
+void tables_flush(MapTables *tables)
+{
+    for (size_t i = 0; i < tables->hot.n_records; i++) {
+        HotCell *hot = table_at(&tables->hot, i);
+        HotCell *pending = table_put(&tables->pending, &hot->key, NULL);
+
+        series_add(tables, hot->key.series, hot->key.minute, &hot->value);
+        cell_value_add(&pending->value, &hot->value);
+    }
+    for (size_t i = 0; i < tables->hot_exemplars.n_records; i++) {
+        HotExemplars *hot = table_at(&tables->hot_exemplars, i);
+        HotExemplars *pending = table_put(&tables->pending_exemplars, &hot->key, NULL);
+
+        series_add_exemplars(tables, hot->key.series, hot->key.minute, &hot->set);
+        exemplars_merge(&pending->set, &hot->set);
+    }
+    hot_clear(&tables->hot, &tables->hot_exemplars);
+}
+
+size_t tables_memory(const MapTables *tables)
+{
+    size_t size = symbols_bytes(&tables->nodes) + symbols_bytes(&tables->texts) +
+                  tables->node_capacity * sizeof(tables->node[0]) +
+                  tables->series.capacity * sizeof(Series) +
+                  (tables->hot.capacity + tables->pending.capacity) * sizeof(HotCell);
+
+    for (size_t i = 0; i < tables->series.n_records; i++) {
+        const Series *series = tables_series(tables, i);
+
+        size += cells_memory(&series->cells) + series->slots_capacity * sizeof(ExemplarSlot);
+        for (uint32_t k = 0; k < series->n_slots; k++) {
+            size += series->slots[k].set.capacity * sizeof(Exemplar);
+        }
+    }
+    return size;
+}
+
+/* --- Rows --- */
+
+void map_rows_deinit(MapRows *rows)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        cell_value_deinit(&rows->items[i].sum);
+        exemplars_deinit(&rows->items[i].exemplars);
+    }
+    mem_free(rows->items);
+    *rows = (MapRows){0};
+}
+
+MapRow *map_rows_add(MapRows *rows)
+{
+    ARRAY_RESERVE(rows->items, rows->count, rows->capacity);
+    rows->items[rows->count] = (MapRow){0};
+    return &rows->items[rows->count++];
+}
+
+static void row_name(const MapTables *tables, HotKey at, MapRow *row)
+{
+    SeriesKey key = tables_series(tables, at.series)->key;
+
+    row->kind = (SeriesKind)key.kind;
+    row->minute = at.minute;
+    if (row->kind == SERIES_FLOW) {
+        row->flow = symbols_get(&tables->texts, key.b);
+        row->step = symbols_get(&tables->texts, key.c);
+        key = tables_series(tables, key.a)->key;
+    }
+    row->relation = (Relation)key.relation;
+    row->rule = (Rule)key.rule;
+    row->source = symbols_get(&tables->nodes, key.a);
+    if (series_node_count((SeriesKind)key.kind) >= 2) {
+        row->target = symbols_get(&tables->nodes, key.b);
+    }
+    if (row->kind == SERIES_HOP) {
+        row->via = symbols_get(&tables->nodes, key.c);
+    }
+    if (row->kind == SERIES_REQUEST || row->kind == SERIES_LABEL) {
+        row->name = symbols_get(&tables->texts, key.b);
+    }
+    if (row->kind == SERIES_LABEL) {
+        row->value = symbols_get(&tables->texts, key.c);
+    }
+}
+
+void tables_cut(MapTables *tables, MapRows *ret_rows)
+{
+    MapRows rows = {0};
+
+    tables_flush(tables);
+    for (size_t i = 0; i < tables->pending.n_records; i++) {
+        HotCell *cell = table_at(&tables->pending, i);
+
+        if (!cell_value_is_zero(&cell->value)) {
+            MapRow *row = map_rows_add(&rows);
+
+            row_name(tables, cell->key, row);
+            row->sum = cell->value;
+            cell->value = (CellValue){0};
+        }
+    }
+    for (size_t i = 0; i < tables->pending_exemplars.n_records; i++) {
+        HotExemplars *hot = table_at(&tables->pending_exemplars, i);
+
+        if (hot->set.n_items > 0) {
+            MapRow *row = map_rows_add(&rows);
+
+            row_name(tables, hot->key, row);
+            row->exemplars = hot->set;
+            hot->set = (Exemplars){0};
+        }
+    }
+    hot_clear(&tables->pending, &tables->pending_exemplars);
+    *ret_rows = rows;
+}
+
+int tables_add_row(MapTables *tables, const MapRow *row)
+{
+    SeriesNames names = {.kind = row->kind == SERIES_FLOW ? SERIES_EDGE : row->kind,
+                         .relation = row->relation,
+                         .rule = row->rule,
+                         .source = row->source,
+                         .target = row->target,
+                         .via = row->via,
+                         .name = row->name,
+                         .value = row->value};
+    uint32_t number;
+
+    TRY(intern_names(tables, &names, &number));
+    if (row->kind == SERIES_FLOW && number != SERIES_NONE) {
+        number = intern_flow(tables, number, row->flow, row->step);
+    }
+    if (number == SERIES_NONE) {
+        tables->n_refused++;
+        return 0;
+    }
+    series_add(tables, number, row->minute, &row->sum);
+    if (row->exemplars.n_items > 0) {
+        series_add_exemplars(tables, number, row->minute, &row->exemplars);
+    }
+    return 0;
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/map.h"
+#include "map/cells.h"
+
+/*
+ * What the map knows: series of cells, keyed by interned nodes and texts. Behind Map's lock.
+ *
+ *   delta -> hot (a hash of unpacked cells)  -- flush -->  cold (packed series): all questions
+ *                                            \-- flush -->  pending -- cut -->  a table file
+ *
+ * Everything that questions look at is in the cold series, and there sums are whole: no cell is
+ * negative or zero once the deltas of a settled trace are all in. Hence a question flushes first.
+ */
+typedef enum SeriesKind {
+    SERIES_EDGE = DELTA_EDGE,             /* a: source, b: target */
+    SERIES_HOP = DELTA_HOP,               /* a: producer, b: consumer, c: queue */
+    SERIES_REQUEST = DELTA_REQUEST,       /* a: service, b: text of the span name */
+    SERIES_PROOF = DELTA_PROOF,           /* a: name, b: service; a cell's minute is a day */
+    SERIES_UNRESOLVED = DELTA_UNRESOLVED, /* a: service */
+    SERIES_ORPHAN = DELTA_ORPHAN,         /* a: service */
+    SERIES_LABEL = DELTA_LABEL,           /* a: node, b, c: texts of key, value; cells by day */
+    SERIES_SPAN = DELTA_SPAN,             /* a: service */
+    SERIES_FLOW,                          /* a: series of the edge, b, c: texts of flow, step */
+    SERIES_KINDS,
+} SeriesKind;
+
+typedef struct SeriesKey {
+    uint8_t kind, relation, rule, unused;
+    uint32_t a, b, c;
+} SeriesKey;
+
+enum {
+    SERIES_MAX = 1 << 22,
+    SERIES_NONE = UINT32_MAX,
+    MINUTES_PER_DAY = 1440,
+    EXEMPLAR_MINUTES = 10, /* exemplars are kept for each so many minutes of a series */
+};
+
+/* The exemplars of a stretch of EXEMPLAR_MINUTES. */
+typedef struct ExemplarSlot {
+    uint32_t minute; /* its first */
+    Exemplars set;
+} ExemplarSlot;
+
+typedef struct Series {
+    SeriesKey key;
+    Cells cells;
+    ExemplarSlot *slots; /* by minute */
+    uint32_t n_slots, slots_capacity;
+    uint32_t first_flow, next_flow; /* edges: chain of their flows' series; SERIES_NONE ends it */
+} Series;
+
+typedef struct TablesNode {
+    NodeKey key;
+    uint32_t n_cells; /* that name it: 0 means that it is not known (any more) */
+} TablesNode;
+
+typedef struct MapTables {
+    uint32_t presence_gap;
+    Symbols nodes, texts;
+    TablesNode *node; /* by symbol of nodes */
+    size_t node_capacity;
+    Table series;
+    Table hot, hot_exemplars, pending, pending_exemplars;
+    uint64_t n_cells, n_refused;
+} MapTables;
+
+void tables_init(MapTables *tables, uint32_t presence_gap);
+void tables_deinit(MapTables *tables);
+
+static inline Series *tables_series(const MapTables *tables, size_t number)
+{
+    return table_at(&tables->series, number);
+}
+
+/* How many of a series' a, b, c are nodes that it makes known. */
+size_t series_node_count(SeriesKind kind);
+
+/* Adds @sign times @delta to the hot cells. What would need more than SERIES_MAX series is counted
+ * in n_refused. */
+void tables_apply(MapTables *tables, const Delta *delta, int sign);
+
+/* Moves the hot cells into the cold series and the pending rows. */
+void tables_flush(MapTables *tables);
+
+static inline bool tables_need_flush(const MapTables *tables)
+{
+    return tables->hot.n_records > 0 || tables->hot_exemplars.n_records > 0;
+}
+
+size_t tables_memory(const MapTables *tables);
+
+/* A row of a table file: the sums of one series in one minute, spelled out. Str fields that the
+ * kind lacks are empty. */
+typedef struct MapRow {
+    SeriesKind kind;
+    Relation relation;
+    Rule rule;
+    uint32_t minute;
+    Str source, target, via, name, value, flow, step;
+    CellValue sum;
+    Exemplars exemplars;
+} MapRow;
+
+typedef struct MapRows {
+    MapRow *items;
+    size_t count, capacity;
+} MapRows;
+
+void map_rows_deinit(MapRows *rows);
+
+/* Appends a zeroed row, valid until the next call. */
+MapRow *map_rows_add(MapRows *rows);
+
+/* Hands over the pending rows (flushed before). Their Strs live as long as the tables. */
+void tables_cut(MapTables *tables, MapRows *ret_rows);
+
+/* Adds a row to the cold series. Returns 0; 1 when it names a node that is none. */
+MUST_USE int tables_add_row(MapTables *tables, const MapRow *row);

@@ -2,6 +2,7 @@
 #include "serve/api_traces.h"
 
 #include "query/search.h"
+#include "query/service_names.h"
 #include "query/trace_view.h"
 #include "query/traceql.h"
 #include "span/value_json.h"
@@ -9,7 +10,6 @@
 enum {
     TRACES_LIMIT_DEFAULT = 20,
     NAMES_LIMIT_DEFAULT = 1000,
-    NAMES_MAX = 10000, /* services or operations in one answer */
 };
 
 void json_key_duration(JsonWriter *writer, const char *key, const MapDuration *duration)
@@ -101,7 +101,7 @@ int api_services(ApiCall *call)
 
     TRY(api_window(call, &from, &to));
     store_wait_applied(call->api->store);
-    TRY(store_services(call->api->store, from, to, NAMES_MAX, &call->arena, &names));
+    TRY(service_names(call->api->store, from, to, &call->arena, &names));
     minutes_of_window(from, to, &question.from_minute, &question.to_minute);
     TRY(map_ask(call->api->map, &question, &call->arena, &map));
     api_list_open(call);
@@ -142,16 +142,16 @@ static void operation_write(JsonWriter *json, const StoreName *name, const MapOp
 
 int api_service_operations(ApiCall *call)
 {
-    uint64_t from = 0, to = 0;
+    OperationQuestion question = {.service = call->item};
     uint32_t from_minute, to_minute;
     StoreNames names = {0};
     MapOperation *operations = NULL;
     size_t n_operations = 0;
 
-    TRY(api_window(call, &from, &to));
+    TRY(api_window(call, &question.from_ns, &question.to_ns));
     store_wait_applied(call->api->store);
-    TRY(store_operations(call->api->store, call->item, from, to, NAMES_MAX, &call->arena, &names));
-    minutes_of_window(from, to, &from_minute, &to_minute);
+    TRY(operation_names(call->api->store, &question, &call->arena, &names));
+    minutes_of_window(question.from_ns, question.to_ns, &from_minute, &to_minute);
     TRY(map_operations(call->api->map, call->item, from_minute, to_minute, &call->arena,
                        &operations, &n_operations));
     api_list_open(call);

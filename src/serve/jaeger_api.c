@@ -4,12 +4,9 @@
 #include <stdlib.h>
 
 #include "query/jaeger_search.h"
+#include "query/service_names.h"
 #include "wire/jaeger_json.h"
 #include "wire/otlp.h"
-
-enum { NAMES_MAX = 10000 };
-
-#define UNKNOWN_SERVICE STR("unknown_service")
 
 /* Jaeger's envelope: {"data":[ … ],"total":n,"limit":0,"offset":0,"errors":null}. */
 static void envelope_open(ApiCall *call)
@@ -52,15 +49,10 @@ static int fail_parameter(ApiCall *call, const char *name, const char *text)
     return api_fail(call, API_BAD_PARAMETER, "", "unable to parse param '%s': %s", name, text);
 }
 
-static Str service_shown(Str name)
-{
-    return name.len == 0 ? UNKNOWN_SERVICE : name;
-}
-
 static int services_read(ApiCall *call, StoreNames *names)
 {
     store_wait_applied(call->api->store);
-    return store_services(call->api->store, 0, UINT64_MAX, NAMES_MAX, &call->arena, names);
+    return service_names(call->api->store, 0, UINT64_MAX, &call->arena, names);
 }
 
 int jaeger_services(ApiCall *call)
@@ -70,7 +62,7 @@ int jaeger_services(ApiCall *call)
     TRY(services_read(call, &names));
     envelope_open(call);
     for (size_t i = 0; i < names.count; i++) {
-        json_string(&call->json, service_shown(names.items[i].name));
+        json_string(&call->json, names.items[i].name);
     }
     envelope_close(call, names.count);
     return 0;
@@ -80,12 +72,13 @@ int jaeger_services(ApiCall *call)
  * `unspecified`: an empty text. */
 static int operations_read(ApiCall *call, Str service, Str kind, StoreNames *names)
 {
+    const OperationQuestion question = {.service = service, .to_ns = UINT64_MAX};
     size_t n = 0;
     SpanKind wanted = SPAN_KIND_UNSPECIFIED;
     bool known = span_kind_parse(kind, &wanted) == 0;
 
     store_wait_applied(call->api->store);
-    TRY(store_operations(call->api->store, service, 0, UINT64_MAX, NAMES_MAX, &call->arena, names));
+    TRY(operation_names(call->api->store, &question, &call->arena, names));
     for (size_t i = 0; i < names->count; i++) {
         if (kind.len == 0 || (known && names->items[i].kind == wanted)) {
             names->items[n++] = names->items[i];
@@ -468,7 +461,7 @@ int jaeger_v3_services(ApiCall *call)
     json_open(&call->json, '{');
     json_key_open(&call->json, "services", '[');
     for (size_t i = 0; i < names.count; i++) {
-        json_string(&call->json, service_shown(names.items[i].name));
+        json_string(&call->json, names.items[i].name);
     }
     json_close(&call->json, ']');
     json_close(&call->json, '}');

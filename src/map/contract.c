@@ -2,9 +2,9 @@
 #include "map/contract.h"
 
 #include "base/assert.h"
-#include "map/database.h"
-#include "map/messaging.h"
-#include "map/world.h"
+#include "map/contract/database.h"
+#include "map/contract/messaging.h"
+#include "map/contract/world.h"
 
 /*
  * The order of the steps does not matter to the result: each appends deltas of its own. This file

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/assert.h"
-#include "map/database.h"
-#include "map/sql.h"
-#include "map/sql_token.h"
+#include "map/contract/database.h"
+#include "map/contract/sql.h"
+#include "map/contract/sql_token.h"
 
 /* Any bytes as a query, as a summary and as a name: the reader ends, and stays inside. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

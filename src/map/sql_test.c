@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "map/sql.h"
+#include "map/contract/sql.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
-#include "map/sql_token.h"
+#include "map/contract/sql_token.h"
 
 /* The tables of @text as "r:name w:name …", in order of appearance. */
 static void assert_tables(const char *text, const char *expected)

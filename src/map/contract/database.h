@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "map/world.h"
+#include "map/contract/world.h"
 
 /* The db rules of CONTRACT.md §3: reads, writes and accesses of databases and tables. */
 void database_contribute(World *world);

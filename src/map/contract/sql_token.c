@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "map/sql_token.h"
+#include "map/contract/sql_token.h"
 
 #include "base/assert.h"
 #include "base/memory.h"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "map/database.h"
+#include "map/contract/database.h"
 
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "map/sql.h"
-#include "map/sql_token.h"
+#include "map/contract/sql.h"
+#include "map/contract/sql_token.h"
 
 /*
  * Four ways to learn what a db span did, the first that says something (§3). Verbs are

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "map/messaging.h"
+#include "map/contract/messaging.h"
 
 #include <stdlib.h>
 

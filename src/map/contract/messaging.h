@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "map/world.h"
+#include "map/contract/world.h"
 
 /*
  * The messaging rules of CONTRACT.md §3, inferred consumers of §4 and hops of §5: publishes and

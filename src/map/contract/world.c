@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "map/world.h"
+#include "map/contract/world.h"
 
 #include "base/assert.h"
 

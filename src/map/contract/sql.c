@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "map/sql.h"
+#include "map/contract/sql.h"
 
 #include "base/assert.h"
 #include "base/memory.h"
-#include "map/sql_token.h"
+#include "map/contract/sql_token.h"
 
 /*
  * Walks the tokens of each statement once, with one Level per open parenthesis: which verbs are
- * open in it (FROM means a table only below SELECT, DELETE and UPDATE) and whether a comma continues
- * a list of tables. `expected` says that the next name is a table.
+ * open in it (FROM means a table only below SELECT, DELETE and UPDATE) and whether a comma
+ * continues a list of tables. `expected` says that the next name is a table.
  *
  * Names of common table expressions hide tables in the whole statement, before and behind their
  * definition, so what a statement names is filtered when its end is reached.

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "map/contract.h"
-#include "map/reading.h"
+#include "map/contract/reading.h"
 #include "trace/tree.h"
 
 /*

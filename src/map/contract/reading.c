@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "map/reading.h"
+#include "map/contract/reading.h"
 
 #include "base/assert.h"
 #include "span/host.h"

@@ -1,0 +1,581 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "map/assembly.h"
+
+#include <pthread.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "map/contract.h"
+#include "map/contract/reading.h"
+#include "trace/links.h"
+#include "trace/open_traces.h"
+
+/*
+ * What a batch of settling traces changes. "Before" is the settled view, in which the rows that are
+ * settling now do not exist; "after" is the view in which they do. For a trace of the batch these
+ * are two readings of the store, for any other trace they are the same one.
+ *
+ *   1. Both views of every trace of the batch are read, and its links are indexed.
+ *   2. The affected traces are collected (assembly.h); a trace without links in either direction
+ *      affects itself only.
+ *   3. For each of them contribution(before) is taken back and contribution(after) added, with the
+ *      neighbours of that view.
+ *   4. The batch is marked settled, by which after becomes before.
+ *
+ * Nothing is applied before everything was read, so that a read error leaves the map as it was; the
+ * batch then stays open and is tried again.
+ *
+ * Siblings, traces that link to the same trace, matter to each other only when one has a receive
+ * with a link (§3): such a trace is "curious". Without that distinction a popular publisher would
+ * have all its consumers computed anew for each new one.
+ */
+enum {
+    QUIET_MS_DEFAULT = 5000,
+    OPEN_TRACES_MAX_DEFAULT = 1000000,
+    BATCH_TRACES_MAX = 512,    /* settled in one go ... */
+    BATCH_SPANS_MAX = 1 << 17, /* ... or fewer, when they have so many spans */
+};
+
+typedef struct View {
+    Span *spans;
+    size_t count;
+} View;
+
+/* A trace as the batch sees it. */
+typedef struct Viewed {
+    TraceId id;
+    bool settling; /* of the batch */
+    bool affected;
+    bool loaded;
+    View before, after; /* not of the batch: the same */
+} Viewed;
+
+struct Assembly {
+    AssemblyOptions options;
+    StoreObserver observer;
+    Store *store;
+    bool links_known; /* those of the store's blocks are in the index */
+    OpenTraces open;
+    Links links;
+
+    /* The batch that is being settled. */
+    Arena arena; /* spans of both views */
+    Arena delta_arena;
+    Table viewed; /* of Viewed */
+    TraceId *batch;
+    size_t n_batch, n_batch_spans;
+    Deltas minus, plus;
+
+    uint64_t settled, reopened, early;
+    pthread_mutex_t status_lock;
+    AssemblyStatus status; /* as of the last tick or batch */
+};
+
+/* ---- reading ---- */
+
+static int read_view(Assembly *assembly, TraceId id, StoreView which, View *ret_view)
+{
+    return store_read_trace(assembly->store, id, which, &assembly->arena, &ret_view->spans,
+                            &ret_view->count);
+}
+
+/* The record of trace @id, added when it is new. Moves the others. */
+static Viewed *viewed_put(Assembly *assembly, TraceId id)
+{
+    return table_put(&assembly->viewed, &id, NULL);
+}
+
+static int load(Assembly *assembly, Viewed *viewed)
+{
+    if (viewed->loaded) {
+        return 0;
+    }
+    TRY(read_view(assembly, viewed->id, STORE_SETTLED, &viewed->before));
+    viewed->after = viewed->before;
+    if (viewed->settling) {
+        TRY(read_view(assembly, viewed->id, STORE_ALL, &viewed->after));
+    }
+    viewed->loaded = true;
+    return 0;
+}
+
+/* Calls @visit for every trace that links of either view name. */
+static void visit_targets(const Viewed *viewed, void (*visit)(void *context, TraceId target),
+                          void *context)
+{
+    CLEANUP(buf_deinit) Buf ids = {0};
+    const View *views[] = {&viewed->before, &viewed->after};
+
+    for (size_t i = 0; i < (viewed->settling ? 2 : 1); i++) {
+        contract_link_targets(views[i]->spans, views[i]->count, &ids);
+    }
+    for (size_t at = 0; at < ids.len; at += TRACE_ID_SIZE) {
+        TraceId target;
+
+        mem_copy(target.bytes, ids.ptr + at, TRACE_ID_SIZE);
+        visit(context, target);
+    }
+}
+
+/* Whether siblings matter to the trace: it has a receive with a link. */
+static bool is_curious(const Viewed *viewed)
+{
+    const View *views[] = {&viewed->before, &viewed->after};
+    CLEANUP(arena_deinit) Arena arena = {0};
+
+    for (size_t i = 0; i < (viewed->settling ? 2 : 1); i++) {
+        for (size_t j = 0; j < views[i]->count; j++) {
+            Reading reading;
+
+            if (views[i]->spans[j].n_links == 0) {
+                continue;
+            }
+            reading_take(&views[i]->spans[j], &arena, &reading);
+            if (reading.role == MESSAGE_RECEIVE) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool has_links(const View *view)
+{
+    for (size_t i = 0; i < view->count; i++) {
+        if (view->spans[i].n_links > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- links ---- */
+
+typedef struct LinkSource {
+    Assembly *assembly;
+    TraceId id;
+    bool curious;
+} LinkSource;
+
+static void index_target(void *context, TraceId target)
+{
+    const LinkSource *source = context;
+
+    links_add(&source->assembly->links, target, source->id, source->curious);
+}
+
+static void index_links(Assembly *assembly, const Viewed *viewed)
+{
+    LinkSource source = {.assembly = assembly, .id = viewed->id};
+
+    if (has_links(&viewed->after)) {
+        source.curious = is_curious(viewed);
+        visit_targets(viewed, index_target, &source);
+    }
+}
+
+/* What a block knows of a link does not say whether its trace is curious, so it counts as that. */
+static int index_stored_link(void *context, TraceId from, TraceId to)
+{
+    Assembly *assembly = context;
+
+    if (!trace_id_equal(from, to)) {
+        links_add(&assembly->links, to, from, true);
+    }
+    return 0;
+}
+
+/* ---- affected traces ---- */
+
+static void affect(Assembly *assembly, TraceId id)
+{
+    viewed_put(assembly, id)->affected = true;
+}
+
+static void affect_source(void *context, TraceId source, bool curious)
+{
+    (void)curious;
+    affect(context, source);
+}
+
+static void affect_sibling(void *context, TraceId source, bool curious)
+{
+    if (curious) {
+        affect(context, source);
+    }
+}
+
+static void affect_target(void *context, TraceId target)
+{
+    Assembly *assembly = context;
+
+    affect(assembly, target);
+    links_visit(&assembly->links, target, affect_sibling, assembly);
+}
+
+/* All that trace @id of the batch affects. */
+static void affect_around(Assembly *assembly, TraceId id)
+{
+    const Viewed viewed = *viewed_put(assembly, id); /* a copy: the table grows below */
+
+    affect(assembly, id);
+    links_visit(&assembly->links, id, affect_source, assembly);
+    visit_targets(&viewed, affect_target, assembly);
+}
+
+/* ---- neighbours ---- */
+
+typedef struct Neighbours {
+    Assembly *assembly;
+    Table ids; /* of TraceId */
+    bool siblings;
+} Neighbours;
+
+static void neighbour_add(void *context, TraceId id)
+{
+    Neighbours *neighbours = context;
+
+    (void)table_put(&neighbours->ids, &id, NULL);
+}
+
+static void neighbour_source(void *context, TraceId source, bool curious)
+{
+    (void)curious;
+    neighbour_add(context, source);
+}
+
+static void neighbour_target(void *context, TraceId target)
+{
+    Neighbours *neighbours = context;
+
+    neighbour_add(neighbours, target);
+    if (neighbours->siblings) {
+        links_visit(&neighbours->assembly->links, target, neighbour_source, neighbours);
+    }
+}
+
+static int load_neighbours(Assembly *assembly, const Table *ids)
+{
+    for (size_t i = 0; i < ids->n_records; i++) {
+        TraceId id;
+
+        mem_copy(id.bytes, table_at(ids, i), TRACE_ID_SIZE);
+        TRY(load(assembly, viewed_put(assembly, id)));
+    }
+    return 0;
+}
+
+/* Appends the contribution of @viewed among the traces in @ids, in the view before or after. */
+static void contribute(Assembly *assembly, const Viewed *viewed, const Table *ids, bool after,
+                       Deltas *deltas)
+{
+    const View *own = after ? &viewed->after : &viewed->before;
+    ContractTrace trace = {.id = viewed->id, .spans = own->spans, .n_spans = own->count};
+    ContractTrace *others =
+        arena_alloc(&assembly->delta_arena, ids->n_records * sizeof(ContractTrace));
+    size_t n = 0;
+
+    if (own->count == 0) {
+        return;
+    }
+    for (size_t i = 0; i < ids->n_records; i++) {
+        const Viewed *other = table_find(&assembly->viewed, table_at(ids, i));
+        const View *view = after ? &other->after : &other->before;
+
+        others[n] = (ContractTrace){.id = other->id, .spans = view->spans, .n_spans = view->count};
+        n += view->count > 0;
+    }
+    contract_contribution(&trace, others, n, deltas);
+}
+
+static int contribute_affected(Assembly *assembly, TraceId id)
+{
+    Neighbours neighbours = {.assembly = assembly};
+
+    TRY(load(assembly, viewed_put(assembly, id)));
+    Viewed viewed = *viewed_put(assembly, id); /* a copy: the table grows below */
+    if (viewed.before.count == 0 && viewed.after.count == 0) {
+        return 0;
+    }
+    table_init(&neighbours.ids, TRACE_ID_SIZE, TRACE_ID_SIZE);
+    links_visit(&assembly->links, id, neighbour_source, &neighbours);
+    if (has_links(&viewed.before) || has_links(&viewed.after)) {
+        neighbours.siblings = is_curious(&viewed);
+        visit_targets(&viewed, neighbour_target, &neighbours);
+    }
+    int result = load_neighbours(assembly, &neighbours.ids);
+    if (result == 0) {
+        contribute(assembly, &viewed, &neighbours.ids, false, &assembly->minus);
+        contribute(assembly, &viewed, &neighbours.ids, true, &assembly->plus);
+    }
+    table_deinit(&neighbours.ids);
+    return result;
+}
+
+/* ---- settling ---- */
+
+static int add_to_batch(Assembly *assembly, TraceId id)
+{
+    Viewed *viewed = viewed_put(assembly, id);
+
+    viewed->settling = true;
+    assembly->batch[assembly->n_batch++] = id;
+    TRY(load(assembly, viewed));
+    assembly->n_batch_spans += viewed->before.count + viewed->after.count;
+    index_links(assembly, viewed);
+    return 0;
+}
+
+static int contribute_batch(Assembly *assembly)
+{
+    for (size_t i = 0; i < assembly->n_batch; i++) {
+        affect_around(assembly, assembly->batch[i]);
+    }
+    for (size_t i = 0; i < assembly->viewed.n_records; i++) { /* grows by neighbours */
+        const Viewed *viewed = table_at(&assembly->viewed, i);
+
+        if (viewed->affected) {
+            TRY(contribute_affected(assembly, viewed->id));
+        }
+    }
+    return 0;
+}
+
+static void apply_batch(Assembly *assembly)
+{
+    if (assembly->minus.count > 0) {
+        map_apply(assembly->options.map, &assembly->minus, -1);
+    }
+    if (assembly->plus.count > 0) {
+        map_apply(assembly->options.map, &assembly->plus, 1);
+    }
+    for (size_t i = 0; i < assembly->n_batch; i++) {
+        const Viewed *viewed = table_find(&assembly->viewed, &assembly->batch[i]);
+
+        assembly->settled += viewed->before.count == 0;
+        assembly->reopened += viewed->before.count > 0;
+    }
+    store_mark_settled(assembly->store, assembly->batch, assembly->n_batch);
+}
+
+static void drop_batch(Assembly *assembly)
+{
+    assembly->n_batch = 0;
+    assembly->n_batch_spans = 0;
+    table_clear(&assembly->viewed);
+    arena_reset(&assembly->arena);
+    arena_reset(&assembly->delta_arena);
+    assembly->minus = (Deltas){.arena = &assembly->delta_arena};
+    assembly->plus = (Deltas){.arena = &assembly->delta_arena};
+}
+
+/* The links of what is settled already, once: a new index after a start. */
+static int learn_links(Assembly *assembly)
+{
+    if (!assembly->links_known) {
+        TRY(store_links(assembly->store, index_stored_link, assembly));
+        assembly->links_known = true;
+    }
+    return 0;
+}
+
+static bool is_due(const Assembly *assembly, const OpenTrace *trace, uint64_t now_ns,
+                   bool settle_all)
+{
+    return settle_all || open_traces_count(&assembly->open) > assembly->options.open_traces_max ||
+           now_ns - trace->active_ns >= assembly->options.quiet_ms * 1000000U;
+}
+
+/* Takes traces that are due into the batch and out of the open ones. */
+static int fill_batch(Assembly *assembly, uint64_t now_ns, bool settle_all)
+{
+    const OpenTrace *trace = open_traces_quietest(&assembly->open);
+
+    while (trace != NULL && assembly->n_batch < BATCH_TRACES_MAX &&
+           assembly->n_batch_spans < BATCH_SPANS_MAX &&
+           is_due(assembly, trace, now_ns, settle_all)) {
+        TraceId id = trace->id;
+
+        assembly->early += open_traces_count(&assembly->open) > assembly->options.open_traces_max;
+        open_traces_close(&assembly->open, trace);
+        TRY(add_to_batch(assembly, id));
+        trace = open_traces_quietest(&assembly->open);
+    }
+    return 0;
+}
+
+/* Settles one batch. Returns whether there may be more; a failed one is opened again. */
+static bool settle_batch(Assembly *assembly, uint64_t now_ns, bool settle_all)
+{
+    drop_batch(assembly);
+    int result = learn_links(assembly);
+    if (result == 0) {
+        result = fill_batch(assembly, now_ns, settle_all);
+    }
+    if (result == 0 && assembly->n_batch > 0) {
+        result = contribute_batch(assembly);
+    }
+    if (result != 0) {
+        log_error("traces could not be read to settle them", LOG_ERR(result));
+        for (size_t i = 0; i < assembly->n_batch; i++) {
+            open_traces_touch(&assembly->open, assembly->batch[i], now_ns);
+        }
+        return false;
+    }
+    if (assembly->n_batch == 0) {
+        return false;
+    }
+    apply_batch(assembly);
+    return true;
+}
+
+static void publish_status(Assembly *assembly)
+{
+    const OpenTrace *oldest = open_traces_oldest(&assembly->open);
+    uint64_t now_ns = clock_monotonic_ns(assembly->options.clock);
+    uint64_t complete_to_ns = clock_realtime_ns(assembly->options.clock);
+
+    if (oldest != NULL) {
+        complete_to_ns -= MIN(now_ns - oldest->opened_ns, complete_to_ns);
+    }
+    pthread_mutex_lock(&assembly->status_lock);
+    assembly->status = (AssemblyStatus){
+        .open_traces = open_traces_count(&assembly->open),
+        .settled_traces = assembly->settled,
+        .reopened_traces = assembly->reopened,
+        .early_settled = assembly->early,
+        .links = links_count(&assembly->links),
+        .complete_to_ns = complete_to_ns,
+    };
+    pthread_mutex_unlock(&assembly->status_lock);
+}
+
+/* ---- the observer ---- */
+
+static void on_attach(void *context, Store *store)
+{
+    assembly_attach(context, store);
+}
+
+static void on_batch(void *context, const Batch *batch)
+{
+    Assembly *assembly = context;
+    uint64_t now_ns = clock_monotonic_ns(assembly->options.clock);
+
+    for (size_t i = 0; i < batch->n_spans; i++) {
+        /* Neighbours in a request are often of one trace. */
+        if (i == 0 || !trace_id_equal(batch->spans[i].trace_id, batch->spans[i - 1].trace_id)) {
+            open_traces_touch(&assembly->open, batch->spans[i].trace_id, now_ns);
+        }
+    }
+}
+
+static void on_tick(void *context, bool settle_all)
+{
+    Assembly *assembly = context;
+    uint64_t now_ns = clock_monotonic_ns(assembly->options.clock);
+    bool more = assembly->store != NULL;
+
+    while (more) {
+        more = settle_batch(assembly, now_ns, settle_all);
+    }
+    drop_batch(assembly);
+    publish_status(assembly);
+}
+
+static void *on_cut(void *context)
+{
+    const Assembly *assembly = context;
+
+    return map_cut(assembly->options.map);
+}
+
+static int on_write_table(void *context, const void *pending, Buf *ret_file)
+{
+    (void)context;
+    return map_pending_write(pending, ret_file);
+}
+
+static void on_free_pending(void *context, void *pending)
+{
+    (void)context;
+    map_pending_free(pending);
+}
+
+static int on_load_table(void *context, Str file, ParseError *ret_error)
+{
+    const Assembly *assembly = context;
+
+    return map_load(assembly->options.map, file, ret_error);
+}
+
+static int on_merge_tables(void *context, const Str *files, size_t n_files, Buf *ret_file)
+{
+    (void)context;
+    return map_merge_files(files, n_files, ret_file);
+}
+
+Assembly *assembly_new(const AssemblyOptions *options)
+{
+    Assembly *assembly = NEW(Assembly);
+
+    ASSERT(options->map != NULL && options->clock != NULL);
+    assembly->options = *options;
+    if (assembly->options.quiet_ms == 0) {
+        assembly->options.quiet_ms = QUIET_MS_DEFAULT;
+    }
+    if (assembly->options.open_traces_max == 0) {
+        assembly->options.open_traces_max = OPEN_TRACES_MAX_DEFAULT;
+    }
+    assembly->observer = (StoreObserver){
+        .context = assembly,
+        .attach = on_attach,
+        .on_batch = on_batch,
+        .on_tick = on_tick,
+        .cut = on_cut,
+        .write_table = on_write_table,
+        .free_pending = on_free_pending,
+        .load_table = on_load_table,
+        .merge_tables = on_merge_tables,
+    };
+    assembly->batch = NEW_ARRAY(TraceId, BATCH_TRACES_MAX);
+    table_init(&assembly->viewed, sizeof(Viewed), TRACE_ID_SIZE);
+    open_traces_init(&assembly->open);
+    links_init(&assembly->links, 0);
+    pthread_mutex_init(&assembly->status_lock, NULL);
+    drop_batch(assembly);
+    return assembly;
+}
+
+Assembly *assembly_free(Assembly *assembly)
+{
+    if (assembly != NULL) {
+        open_traces_deinit(&assembly->open);
+        links_deinit(&assembly->links);
+        table_deinit(&assembly->viewed);
+        arena_deinit(&assembly->arena);
+        arena_deinit(&assembly->delta_arena);
+        mem_free(assembly->batch);
+        pthread_mutex_destroy(&assembly->status_lock);
+        mem_free(assembly);
+    }
+    return NULL;
+}
+
+const StoreObserver *assembly_observer(Assembly *assembly)
+{
+    return &assembly->observer;
+}
+
+void assembly_attach(Assembly *assembly, Store *store)
+{
+    ASSERT(assembly->store == NULL || assembly->store == store);
+    assembly->store = store;
+}
+
+void assembly_status(Assembly *assembly, AssemblyStatus *ret_status)
+{
+    pthread_mutex_lock(&assembly->status_lock);
+    *ret_status = assembly->status;
+    pthread_mutex_unlock(&assembly->status_lock);
+}

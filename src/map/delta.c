@@ -249,3 +249,19 @@ Delta *deltas_add(Deltas *deltas)
     *delta = (Delta){0};
     return delta;
 }
+
+Str node_key_label(const NodeKey *key)
+{
+    switch (key->type) {
+    case NODE_DATABASE:
+        if (key->namespace.len > 0) {
+            return key->namespace;
+        }
+        return key->address.len > 0 ? key->address : key->system;
+    case NODE_TABLE:
+    case NODE_STEP:
+        return key->part;
+    default:
+        return key->name;
+    }
+}

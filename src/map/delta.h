@@ -37,6 +37,10 @@ typedef struct NodeKey {
 void node_key_append(const NodeKey *key, Buf *buf);
 MUST_USE int node_key_parse(Str bytes, NodeKey *ret_key);
 
+/* What people call the node: a table's collection, a step's name; a database's name, else its
+ * address, else its system; a view into @key. */
+Str node_key_label(const NodeKey *key);
+
 /* The opaque id for the outside: 20 characters of [a-z2-7], a stable hash of the key's bytes. */
 enum { NODE_ID_LENGTH = 20 };
 void node_id_append(Str key_bytes, Buf *buf);

@@ -189,6 +189,45 @@ int map_ask(Map *map, const MapQuestion *question, Arena *arena, MapAnswer *ret_
     return 0;
 }
 
+static Str copy_node_id(Str key_bytes, Arena *arena)
+{
+    CLEANUP(buf_deinit) Buf id = {0};
+
+    node_id_append(key_bytes, &id);
+    return arena_copy(arena, buf_str(&id));
+}
+
+static Str copy_node_label(Str key_bytes, Arena *arena)
+{
+    NodeKey key;
+
+    ASSERT(node_key_parse(key_bytes, &key) == 0);
+    return arena_copy(arena, node_key_label(&key));
+}
+
+void map_locate(Map *map, const Delta *deltas, size_t n, Arena *arena, MapPlace *ret_places)
+{
+    CLEANUP(buf_deinit) Buf edge_id = {0};
+    CLEANUP(map_unlockp) Map *locked = map_read(map);
+    Resolver *resolver = resolver_new(&locked->tables, false, arena);
+
+    for (size_t i = 0; i < n; i++) {
+        ASSERT(deltas[i].kind == DELTA_EDGE);
+        Str target = resolver_target_key(resolver, &deltas[i]);
+
+        buf_clear(&edge_id);
+        answer_edge_id(deltas[i].source, deltas[i].relation, target, &edge_id);
+        ret_places[i] = (MapPlace){
+            .edge_id = arena_copy(arena, buf_str(&edge_id)),
+            .source_id = copy_node_id(deltas[i].source, arena),
+            .target_id = copy_node_id(target, arena),
+            .source_name = copy_node_label(deltas[i].source, arena),
+            .target_name = copy_node_label(target, arena),
+        };
+    }
+    resolver_free(resolver);
+}
+
 /* The points of a series: the sums of some pieces, step by step. */
 typedef struct PointSums {
     uint32_t from_minute, to_minute, step_minutes;

@@ -122,14 +122,16 @@ enum { MAP_NO_SUCH_NODE = 1 };
 MUST_USE int map_ask(Map *map, const MapQuestion *question, Arena *arena, MapAnswer *ret_answer);
 
 /* Where an edge delta of a single trace lies on the map, unpaired names resolved as map_ask does:
- * for a trace's page. In @arena; also for deltas that were not applied (yet). */
+ * for a trace's page. In @arena. A delta that was not applied yet has a place, too, but an unpaired
+ * name that the map does not know is an external there. */
 typedef struct MapPlace {
     Str edge_id;
     Str source_id, target_id;
-    Str source_name, target_name; /* as the map labels the nodes: a table's collection, a step … */
+    Str source_name, target_name; /* node_key_label() */
 } MapPlace;
 
-void map_locate(Map *map, const Delta *delta, Arena *arena, MapPlace *ret_place);
+/* @ret_places has room for @n. All of @deltas are DELTA_EDGE. */
+void map_locate(Map *map, const Delta *deltas, size_t n, Arena *arena, MapPlace *ret_places);
 
 /* A minute of one edge or node, for series. */
 typedef struct MapPoint {

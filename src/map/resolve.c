@@ -328,3 +328,46 @@ size_t resolver_meanings(Resolver *resolver, const SeriesKey *edge, const Meanin
     }
     return proven_meanings(resolver, edge->b, ret_meanings);
 }
+
+/* The service that the name means, if the tables hold the edge's ends already. */
+static uint32_t service_of_delta(Resolver *resolver, const Delta *delta)
+{
+    const Symbols *nodes = &resolver->tables->nodes;
+    const SeriesKey edge = {
+        .kind = SERIES_EDGE,
+        .relation = (uint8_t)delta->relation,
+        .rule = (uint8_t)delta->rule,
+        .a = symbols_find(nodes, delta->source),
+        .b = symbols_find(nodes, delta->target),
+    };
+    const Meaning *meanings = NULL;
+
+    if (edge.a == SYMBOL_NONE || edge.b == SYMBOL_NONE) {
+        return SYMBOL_NONE;
+    }
+    size_t n = resolver_meanings(resolver, &edge, &meanings);
+    for (size_t i = 0; i < n; i++) {
+        if (delta->minute >= meanings[i].from_minute && delta->minute < meanings[i].to_minute) {
+            return meanings[i].service;
+        }
+    }
+    return SYMBOL_NONE;
+}
+
+Str resolver_target_key(Resolver *resolver, const Delta *delta)
+{
+    CLEANUP(buf_deinit) Buf bytes = {0};
+    NodeKey key;
+
+    ASSERT(node_key_parse(delta->target, &key) == 0);
+    if (key.type != NODE_NAME) {
+        return delta->target;
+    }
+    uint32_t service = service_of_delta(resolver, delta);
+    if (service != SYMBOL_NONE) {
+        return symbols_get(&resolver->tables->nodes, service);
+    }
+    key.type = NODE_EXTERNAL;
+    node_key_append(&key, &bytes);
+    return arena_copy(resolver->arena, buf_str(&bytes));
+}

@@ -24,3 +24,8 @@ typedef struct Meaning {
  * 0 to UINT32_MAX. Returns how many (1 unless an address was proven differently on different days).
  * They live in the arena. */
 size_t resolver_meanings(Resolver *resolver, const SeriesKey *edge, const Meaning **ret_meanings);
+
+/* The key of the node that the target of the edge delta @delta is: its own, but for a name, which
+ * becomes the service that it means in the delta's minute, else an external. A view into the delta
+ * or the tables, or in the resolver's arena. */
+Str resolver_target_key(Resolver *resolver, const Delta *delta);

@@ -65,24 +65,50 @@ static int edge_compare(const void *left, const void *right)
     return str_compare(a->place.edge_id, b->place.edge_id);
 }
 
-static void edges_collect(Map *map, const Deltas *deltas, Arena *arena, TraceView *view)
+/* Sorted by span; a span that gave an edge twice (its target under two names) shows it once. */
+static void edges_unique(TraceView *view)
 {
-    view->edges = ARENA_ARRAY(arena, SpanEdge, deltas->count);
-    for (size_t i = 0; i < deltas->count; i++) {
-        const Delta *delta = &deltas->items[i];
-        uint32_t span = TREE_NONE;
+    size_t n = 0;
 
-        if (delta->kind == DELTA_EDGE) {
-            span = span_of_delta(&view->tree, delta);
-        }
-        if (span != TREE_NONE) {
-            SpanEdge *edge = &view->edges[view->n_edges++];
-
-            *edge = (SpanEdge){.span = span, .relation = delta->relation};
-            map_locate(map, delta, arena, &edge->place);
+    qsort(view->edges, view->n_edges, sizeof(view->edges[0]), edge_compare);
+    for (size_t i = 0; i < view->n_edges; i++) {
+        if (n == 0 || edge_compare(&view->edges[n - 1], &view->edges[i]) != 0) {
+            view->edges[n++] = view->edges[i];
         }
     }
-    qsort(view->edges, view->n_edges, sizeof(view->edges[0]), edge_compare);
+    view->n_edges = n;
+}
+
+/* Moves the edges to the front; returns how many. */
+static size_t deltas_keep_edges(Deltas *deltas)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < deltas->count; i++) {
+        if (deltas->items[i].kind == DELTA_EDGE) {
+            deltas->items[n++] = deltas->items[i];
+        }
+    }
+    deltas->count = n;
+    return n;
+}
+
+static void edges_collect(Map *map, Deltas *deltas, Arena *arena, TraceView *view)
+{
+    size_t n = deltas_keep_edges(deltas);
+    MapPlace *places = ARENA_ARRAY(arena, MapPlace, n);
+
+    map_locate(map, deltas->items, n, arena, places);
+    view->edges = ARENA_ARRAY(arena, SpanEdge, n);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t span = span_of_delta(&view->tree, &deltas->items[i]);
+
+        if (span != TREE_NONE) {
+            view->edges[view->n_edges++] =
+                (SpanEdge){.span = span, .relation = deltas->items[i].relation, .place = places[i]};
+        }
+    }
+    edges_unique(view);
 }
 
 static int edges_read(Store *store, Map *map, Arena *arena, TraceView *view)

@@ -161,25 +161,6 @@ static void labels_write(JsonWriter *json, const MapNode *node)
     json_close(json, '}');
 }
 
-/* What people call the node; databases are told apart by their other fields. */
-static Str node_name(const MapNode *node)
-{
-    const NodeKey *key = &node->key;
-
-    switch (key->type) {
-    case NODE_DATABASE:
-        if (key->namespace.len > 0) {
-            return key->namespace;
-        }
-        return key->address.len > 0 ? key->address : key->system;
-    case NODE_TABLE:
-    case NODE_STEP:
-        return key->part;
-    default:
-        return key->name;
-    }
-}
-
 /* The fields of its identity that the type has, CONTRACT.md §2. */
 static void node_identity_write(JsonWriter *json, const MapNode *node)
 {
@@ -188,7 +169,7 @@ static void node_identity_write(JsonWriter *json, const MapNode *node)
 
     json_key_string(json, "id", node->id);
     json_key_string(json, "type", type_names[key->type]);
-    json_key_string(json, "name", node_name(node));
+    json_key_string(json, "name", node_key_label(key));
     json_key_string(json, "scope", key->scope);
     json_key_string(json, "environment", key->environment);
     if (database || key->type == NODE_SERVICE) {

@@ -425,4 +425,9 @@ void exemplars_add(Exemplars *exemplars, const Exemplar *exemplar)
 void exemplars_drop_taken(Exemplars *exemplars)
 {
     exemplars_trim(exemplars, 0);
+    if (exemplars->n_items > 0 && exemplars->capacity > exemplars->n_items) {
+        exemplars->items =
+            mem_resize_array(exemplars->items, exemplars->n_items, sizeof(exemplars->items[0]));
+        exemplars->capacity = exemplars->n_items;
+    }
 }

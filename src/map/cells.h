@@ -96,7 +96,8 @@ enum { EXEMPLARS_TAKEN_MAX = 8, EXEMPLARS_MAX = 3 * MAP_EXEMPLARS + EXEMPLARS_TA
 void exemplars_deinit(Exemplars *exemplars);
 void exemplars_add(Exemplars *exemplars, const Exemplar *exemplar);
 
-/* Forgets those taken back, after all that can cancel them were added. */
+/* Forgets those taken back, after all that can cancel them were added, and gives spare memory back.
+ */
 void exemplars_drop_taken(Exemplars *exemplars);
 
 typedef enum ExemplarChoice { EXEMPLAR_LATEST, EXEMPLAR_ERROR, EXEMPLAR_SLOWEST } ExemplarChoice;

@@ -7,7 +7,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "map/answer.h"
+#include "map/answer/answer.h"
 #include "map/layout/layout.h"
 #include "map/map_file.h"
 

@@ -278,12 +278,19 @@ static bool type_fits(const ParquetColumn *have, const ParquetColumn *want)
     return have->type == want->type ? have->size == want->size : have_bytes && want_bytes;
 }
 
+/* The Parquet reader names offsets that damaged metadata gave it; they may lie beyond the file. */
+static int clamp_offset(int result, Str file, ParseError *error)
+{
+    error->offset = MIN(error->offset, file.len);
+    return result;
+}
+
 static int reader_open(Reader *reader, Str file, ParseError *ret_error)
 {
     ParquetSource source = {.bytes = file, .n_rows_max = MAP_FILE_ROWS_MAX};
     Str version;
 
-    TRY(parquet_open(&source, &reader->file, ret_error));
+    TRY(clamp_offset(parquet_open(&source, &reader->file, ret_error), file, ret_error));
     *ret_error = (ParseError){.offset = file.len, .text = "not a map table of version 1"};
     if (!parquet_metadata(reader->file, FORMAT_KEY, &version) ||
         !str_equal(version, FORMAT_VERSION)) {
@@ -410,7 +417,8 @@ int map_file_read(Str file, Arena *arena, MapRows *rows, ParseError *ret_error)
 
     TRY(reader_open(&reader, file, ret_error));
     ret_error->offset = file.len;
-    return read_chunk(&reader, 0, parquet_n_rows(reader.file), arena, rows, ret_error);
+    return clamp_offset(read_chunk(&reader, 0, parquet_n_rows(reader.file), arena, rows, ret_error),
+                        file, ret_error);
 }
 
 int map_file_load(Str file, MapTables *tables, ParseError *ret_error)
@@ -424,7 +432,9 @@ int map_file_load(Str file, MapTables *tables, ParseError *ret_error)
         CLEANUP(map_rows_deinit) MapRows rows = {0};
 
         ret_error->offset = file.len;
-        TRY(read_chunk(&reader, from, MIN(from + CHUNK_ROWS, n_rows), &arena, &rows, ret_error));
+        TRY(clamp_offset(
+            read_chunk(&reader, from, MIN(from + CHUNK_ROWS, n_rows), &arena, &rows, ret_error),
+            file, ret_error));
         for (size_t i = 0; i < rows.count; i++) {
             TRY(tables_add_row(tables, &rows.items[i]));
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "map/resolve.h"
+#include "map/answer/resolve.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "map/graph.h"
+#include "map/answer/graph.h"
 
 #include <stdlib.h>
 
@@ -18,8 +18,6 @@ void graph_deinit(Graph *graph)
 }
 
 /* --- Nodes --- */
-
-static uint32_t node_of_key(Graph *graph, const NodeKey *key);
 
 static uint32_t node_of_bytes(Graph *graph, Str bytes)
 {
@@ -41,13 +39,13 @@ static uint32_t node_of_bytes(Graph *graph, Str bytes)
 
         parent.type = node->key.type == NODE_TABLE ? NODE_DATABASE : NODE_FLOW;
         parent.part = (Str){0};
-        uint32_t parent_number = node_of_key(graph, &parent);
+        uint32_t parent_number = graph_node(graph, &parent);
         graph->nodes[number].parent = parent_number;
     }
     return number;
 }
 
-static uint32_t node_of_key(Graph *graph, const NodeKey *key)
+uint32_t graph_node(Graph *graph, const NodeKey *key)
 {
     CLEANUP(buf_deinit) Buf buf = {0};
 
@@ -70,14 +68,14 @@ static uint32_t external_of_name(Graph *graph, uint32_t symbol)
         NodeKey key = graph->tables->node[symbol].key;
 
         key.type = NODE_EXTERNAL;
-        graph->of_symbol[symbol] = node_of_key(graph, &key) + 1;
+        graph->of_symbol[symbol] = graph_node(graph, &key) + 1;
     }
     return graph->of_symbol[symbol] - 1;
 }
 
 /* --- Building --- */
 
-static void node_lives(Graph *graph, uint32_t number, uint32_t first, uint32_t last)
+void graph_node_lives(Graph *graph, uint32_t number, uint32_t first, uint32_t last)
 {
     while (number != GRAPH_NONE) {
         GraphNode *node = &graph->nodes[number];
@@ -110,7 +108,7 @@ static void settle_piece(Graph *graph, GraphPiece *piece)
     ASSERT(first < end);
     const uint32_t nodes[] = {piece->source, piece->target, piece->via};
     for (size_t i = 0; i < ARRAY_LEN(nodes); i++) {
-        node_lives(graph, nodes[i], cells->index[first].minute, cells->index[end - 1].minute);
+        graph_node_lives(graph, nodes[i], cells->index[first].minute, cells->index[end - 1].minute);
     }
     piece->keep =
         cells_touch(cells, piece_from(piece, graph->question), piece_to(piece, graph->question));
@@ -176,8 +174,8 @@ static void add_series(Graph *graph, Resolver *resolver, uint32_t number)
 
         settle_piece(graph, add_piece(&graph->requests, number, source));
     } else if (kind == SERIES_SPAN) {
-        node_lives(graph, node_of_symbol(graph, series->key.a), cells_first_minute(&series->cells),
-                   cells_last_minute(&series->cells));
+        graph_node_lives(graph, node_of_symbol(graph, series->key.a),
+                         cells_first_minute(&series->cells), cells_last_minute(&series->cells));
     }
 }
 
@@ -399,254 +397,4 @@ int graph_filter(Graph *graph)
         keep_neighbours_of_services(graph);
     }
     return question->focus.len > 0 ? graph_focus(graph) : 0;
-}
-
-/* --- Folding --- */
-
-static uint64_t piece_count(const Graph *graph, const GraphPiece *piece)
-{
-    CellSum sum = {0};
-
-    cells_sum(&tables_series(graph->tables, piece->series)->cells,
-              piece_from(piece, graph->question), piece_to(piece, graph->question), &sum);
-    return sum.count > 0 ? (uint64_t)sum.count : 0;
-}
-
-static void weigh_pieces(Graph *graph, const GraphPieces *pieces)
-{
-    for (size_t i = 0; i < pieces->count; i++) {
-        const GraphPiece *piece = &pieces->items[i];
-        const uint32_t nodes[] = {piece->source, piece->target, piece->via};
-        uint64_t count = piece->keep ? piece_count(graph, piece) : 0;
-
-        for (size_t k = 0; k < ARRAY_LEN(nodes); k++) {
-            if (nodes[k] != GRAPH_NONE) {
-                graph->nodes[nodes[k]].weight += count;
-            }
-        }
-    }
-}
-
-/* A parent weighs more than all its children together, so it never goes before them. */
-static void weigh_parents(Graph *graph)
-{
-    for (size_t i = 0; i < graph_node_count(graph); i++) {
-        if (graph->nodes[i].parent != GRAPH_NONE && graph->nodes[i].keep) {
-            graph->nodes[graph->nodes[i].parent].weight += graph->nodes[i].weight + 1;
-        }
-    }
-}
-
-static Str node_name(const NodeKey *key)
-{
-    return key->type == NODE_TABLE || key->type == NODE_STEP ? key->part
-           : key->type == NODE_DATABASE                      ? key->namespace
-                                                             : key->name;
-}
-
-static int compare_rarity(const void *a, const void *b)
-{
-    const GraphNode *left = *(GraphNode *const *)a, *right = *(GraphNode *const *)b;
-
-    if (left->weight != right->weight) {
-        return left->weight < right->weight ? -1 : 1;
-    }
-    int order = str_compare(node_name(&left->key), node_name(&right->key));
-    return order != 0 ? order : str_compare(left->key_bytes, right->key_bytes);
-}
-
-/* The node that stands for the rest of its type in its scope and environment. */
-static uint32_t other_of(Graph *graph, uint32_t number)
-{
-    NodeKey key = graph->nodes[number].key;
-    NodeKey other = {.type = key.type, .scope = key.scope, .environment = key.environment};
-
-    other.name = other.part = STR("(other)");
-    other.namespace =
-        key.type == NODE_DATABASE || key.type == NODE_TABLE ? STR("(other)") : (Str){0};
-    return node_of_key(graph, &other);
-}
-
-static void fold_into(Graph *graph, uint32_t number, uint32_t other)
-{
-    const GraphNode *node = &graph->nodes[number];
-    uint32_t first = node->first_minute, last = node->last_minute;
-
-    graph->nodes[number].into = other;
-    graph->nodes[number].keep = false;
-    node_lives(graph, other, first, last);
-}
-
-/* Keeps @other and its parents; returns how many nodes that adds. */
-static size_t keep_other(Graph *graph, uint32_t other)
-{
-    size_t n = 0;
-
-    for (; other != GRAPH_NONE; other = graph->nodes[other].parent) {
-        n += graph->nodes[other].keep ? 0 : 1;
-        graph->nodes[other].keep = true;
-    }
-    return n;
-}
-
-static void fold_nodes(Graph *graph, size_t nodes_max)
-{
-    size_t n_all = graph_node_count(graph), n = 0, total;
-    CLEANUP(mem_freep) GraphNode **order = NEW_ARRAY(GraphNode *, n_all + 1);
-
-    for (size_t i = 0; i < n_all; i++) {
-        if (graph->nodes[i].keep) {
-            order[n++] = &graph->nodes[i];
-        }
-    }
-    qsort(order, n, sizeof(order[0]), compare_rarity);
-    CLEANUP(mem_freep) uint32_t *numbers = NEW_ARRAY(uint32_t, n + 1);
-    for (size_t i = 0; i < n; i++) {
-        numbers[i] = (uint32_t)(order[i] - graph->nodes);
-    }
-    total = n;
-    for (size_t i = 0; i < n && total > nodes_max; i++) {
-        uint32_t other = other_of(graph, numbers[i]); /* may move the nodes */
-
-        if (other != numbers[i]) {
-            fold_into(graph, numbers[i], other);
-            total += keep_other(graph, other) - 1;
-            graph->folded_nodes++;
-        }
-    }
-}
-
-static void redirect(Graph *graph, GraphPieces *pieces)
-{
-    for (size_t i = 0; i < pieces->count; i++) {
-        GraphPiece *piece = &pieces->items[i];
-        uint32_t *nodes[] = {&piece->source, &piece->target, &piece->via};
-
-        for (size_t k = 0; k < ARRAY_LEN(nodes); k++) {
-            if (*nodes[k] != GRAPH_NONE) {
-                *nodes[k] = graph->nodes[*nodes[k]].into;
-            }
-        }
-    }
-}
-
-typedef struct EdgeGroup {
-    uint32_t source, target;
-    Relation relation;
-    size_t first_piece; /* in sorted order */
-    uint64_t count;
-    const Graph *graph;
-} EdgeGroup;
-
-static int compare_pieces(const void *a, const void *b)
-{
-    const GraphPiece *left = a, *right = b;
-
-    if (left->source != right->source) {
-        return left->source < right->source ? -1 : 1;
-    }
-    if (left->relation != right->relation) {
-        return left->relation < right->relation ? -1 : 1;
-    }
-    return left->target < right->target ? -1 : left->target > right->target;
-}
-
-static int compare_group_rarity(const void *a, const void *b)
-{
-    const EdgeGroup *left = a, *right = b;
-    const GraphNode *nodes = left->graph->nodes;
-
-    if (left->count != right->count) {
-        return left->count < right->count ? -1 : 1;
-    }
-    int order = str_compare(nodes[left->source].key_bytes, nodes[right->source].key_bytes);
-    order = order != 0 ? order : (int)left->relation - (int)right->relation;
-    return order != 0 ? order
-                      : str_compare(nodes[left->target].key_bytes, nodes[right->target].key_bytes);
-}
-
-static size_t group_edges(Graph *graph, EdgeGroup *groups)
-{
-    GraphPiece *items = graph->edges.items;
-    size_t n = 0;
-
-    qsort(items, graph->edges.count, sizeof(items[0]), compare_pieces);
-    for (size_t i = 0, end; i < graph->edges.count; i = end) {
-        EdgeGroup group = {.source = items[i].source,
-                           .target = items[i].target,
-                           .relation = items[i].relation,
-                           .first_piece = i,
-                           .graph = graph};
-        bool keep = false;
-
-        for (end = i; end < graph->edges.count && compare_pieces(&items[i], &items[end]) == 0;
-             end++) {
-            keep |= items[end].keep;
-            group.count += items[end].keep ? piece_count(graph, &items[end]) : 0;
-        }
-        if (keep) {
-            groups[n++] = group;
-        }
-    }
-    return n;
-}
-
-/* A folded edge runs between the (other)s of its ends' types, of which there are few: so the fold
- * ends below the limit as soon as enough are gone. */
-static void fold_edges(Graph *graph, size_t edges_max)
-{
-    CLEANUP(mem_freep) EdgeGroup *groups = NEW_ARRAY(EdgeGroup, graph->edges.count + 1);
-    size_t n = group_edges(graph, groups), n_pieces = graph->edges.count;
-    CLEANUP(table_deinit) Table others = {0};
-
-    if (n <= edges_max) {
-        return;
-    }
-    table_init(&others, 3 * sizeof(uint32_t), 3 * sizeof(uint32_t));
-    qsort(groups, n, sizeof(groups[0]), compare_group_rarity);
-    for (size_t i = 0; i < n && n - i + others.n_records > edges_max; i++) {
-        uint32_t source = other_of(graph, groups[i].source);
-        uint32_t target = other_of(graph, groups[i].target);
-        uint32_t key[] = {source, groups[i].relation, target};
-        GraphPiece first = graph->edges.items[groups[i].first_piece];
-
-        table_put(&others, key, NULL);
-        keep_other(graph, source);
-        keep_other(graph, target);
-        for (size_t k = groups[i].first_piece;
-             k < n_pieces && graph->edges.items[k].source == first.source &&
-             graph->edges.items[k].target == first.target &&
-             graph->edges.items[k].relation == first.relation;
-             k++) {
-            if (k > groups[i].first_piece) {
-                graph->edges.items[k].source = source;
-                graph->edges.items[k].target = target;
-            }
-        }
-        graph->edges.items[groups[i].first_piece].source = source;
-        graph->edges.items[groups[i].first_piece].target = target;
-        graph->folded_edges++;
-    }
-}
-
-void graph_fold(Graph *graph, size_t nodes_max, size_t edges_max)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < graph_node_count(graph); i++) {
-        n += graph->nodes[i].keep;
-    }
-    if (n > nodes_max) {
-        weigh_pieces(graph, &graph->edges);
-        weigh_pieces(graph, &graph->hops);
-        weigh_pieces(graph, &graph->requests);
-        weigh_parents(graph);
-        fold_nodes(graph, nodes_max);
-        redirect(graph, &graph->edges);
-        redirect(graph, &graph->hops);
-        redirect(graph, &graph->requests);
-    }
-    if (graph->edges.count > edges_max) {
-        fold_edges(graph, edges_max);
-    }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "map/resolve.h"
+#include "map/answer/resolve.h"
 
 /*
  * Which nodes and edges an answer has, before anything but presence is summed: names resolved,
@@ -51,6 +51,13 @@ static inline size_t graph_node_count(const Graph *graph)
 }
 
 void graph_deinit(Graph *graph);
+
+/* The number of the node with that key (and of its parent), made if it is new. May move the nodes.
+ */
+uint32_t graph_node(Graph *graph, const NodeKey *key);
+
+/* The node and its parents were seen from @first to @last. */
+void graph_node_lives(Graph *graph, uint32_t number, uint32_t first, uint32_t last);
 
 /* Resolves all names and finds what the window names. */
 void graph_build(Graph *graph, const MapTables *tables, const MapQuestion *question, Arena *arena);

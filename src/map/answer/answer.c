@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "map/answer.h"
+#include "map/answer/answer.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "map/graph.h"
+#include "map/answer/graph.h"
 
 /*
  * From a filtered graph to the answer of map_ask(): sums, quantiles, evidence, ids. On one thread,

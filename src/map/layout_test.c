@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "map/layout/layout.h"
+
+#include <stdlib.h>
+
+#include "map/map_fixture.h"
+
+static MapAnswer ask(Fixture *fixture)
+{
+    return fixture_ask(fixture, (MapQuestion){.with_layout = true});
+}
+
+static const MapNode *find(Fixture *fixture, const MapAnswer *answer, Str key)
+{
+    const MapNode *node = answer_node(fixture, answer, key);
+
+    assert_non_null(node);
+    return node;
+}
+
+static bool is_inside(const MapNode *node, const MapNode *parent)
+{
+    return node->x >= parent->x && node->y >= parent->y &&
+           node->x + node->width <= parent->x + parent->width &&
+           node->y + node->height <= parent->y + parent->height;
+}
+
+static bool overlap(const MapNode *a, const MapNode *b)
+{
+    return a->x < b->x + b->width && b->x < a->x + a->width && a->y < b->y + b->height &&
+           b->y < a->y + a->height;
+}
+
+/* What ui/README.md measures: no overlaps, tables inside, 24 px apart, widths 88 to 164, one left
+ * edge and one width per layer. */
+static void check_measures(const MapAnswer *answer)
+{
+    for (size_t i = 0; i < answer->n_nodes; i++) {
+        const MapNode *a = &answer->nodes[i];
+
+        assert_true(a->x >= 0 && a->y >= 0);
+        assert_true(a->width >= 88 && a->width <= 164);
+        for (size_t k = i + 1; k < answer->n_nodes; k++) {
+            const MapNode *b = &answer->nodes[k];
+            bool in_b = str_equal(a->parent, b->id), in_a = str_equal(b->parent, a->id);
+
+            if (in_a || in_b) {
+                assert_true(in_a ? is_inside(b, a) : is_inside(a, b));
+            } else {
+                assert_false(overlap(a, b));
+            }
+            if (a->layer == b->layer) {
+                assert_true(a->x == b->x && a->width == b->width);
+            } else {
+                assert_true(a->layer < b->layer ? b->x >= a->x + a->width + 40
+                                                : a->x >= b->x + b->width + 40);
+            }
+            if (a->layer == b->layer && a->parent.len == 0 && b->parent.len == 0) {
+                assert_true(a->y < b->y ? b->y >= a->y + a->height + 24
+                                        : a->y >= b->y + b->height + 24);
+            }
+        }
+    }
+}
+
+static void build_shop(Fixture *fixture)
+{
+    const char *calls[][2] = {
+        {"web", "gateway"},        {"gateway", "search"},   {"gateway", "recommend"},
+        {"gateway", "cart"},       {"gateway", "checkout"}, {"checkout", "cart"},
+        {"checkout", "inventory"}, {"checkout", "payment"}, {"checkout", "shipping"}};
+    Str checkout = service(fixture, "checkout");
+
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+        fixture_call(fixture, calls[i][0], calls[i][1], TODAY);
+    }
+    fixture_edge(fixture, service(fixture, "cart"), RELATION_READS, table(fixture, "carts"),
+                 RULE_DB_TEXT, TODAY);
+    fixture_edge(fixture, checkout, RELATION_WRITES, table(fixture, "orders"), RULE_DB_TEXT, TODAY);
+    fixture_edge(fixture, service(fixture, "payment"), RELATION_WRITES, table(fixture, "payments"),
+                 RULE_DB_TEXT, TODAY);
+    fixture_unpaired(fixture, service(fixture, "payment"), "stripe", RULE_PEER_SERVICE, TODAY);
+    fixture_edge(fixture, checkout, RELATION_PUBLISHES, queue(fixture, "orders"), RULE_MESSAGING,
+                 TODAY);
+    fixture_edge(fixture, service(fixture, "fraud"), RELATION_CONSUMES, queue(fixture, "orders"),
+                 RULE_MESSAGING, TODAY);
+    fixture_edge(fixture, service(fixture, "mail"), RELATION_CONSUMES, queue(fixture, "orders"),
+                 RULE_MESSAGING, TODAY);
+    fixture_apply(fixture);
+}
+
+static void layers_follow_the_calls_and_queues_stand_between(void **state)
+{
+    Fixture fixture;
+
+    fixture_init(&fixture, NULL);
+    build_shop(&fixture);
+    MapAnswer answer = ask(&fixture);
+    check_measures(&answer);
+    for (size_t i = 0; i < answer.n_edges; i++) {
+        const MapEdge *edge = &answer.edges[i];
+        const MapNode *from = &answer.nodes[edge->source], *to = &answer.nodes[edge->target];
+
+        if (edge->relation == RELATION_CONSUMES) {
+            assert_true(to->layer < from->layer);
+        } else {
+            assert_true(from->layer < to->layer);
+        }
+    }
+    assert_int_equal(find(&fixture, &answer, service(&fixture, "web"))->layer, 0);
+    const MapNode *orders = find(&fixture, &answer, queue(&fixture, "orders"));
+    assert_true(orders->height == 22);
+    assert_int_equal(find(&fixture, &answer, service(&fixture, "fraud"))->layer, 4);
+    assert_int_equal(find(&fixture, &answer, table(&fixture, "carts"))->layer, 4);
+    assert_int_equal(find(&fixture, &answer, external(&fixture, "stripe"))->layer, 4);
+    const MapNode *first = find(&fixture, &answer, table(&fixture, "carts"));
+    const MapNode *last = find(&fixture, &answer, table(&fixture, "payments"));
+    assert_true(last->y - first->y == 2 * 27);
+    fixture_deinit(&fixture);
+}
+
+static void the_order_of_arrival_and_the_numbers_do_not_move_anything(void **state)
+{
+    Fixture forth, back;
+
+    fixture_init(&forth, NULL);
+    fixture_init(&back, NULL);
+    build_shop(&forth);
+    fixture_edge(&back, service(&back, "mail"), RELATION_CONSUMES, queue(&back, "orders"),
+                 RULE_MESSAGING, TODAY + 7)
+        ->count = 99;
+    fixture_call(&back, "checkout", "shipping", TODAY + 3);
+    build_shop(&back);
+    MapAnswer a = ask(&forth), b = ask(&back);
+    assert_int_equal(a.n_nodes, b.n_nodes);
+    for (size_t i = 0; i < a.n_nodes; i++) {
+        assert_true(a.nodes[i].x == b.nodes[i].x && a.nodes[i].y == b.nodes[i].y);
+        assert_true(a.nodes[i].width == b.nodes[i].width);
+    }
+    fixture_deinit(&forth);
+    fixture_deinit(&back);
+}
+
+static void a_new_leaf_leaves_the_layers_of_others_alone(void **state)
+{
+    Fixture fixture;
+
+    fixture_init(&fixture, NULL);
+    build_shop(&fixture);
+    MapAnswer before = ask(&fixture);
+    fixture_call(&fixture, "checkout", "tax", TODAY);
+    fixture_apply(&fixture);
+    MapAnswer after = ask(&fixture);
+    check_measures(&after);
+    for (size_t i = 0; i < before.n_nodes; i++) {
+        for (size_t k = 0; k < after.n_nodes; k++) {
+            if (str_equal(before.nodes[i].id, after.nodes[k].id)) {
+                assert_int_equal(before.nodes[i].layer, after.nodes[k].layer);
+            }
+        }
+    }
+    fixture_deinit(&fixture);
+}
+
+static void rings_and_lonely_services_have_their_place(void **state)
+{
+    Fixture fixture;
+
+    fixture_init(&fixture, NULL);
+    fixture_call(&fixture, "a", "b", TODAY);
+    fixture_call(&fixture, "b", "c", TODAY);
+    fixture_call(&fixture, "c", "a", TODAY);
+    fixture_call(&fixture, "c", "c", TODAY);
+    for (int i = 0; i < 20; i++) {
+        char name[] = {'l', (char)('a' + i), 0};
+        Delta *delta = fixture_span(&fixture, service(&fixture, name), TODAY);
+
+        delta->kind = DELTA_REQUEST;
+        delta->name = STR("run");
+    }
+    fixture_apply(&fixture);
+    MapAnswer answer = ask(&fixture);
+    assert_int_equal(answer.n_nodes, 23);
+    check_measures(&answer);
+    fixture_deinit(&fixture);
+
+    /* Nothing but lonely ones; and nothing at all. */
+    fixture_init(&fixture, NULL);
+    answer = ask(&fixture);
+    assert_int_equal(answer.n_nodes, 0);
+    Delta *delta = fixture_span(&fixture, service(&fixture, "alone"), TODAY);
+    delta->kind = DELTA_REQUEST;
+    fixture_apply(&fixture);
+    answer = ask(&fixture);
+    check_measures(&answer);
+    fixture_deinit(&fixture);
+}
+
+static uint64_t random_state = 99;
+
+static uint32_t random_below(uint32_t n)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (uint32_t)(random_state >> 20) % n;
+}
+
+static Str random_node(Fixture *fixture, uint32_t n)
+{
+    uint32_t number = random_below(n);
+    const char *name = arena_format(&fixture->arena, "%c%u", 'a' + number % 26, number).ptr;
+
+    switch (number % 5) {
+    case 0:
+        return queue(fixture, name);
+    case 1:
+        return table(fixture, name);
+    case 2:
+        return external(fixture, name);
+    default:
+        return service(fixture, name);
+    }
+}
+
+static void no_graph_makes_boxes_overlap(void **state)
+{
+    for (uint32_t round = 0; round < 40; round++) {
+        Fixture fixture;
+        uint32_t n_nodes = 2 + random_below(60), n_edges = random_below(150);
+
+        fixture_init(&fixture, NULL);
+        for (uint32_t i = 0; i < n_edges; i++) {
+            Relation relation = random_below(4) == 0 ? RELATION_CONSUMES : RELATION_CALLS;
+
+            fixture_edge(&fixture, random_node(&fixture, n_nodes), relation,
+                         random_node(&fixture, n_nodes), RULE_PAIRED, TODAY);
+        }
+        fixture_apply(&fixture);
+        MapAnswer answer = ask(&fixture);
+        check_measures(&answer);
+        fixture_deinit(&fixture);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(layers_follow_the_calls_and_queues_stand_between),
+        cmocka_unit_test(the_order_of_arrival_and_the_numbers_do_not_move_anything),
+        cmocka_unit_test(a_new_leaf_leaves_the_layers_of_others_alone),
+        cmocka_unit_test(rings_and_lonely_services_have_their_place),
+        cmocka_unit_test(no_graph_makes_boxes_overlap),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

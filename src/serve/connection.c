@@ -51,20 +51,6 @@ static void arm(struct event *event, bool *armed, bool wanted)
     }
 }
 
-static void unlink_connection(Connection *connection)
-{
-    Worker *worker = connection->worker;
-
-    if (connection->previous != NULL) {
-        connection->previous->next = connection->next;
-    } else {
-        worker->connections = connection->next;
-    }
-    if (connection->next != NULL) {
-        connection->next->previous = connection->previous;
-    }
-}
-
 static void free_connection(Connection *connection)
 {
     if (connection->protocol != NULL) {
@@ -78,7 +64,7 @@ static void free_connection(Connection *connection)
     close(connection->fd);
     evbuffer_free(connection->output);
     buf_deinit(&connection->input);
-    unlink_connection(connection);
+    LIST_REMOVE(connection, others);
     COUNT(connection->worker, connections_open, -1);
     atomic_fetch_sub(&connection->worker->shared->connections, 1);
     mem_free(connection);
@@ -318,7 +304,8 @@ static bool read_some(Connection *connection)
     uint8_t *space = worker->scratch;
     size_t size = 0;
 
-    if (connection->protocol != NULL && connection->input.len == 0 && !connection->finishing) {
+    if (connection->protocol != NULL && connection->protocol->space != NULL &&
+        connection->input.len == 0 && !connection->finishing) {
         size = connection->protocol->space(connection, &space);
     }
     bool in_place = size > 0;
@@ -462,17 +449,6 @@ static int setup_tls(Connection *connection)
     return 0;
 }
 
-static void link_connection(Worker *worker, Connection *connection)
-{
-    connection->next = worker->connections;
-    if (connection->next != NULL) {
-        connection->next->previous = connection;
-    }
-    worker->connections = connection;
-    COUNT(worker, connections, 1);
-    COUNT(worker, connections_open, 1);
-}
-
 void connection_accept(Worker *worker, const Listener *listener, int fd,
                        const struct sockaddr_storage *peer)
 {
@@ -490,7 +466,9 @@ void connection_accept(Worker *worker, const Listener *listener, int fd,
     socket_address_format(peer, connection->peer);
     event_assign(&connection->read_event, base, fd, EV_READ | EV_PERSIST, on_event, connection);
     event_assign(&connection->write_event, base, fd, EV_WRITE | EV_PERSIST, on_event, connection);
-    link_connection(worker, connection);
+    LIST_INSERT_HEAD(&worker->connections, connection, others);
+    COUNT(worker, connections, 1);
+    COUNT(worker, connections_open, 1);
     connection_enter(connection);
     if (setup_tls(connection) != 0) {
         log_warn("TLS connection not set up", LOG_CSTR("peer", connection->peer));
@@ -527,9 +505,9 @@ void worker_sweep(void *context)
     Worker *worker = context;
     uint64_t now = now_ms();
 
-    for (Connection *connection = worker->connections, *next; connection != NULL;
+    for (Connection *connection = LIST_FIRST(&worker->connections), *next; connection != NULL;
          connection = next) {
-        next = connection->next;
+        next = LIST_NEXT(connection, others);
         connection_enter(connection);
         sweep_connection(connection, now);
         connection_leave(connection);
@@ -539,9 +517,9 @@ void worker_sweep(void *context)
 void worker_drain(Worker *worker)
 {
     worker->draining = true;
-    for (Connection *connection = worker->connections, *next; connection != NULL;
+    for (Connection *connection = LIST_FIRST(&worker->connections), *next; connection != NULL;
          connection = next) {
-        next = connection->next;
+        next = LIST_NEXT(connection, others);
         connection_enter(connection);
         if (connection->protocol == NULL) {
             connection_abort(connection);
@@ -554,9 +532,9 @@ void worker_drain(Worker *worker)
 
 void worker_close(Worker *worker)
 {
-    for (Connection *connection = worker->connections, *next; connection != NULL;
+    for (Connection *connection = LIST_FIRST(&worker->connections), *next; connection != NULL;
          connection = next) {
-        next = connection->next;
+        next = LIST_NEXT(connection, others);
         connection_enter(connection);
         connection_abort(connection);
         connection_leave(connection);

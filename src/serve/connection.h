@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <stdatomic.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -58,7 +59,7 @@ struct Worker {
     Shared *shared;
     Loop *loop;
     Counters counters;
-    Connection *connections; /* a list */
+    LIST_HEAD(, Connection) connections;
     bool draining;
     uint8_t *scratch; /* CONNECTION_READ_SIZE */
     time_t date_s;    /* of date_text */
@@ -78,7 +79,8 @@ typedef struct Protocol {
     void (*start)(Connection *connection);
     /* Reads from @bytes and returns how much was used. The rest is given again, with more. */
     size_t (*input)(Connection *connection, Str bytes);
-    /* Where the next bytes may be received directly; 0: nowhere. Then how many were. */
+    /* Where the next bytes may be received directly; 0: nowhere. Then how many were. Both may be
+     * missing. */
     size_t (*space)(Connection *connection, uint8_t **ret_space);
     void (*filled)(Connection *connection, size_t len);
     void (*input_ended)(Connection *connection);                /* the client will send no more */
@@ -113,7 +115,7 @@ struct Connection {
     uint64_t read_ms, sent_ms;        /* last progress */
     uint64_t started_ms;              /* accepted, or lingering since */
     uint64_t lingered;                /* bytes read over */
-    Connection *previous, *next;
+    LIST_ENTRY(Connection) others;
     char peer[SOCKET_TEXT_MAX];
 };
 
@@ -133,11 +135,11 @@ struct Exchange {
     const Listener *listener;
     Worker *worker;
     Connection *connection; /* worker's thread only; NULL when the client has gone */
-    int32_t stream_id;      /* this and the next four: HTTP/2 */
+    int32_t stream_id;      /* this and the next five: HTTP/2 */
     size_t header_bytes;
     uint64_t content_length; /* 0: unknown */
     uint64_t progress_ms, received_mark;
-    Exchange *previous, *next; /* of the connection's streams */
+    LIST_ENTRY(Exchange) stream; /* of the connection's */
 
     /* The answer: the handler's until it is posted, then the worker's. */
     _Atomic int state;

@@ -296,9 +296,17 @@ static void deliver_more(void *context)
     wake_connection(context);
 }
 
+/* Answering twice, or writing what was not begun, is a mistake of the handler's. */
+static void move_state(Exchange *exchange, int from, int to)
+{
+    int was = atomic_exchange(&exchange->state, to);
+
+    ASSERT(was == from);
+}
+
 void exchange_respond(Exchange *exchange, Response *response)
 {
-    ASSERT(atomic_exchange(&exchange->state, STATE_ANSWERED) == STATE_OPEN);
+    move_state(exchange, STATE_OPEN, STATE_ANSWERED);
     keep_response(exchange, response);
     response->body = (Buf){0};
     if (loop_is_current(exchange->worker->loop)) {
@@ -310,7 +318,7 @@ void exchange_respond(Exchange *exchange, Response *response)
 
 void exchange_begin(Exchange *exchange, const Response *response)
 {
-    ASSERT(atomic_exchange(&exchange->state, STATE_STREAMING) == STATE_OPEN);
+    move_state(exchange, STATE_OPEN, STATE_STREAMING);
     ASSERT(response->body.len == 0);
     keep_response(exchange, response);
     exchange->response.body = (Buf){0};
@@ -347,7 +355,7 @@ int exchange_write(Exchange *exchange, Str bytes)
 
 void exchange_end(Exchange *exchange)
 {
-    ASSERT(atomic_exchange(&exchange->state, STATE_ANSWERED) == STATE_STREAMING);
+    move_state(exchange, STATE_STREAMING, STATE_ANSWERED);
     loop_post(exchange->worker->loop, deliver_last, exchange);
 }
 

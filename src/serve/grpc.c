@@ -80,6 +80,15 @@ void grpc_write_prefix(uint8_t prefix[GRPC_PREFIX_SIZE], size_t message_len)
     }
 }
 
+void grpc_frame(Buf *message)
+{
+    size_t len = message->len;
+
+    (void)buf_grow(message, GRPC_PREFIX_SIZE);
+    mem_move(message->ptr + GRPC_PREFIX_SIZE, message->ptr, len);
+    grpc_write_prefix(message->ptr, len);
+}
+
 /* doc/http-grpc-status-mapping.md, and for the statuses that it leaves out the nearest meaning. */
 static const struct {
     int status, code;

@@ -39,6 +39,9 @@ MUST_USE int grpc_take_message(Str body, Str *encoding, Str *ret_message, const 
 
 void grpc_write_prefix(uint8_t prefix[GRPC_PREFIX_SIZE], size_t message_len);
 
+/* Puts the prefix before @message. */
+void grpc_frame(Buf *message);
+
 /* The gRPC code that an HTTP status means, and back (for counters). */
 int grpc_from_http(int status);
 int grpc_to_http(int code);

@@ -31,35 +31,13 @@ typedef enum DrainStage { DRAIN_NOT, DRAIN_NOTICED, DRAIN_REFUSING } DrainStage;
 
 typedef struct Http2 {
     nghttp2_session *session;
-    Exchange *streams; /* a list */
-    bool receiving;    /* inside nghttp2_session_mem_recv */
+    LIST_HEAD(, Exchange) streams;
+    bool receiving; /* inside nghttp2_session_mem_recv */
     DrainStage drain;
     uint64_t idle_since_ms; /* the last stream's end */
     uint64_t window_start_ms;
     uint32_t resets, controls; /* in this window */
 } Http2;
-
-static void link_stream(Http2 *http, Exchange *exchange)
-{
-    exchange->next = http->streams;
-    if (exchange->next != NULL) {
-        exchange->next->previous = exchange;
-    }
-    http->streams = exchange;
-}
-
-static void unlink_stream(Http2 *http, Exchange *exchange)
-{
-    if (exchange->previous != NULL) {
-        exchange->previous->next = exchange->next;
-    } else {
-        http->streams = exchange->next;
-    }
-    if (exchange->next != NULL) {
-        exchange->next->previous = exchange->previous;
-    }
-    exchange->previous = exchange->next = NULL;
-}
 
 static Exchange *stream_exchange(const Http2 *http, int32_t stream_id)
 {
@@ -68,9 +46,7 @@ static Exchange *stream_exchange(const Http2 *http, int32_t stream_id)
 
 static void reset_stream(Http2 *http, int32_t stream_id, uint32_t code)
 {
-    int r = nghttp2_submit_rst_stream(http->session, NGHTTP2_FLAG_NONE, stream_id, code);
-
-    ASSERT(r == 0 || r == NGHTTP2_ERR_NOMEM);
+    (void)nghttp2_submit_rst_stream(http->session, NGHTTP2_FLAG_NONE, stream_id, code);
 }
 
 /* Moves frames to the connection while it has room, and ends it when all is said. */
@@ -91,7 +67,7 @@ static void pump(Connection *connection)
             bool over = nghttp2_session_want_read(http->session) == 0 &&
                         nghttp2_session_want_write(http->session) == 0;
 
-            if (over || (connection->input_over && http->streams == NULL)) {
+            if (over || (connection->input_over && LIST_EMPTY(&http->streams))) {
                 connection_finish(connection);
             }
             return;
@@ -113,7 +89,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     Exchange *exchange = exchange_new(connection);
 
     exchange->stream_id = frame->hd.stream_id;
-    link_stream(http, exchange);
+    LIST_INSERT_HEAD(&http->streams, exchange, stream);
     (void)nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, exchange);
     return 0;
 }
@@ -169,12 +145,6 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
-/* Answers a request whose body may still be on its way. */
-static void refuse_now(Exchange *exchange)
-{
-    exchange_fail(exchange, exchange->refusal, exchange->refusal_text);
-}
-
 static bool is_answered(const Exchange *exchange)
 {
     return exchange->held || exchange->ended;
@@ -193,7 +163,7 @@ static void start_exchange(Exchange *exchange, bool ended)
     (void)exchange_body_space(exchange, 0, exchange->content_length);
     if (exchange->unwanted || (exchange->refusal != 0 && request->is_grpc) ||
         exchange->refusal == 431) {
-        refuse_now(exchange);
+        exchange_fail(exchange, exchange->refusal, exchange->refusal_text);
     }
 }
 
@@ -213,7 +183,7 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream
     }
     exchange_body_add(exchange, bytes, expected);
     if (exchange->unwanted) {
-        refuse_now(exchange);
+        exchange_fail(exchange, exchange->refusal, exchange->refusal_text);
     }
     return 0;
 }
@@ -302,16 +272,6 @@ static void add_nv(nghttp2_nv *nva, size_t *n, Str name, Str value)
                                .valuelen = value.len};
 }
 
-static Str lower_name(Arena *arena, Str name)
-{
-    Str lower = arena_copy(arena, name);
-
-    for (size_t i = 0; i < lower.len; i++) {
-        ((char *)lower.ptr)[i] = ascii_lower(lower.ptr[i]);
-    }
-    return lower;
-}
-
 static size_t add_trailers(Exchange *exchange, nghttp2_nv *nva, size_t n)
 {
     Header trailers[GRPC_TRAILERS_MAX];
@@ -368,18 +328,6 @@ static ssize_t read_answer(nghttp2_session *session, int32_t stream_id, uint8_t 
     return (ssize_t)n;
 }
 
-static void frame_grpc_message(Exchange *exchange)
-{
-    uint8_t prefix[GRPC_PREFIX_SIZE];
-    Buf framed = {0};
-
-    grpc_write_prefix(prefix, exchange->response.body.len);
-    buf_append(&framed, prefix, sizeof(prefix));
-    buf_append_str(&framed, buf_str(&exchange->response.body));
-    buf_deinit(&exchange->response.body);
-    exchange->response.body = framed;
-}
-
 /* Whether a body follows the head; makes it ready. */
 static bool prepare_body(Exchange *exchange)
 {
@@ -392,7 +340,7 @@ static bool prepare_body(Exchange *exchange)
         if (response->grpc_status != GRPC_OK) {
             return false; /* trailers only */
         }
-        frame_grpc_message(exchange);
+        grpc_frame(&exchange->response.body);
         return true;
     }
     if (exchange->request.method == HTTP_HEAD || response->status == 204 ||
@@ -417,9 +365,9 @@ static void submit_answer(Connection *connection, Exchange *exchange)
     }
     add_nv(nva, &n, STR(":status"), arena_format(arena, "%d", is_grpc ? 200 : response->status));
     add_nv(nva, &n, STR("date"), worker_date(connection->worker));
-    size_t n_fields = exchange_fields(exchange, fields);
+    size_t n_fields = exchange_fields(exchange, fields); /* nghttp2 lowers the names */
     for (size_t i = 0; i < n_fields; i++) {
-        add_nv(nva, &n, lower_name(arena, fields[i].name), fields[i].value);
+        add_nv(nva, &n, fields[i].name, fields[i].value);
     }
     if (!is_grpc && !exchange->streamed && response->status != 204 && response->status != 304) {
         add_nv(nva, &n, STR("content-length"), arena_format(arena, "%zu", response->body.len));
@@ -480,7 +428,7 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
 
     if (exchange != NULL) {
         (void)nghttp2_session_set_stream_user_data(session, stream_id, NULL);
-        unlink_stream(http, exchange);
+        LIST_REMOVE(exchange, stream);
         exchange_abandon(exchange);
         http->idle_since_ms = now_ms();
     }
@@ -536,10 +484,10 @@ static void http2_free(Connection *connection)
     Http2 *http = connection->state;
 
     /* Deleting a session closes no streams: their exchanges are ours to let go. */
-    while (http->streams != NULL) {
-        Exchange *exchange = http->streams;
+    while (!LIST_EMPTY(&http->streams)) {
+        Exchange *exchange = LIST_FIRST(&http->streams);
 
-        unlink_stream(http, exchange);
+        LIST_REMOVE(exchange, stream);
         exchange_abandon(exchange);
     }
     nghttp2_session_del(http->session);
@@ -555,29 +503,24 @@ static size_t http2_input(Connection *connection, Str bytes)
     http->receiving = false;
     if (n < 0) {
         COUNT(connection->worker, protocol_errors, 1);
-        pump(connection); /* the GOAWAY, if there is one */
+        (void)nghttp2_session_terminate_session(http->session, n == NGHTTP2_ERR_FLOODED
+                                                                   ? NGHTTP2_ENHANCE_YOUR_CALM
+                                                                   : NGHTTP2_PROTOCOL_ERROR);
+    }
+    pump(connection);
+    if (n < 0) {
         connection_finish(connection);
-    } else {
-        pump(connection);
     }
     return bytes.len;
-}
-
-static size_t http2_space(Connection *connection, uint8_t **ret_space)
-{
-    return 0;
-}
-
-static void http2_filled(Connection *connection, size_t len)
-{
-    ASSERT(len == 0);
 }
 
 static void http2_input_ended(Connection *connection)
 {
     Http2 *http = connection->state;
+    Exchange *exchange;
 
-    for (Exchange *exchange = http->streams; exchange != NULL; exchange = exchange->next) {
+    LIST_FOREACH(exchange, &http->streams, stream)
+    {
         if (!is_answered(exchange) || exchange_is_event_stream(exchange)) {
             reset_stream(http, exchange->stream_id, NGHTTP2_CANCEL);
         }
@@ -608,9 +551,11 @@ static void tick_stream(Connection *connection, Exchange *exchange, uint64_t now
 static void http2_tick(Connection *connection, uint64_t now)
 {
     Http2 *http = connection->state;
+    Exchange *exchange;
     uint64_t idle_ms = connection->worker->shared->idle_ms;
 
-    for (Exchange *exchange = http->streams; exchange != NULL; exchange = exchange->next) {
+    LIST_FOREACH(exchange, &http->streams, stream)
+    {
         tick_stream(connection, exchange, now);
     }
     if (http->drain == DRAIN_NOTICED) {
@@ -619,7 +564,7 @@ static void http2_tick(Connection *connection, uint64_t now)
         (void)nghttp2_submit_goaway(http->session, NGHTTP2_FLAG_NONE,
                                     nghttp2_session_get_last_proc_stream_id(http->session),
                                     NGHTTP2_NO_ERROR, NULL, 0);
-    } else if (http->streams == NULL && now - MIN(now, http->idle_since_ms) > idle_ms) {
+    } else if (LIST_EMPTY(&http->streams) && now - MIN(now, http->idle_since_ms) > idle_ms) {
         (void)nghttp2_session_terminate_session(http->session, NGHTTP2_NO_ERROR);
     }
     pump(connection);
@@ -628,8 +573,10 @@ static void http2_tick(Connection *connection, uint64_t now)
 static void http2_drain(Connection *connection)
 {
     Http2 *http = connection->state;
+    Exchange *exchange;
 
-    for (Exchange *exchange = http->streams; exchange != NULL; exchange = exchange->next) {
+    LIST_FOREACH(exchange, &http->streams, stream)
+    {
         if (exchange_is_event_stream(exchange)) {
             reset_stream(http, exchange->stream_id, NGHTTP2_CANCEL);
         }
@@ -644,8 +591,6 @@ static void http2_drain(Connection *connection)
 const Protocol http2_protocol = {
     .start = http2_start,
     .input = http2_input,
-    .space = http2_space,
-    .filled = http2_filled,
     .input_ended = http2_input_ended,
     .sent = pump,
     .answer = http2_answer,

@@ -101,7 +101,9 @@ int api_metrics(ApiCall *call)
 
 void metrics_document(Buf *buf)
 {
-    buf_append_str(buf, STR("| metric | type | what |\n|---|---|---|\n"));
+    buf_append_str(buf, STR("# Metrics and errors\n\nGenerated from src/serve/metrics.h, "
+                            "src/serve/ingest.h and src/serve/api_call.h; a test compares them.\n\n"
+                            "## `/metrics`\n\n| metric | type | what |\n|---|---|---|\n"));
 #define METRIC_ROW(name, type, scale, value, help)                                                 \
     buf_append_str(buf, STR("| `" name "` | " type " | " help " |\n"));
     METRICS(METRIC_ROW)
@@ -110,6 +112,12 @@ void metrics_document(Buf *buf)
     buf_append_str(buf, STR("| `" name "_total` | counter | " help " |\n"));
     INGEST_COUNTERS(COUNTER_ROW)
 #undef COUNTER_ROW
+    buf_append_str(buf,
+                   STR("\n## Errors of `/api/v1`\n\n| code | status | when |\n|---|---|---|\n"));
+#define ERROR_ROW(name, status, code, help)                                                        \
+    buf_append_str(buf, STR("| `" code "` | " #status " | " help " |\n"));
+    API_ERRORS(ERROR_ROW)
+#undef ERROR_ROW
 }
 
 /*

@@ -89,5 +89,5 @@ typedef struct Vitals {
 int api_metrics(ApiCall *call);
 int api_status(ApiCall *call);
 
-/* Every metric as a row of Markdown: name, type, help. */
+/* docs/guide/reference.md: every metric and every error code, as Markdown. */
 void metrics_document(Buf *buf);

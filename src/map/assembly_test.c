@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/*
+ * The law of CONTRACT.md: the map is a pure function of the set of spans. Random spans are sent in
+ * random order and batches, with duplicates, late pieces and settling in between; the map must be
+ * the one that the contract gives for all of them at once. Here the store is a plain array, so that
+ * thousands of worlds fit into a second; assembly_store_test.c does the same with the real one.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "map/assembly.h"
+#include "map/contract/random_spans.h"
+
+/* ---- a store that is an array ---- */
+
+enum { ROWS_MAX = 4096 };
+
+typedef struct Row {
+    Span span;
+    bool settled;
+} Row;
+
+struct Store {
+    Row rows[ROWS_MAX];
+    size_t n_rows;
+    int read_error; /* what reads give from now on */
+    size_t n_reads;
+};
+
+int store_read_trace(Store *store, TraceId id, StoreView view, Arena *arena, Span **ret_spans,
+                     size_t *ret_n)
+{
+    Span *spans = ARENA_ARRAY(arena, Span, store->n_rows + 1);
+    size_t n = 0;
+
+    if (store->read_error != 0) {
+        return store->read_error;
+    }
+    store->n_reads++;
+    for (size_t i = 0; i < store->n_rows; i++) {
+        const Row *row = &store->rows[i];
+
+        if (trace_id_equal(row->span.trace_id, id) && (view == STORE_ALL || row->settled)) {
+            spans[n++] = row->span;
+        }
+    }
+    *ret_n = n == 0 ? 0 : spans_deduplicate(spans, n);
+    *ret_spans = spans;
+    return 0;
+}
+
+void store_mark_settled(Store *store, const TraceId *traces, size_t n_traces)
+{
+    for (size_t i = 0; i < store->n_rows; i++) {
+        for (size_t j = 0; j < n_traces; j++) {
+            store->rows[i].settled |= trace_id_equal(store->rows[i].span.trace_id, traces[j]);
+        }
+    }
+}
+
+int store_links(Store *store, int (*visit)(void *context, TraceId from, TraceId to), void *context)
+{
+    for (size_t i = 0; i < store->n_rows; i++) {
+        const Row *row = &store->rows[i];
+
+        for (size_t j = 0; j < row->span.n_links && row->settled; j++) {
+            TRY(visit(context, row->span.trace_id, row->span.links[j].trace_id));
+        }
+    }
+    return 0;
+}
+
+/* ---- a world ---- */
+
+typedef struct Rig {
+    Store *store;
+    Map *map;
+    Assembly *assembly;
+    uint64_t now_ns;
+    Clock clock;
+    Arena arena;
+} Rig;
+
+static void rig_assemble(Rig *rig)
+{
+    const AssemblyOptions options = {
+        .map = rig->map, .clock = &rig->clock, .quiet_ms = 1000, .open_traces_max = 64};
+
+    rig->assembly = assembly_new(&options);
+    assembly_attach(rig->assembly, rig->store);
+}
+
+static void rig_init(Rig *rig)
+{
+    const MapOptions options = {0};
+
+    *rig = (Rig){.store = NEW(Store), .map = map_new(&options), .now_ns = 1000000000};
+    rig->clock = clock_manual(&rig->now_ns);
+    rig_assemble(rig);
+}
+
+static void rig_deinit(Rig *rig)
+{
+    assembly_free(rig->assembly);
+    map_free(rig->map);
+    mem_free(rig->store);
+    arena_deinit(&rig->arena);
+}
+
+static void rig_send(Rig *rig, Span *spans, size_t n)
+{
+    const StoreObserver *observer = assembly_observer(rig->assembly);
+    const Batch batch = {.spans = spans, .n_spans = n};
+
+    for (size_t i = 0; i < n; i++) {
+        assert_true(rig->store->n_rows < ROWS_MAX);
+        rig->store->rows[rig->store->n_rows++] = (Row){.span = spans[i]};
+    }
+    observer->on_batch(observer->context, &batch);
+}
+
+static void rig_tick(Rig *rig, uint64_t later_ms, bool settle_all)
+{
+    const StoreObserver *observer = assembly_observer(rig->assembly);
+
+    rig->now_ns += later_ms * 1000000;
+    observer->on_tick(observer->context, settle_all);
+}
+
+static AssemblyStatus rig_status(const Rig *rig)
+{
+    AssemblyStatus status;
+
+    assembly_status(rig->assembly, &status);
+    return status;
+}
+
+/* The map of all rows at once, by the contract alone. */
+static void expected_map(const Rig *rig, unsigned n_traces, Buf *buf)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    const MapOptions options = {0};
+    Map *map = map_new(&options);
+    ContractTrace *traces = ARENA_ARRAY(&arena, ContractTrace, n_traces);
+
+    for (unsigned i = 0; i < n_traces; i++) {
+        Span *spans;
+        TraceId id = {{0xaa, [15] = (uint8_t)(i + 1)}};
+
+        assert_int_equal(
+            store_read_trace(rig->store, id, STORE_ALL, &arena, &spans, &traces[i].n_spans), 0);
+        traces[i].id = id;
+        traces[i].spans = spans;
+    }
+    for (unsigned i = 0; i < n_traces; i++) {
+        Deltas deltas = {.arena = &arena};
+
+        contract_contribution(&traces[i], traces, n_traces, &deltas);
+        map_apply(map, &deltas, 1);
+    }
+    dump_map(map, buf);
+    map_free(map);
+}
+
+static void assert_map_is_lawful(const Rig *rig, unsigned n_traces, uint64_t seed)
+{
+    CLEANUP(buf_deinit) Buf expected = {0};
+    CLEANUP(buf_deinit) Buf got = {0};
+
+    expected_map(rig, n_traces, &expected);
+    dump_map(rig->map, &got);
+    if (!str_equal(buf_str(&expected), buf_str(&got))) {
+        fail_msg("seed %llu\nexpected:\n%s\ngot:\n%s", (unsigned long long)seed,
+                 buf_cstr(&expected), buf_cstr(&got));
+    }
+}
+
+/* A step of the world: new spans, a duplicate, time, or settling. */
+static void random_step(Rig *rig, RandomSpans *random)
+{
+    Span spans[8];
+    size_t n = 1 + random_below(random, 8);
+
+    switch (random_below(random, 6)) {
+    case 0:
+        rig_tick(rig, random_below(random, 800), false);
+        break;
+    case 1:
+        rig_tick(rig, 0, random_below(random, 3) == 0);
+        break;
+    case 2:
+        if (rig->store->n_rows > 0) { /* a resend */
+            spans[0] = rig->store->rows[random_below(random, (unsigned)rig->store->n_rows)].span;
+            rig_send(rig, spans, 1);
+        }
+        break;
+    default:
+        for (size_t i = 0; i < n; i++) {
+            spans[i] = random_span(random);
+        }
+        rig_send(rig, spans, n);
+        break;
+    }
+}
+
+static uint64_t first_seed(void)
+{
+    const char *text = getenv("WEFT_SEED");
+    uint64_t seed = 1;
+
+    if (text != NULL) {
+        assert_int_equal(str_parse_u64(str_from_cstr(text), &seed), 0);
+    }
+    printf("seeds from %llu (WEFT_SEED)\n", (unsigned long long)seed);
+    return seed;
+}
+
+static void test_the_map_is_a_function_of_the_set_of_spans(void **state)
+{
+    (void)state;
+    enum { WORLDS = 400 };
+    uint64_t first = first_seed();
+
+    for (uint64_t seed = first; seed < first + WORLDS; seed++) {
+        Rig rig;
+        RandomSpans random = {.state = seed, .arena = &rig.arena};
+
+        rig_init(&rig);
+        random.n_traces = 1 + random_below(&random, 6);
+        random.n_ids = 2 + random_below(&random, 10);
+        unsigned n_steps = 1 + random_below(&random, 24);
+        for (unsigned i = 0; i < n_steps; i++) {
+            random_step(&rig, &random);
+        }
+        rig_tick(&rig, 0, true);
+        assert_map_is_lawful(&rig, random.n_traces, seed);
+        assert_int_equal(rig_status(&rig).open_traces, 0);
+        rig_deinit(&rig);
+    }
+}
+
+/* A restart keeps rows and tables; open traces and the index of links are built anew. */
+static void test_links_are_learnt_again_after_a_restart(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1000; seed < 1100; seed++) {
+        Rig rig;
+        RandomSpans random = {.state = seed, .arena = &rig.arena, .n_traces = 5, .n_ids = 6};
+
+        rig_init(&rig);
+        for (unsigned i = 0; i < 20; i++) {
+            random_step(&rig, &random);
+            if (random_below(&random, 6) == 0) {
+                rig_tick(&rig, 0, true);
+                assembly_free(rig.assembly);
+                rig_assemble(&rig);
+            }
+        }
+        rig_tick(&rig, 0, true);
+        assert_map_is_lawful(&rig, random.n_traces, seed);
+        rig_deinit(&rig);
+    }
+}
+
+static Span plain_span(uint8_t trace, uint8_t id)
+{
+    static const Resource resource;
+    static const Scope scope;
+
+    return (Span){.trace_id = {{0xaa, [15] = trace}},
+                  .span_id = {{id}},
+                  .start_ns = 1760000040000000000,
+                  .end_ns = 1760000040000000001,
+                  .resource = &resource,
+                  .scope = &scope};
+}
+
+static void test_a_trace_settles_when_it_was_quiet(void **state)
+{
+    (void)state;
+    Rig rig;
+    Span spans[] = {plain_span(1, 1), plain_span(2, 2)};
+
+    rig_init(&rig);
+    rig_send(&rig, &spans[0], 1);
+    rig_tick(&rig, 600, false);
+    rig_send(&rig, &spans[1], 1);
+    rig_tick(&rig, 399, false);
+    assert_int_equal(rig_status(&rig).open_traces, 2);
+    assert_int_equal(rig_status(&rig).complete_to_ns, rig.now_ns - 999000000);
+    rig_tick(&rig, 1, false);
+    assert_int_equal(rig_status(&rig).open_traces, 1);
+    assert_int_equal(rig_status(&rig).settled_traces, 1);
+    assert_int_equal(rig_status(&rig).complete_to_ns, rig.now_ns - 400000000);
+    rig_tick(&rig, 600, false);
+    assert_int_equal(rig_status(&rig).open_traces, 0);
+    assert_int_equal(rig_status(&rig).complete_to_ns, rig.now_ns);
+    rig_send(&rig, &spans[0], 1);
+    rig_tick(&rig, 1000, false);
+    assert_int_equal(rig_status(&rig).reopened_traces, 1);
+    assert_int_equal(rig_status(&rig).settled_traces, 2);
+    rig_deinit(&rig);
+}
+
+static void test_beyond_the_limit_the_quietest_settle_early(void **state)
+{
+    (void)state;
+    Rig rig;
+
+    rig_init(&rig);
+    for (uint8_t i = 0; i < 70; i++) {
+        Span span = plain_span(i, 1);
+
+        rig_send(&rig, &span, 1);
+    }
+    rig_tick(&rig, 0, false);
+    assert_int_equal(rig_status(&rig).open_traces, 64);
+    assert_int_equal(rig_status(&rig).early_settled, 6);
+    assert_true(rig.store->rows[5].settled && !rig.store->rows[6].settled);
+    rig_deinit(&rig);
+}
+
+static void test_a_failing_store_leaves_the_map_and_is_tried_again(void **state)
+{
+    (void)state;
+    Rig rig;
+    RandomSpans random = {.state = 7, .arena = &rig.arena, .n_traces = 4, .n_ids = 6};
+
+    rig_init(&rig);
+    for (unsigned i = 0; i < 10; i++) {
+        random_step(&rig, &random);
+    }
+    log_set_level(LOG_SILENT);
+    rig.store->read_error = -EIO;
+    uint64_t open = rig_status(&rig).open_traces;
+    rig_tick(&rig, 0, true);
+    log_set_level(LOG_INFO);
+    assert_true(rig_status(&rig).open_traces >= open);
+    rig.store->read_error = 0;
+    rig_tick(&rig, 0, true);
+    assert_map_is_lawful(&rig, random.n_traces, 7);
+    rig_deinit(&rig);
+}
+
+/* Without links nothing but the trace itself is read: its settled rows and all of them. */
+static void test_a_new_trace_without_links_reads_only_itself(void **state)
+{
+    (void)state;
+    Rig rig;
+    Span spans[] = {plain_span(1, 1), plain_span(1, 2), plain_span(2, 1)};
+
+    rig_init(&rig);
+    rig_send(&rig, spans, 3);
+    rig_tick(&rig, 0, true);
+    assert_int_equal(rig.store->n_reads, 4);
+    rig_deinit(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_map_is_a_function_of_the_set_of_spans),
+        cmocka_unit_test(test_links_are_learnt_again_after_a_restart),
+        cmocka_unit_test(test_a_trace_settles_when_it_was_quiet),
+        cmocka_unit_test(test_beyond_the_limit_the_quietest_settle_early),
+        cmocka_unit_test(test_a_failing_store_leaves_the_map_and_is_tried_again),
+        cmocka_unit_test(test_a_new_trace_without_links_reads_only_itself),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

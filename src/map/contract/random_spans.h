@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/arena.h"
+#include "map/contract.h"
+#include "map/map.h"
+
+/*
+ * For tests: random spans that meet all rules of the contract often (shared pairs, rings, orphans,
+ * links within and across traces, resends with other content, adoption, ORMs, temporary queues),
+ * and a map as text, so that two maps can be compared.
+ */
+typedef struct RandomSpans {
+    uint64_t state;
+    unsigned n_traces, n_ids; /* how many of each spans choose from */
+    Arena *arena;
+} RandomSpans;
+
+static inline unsigned random_below(RandomSpans *random, unsigned limit)
+{
+    random->state = random->state * 6364136223846793005U + 1442695040888963407U;
+    return (unsigned)(random->state >> 33) % limit;
+}
+
+static inline Str random_pick(RandomSpans *random, const char *const *texts, unsigned n)
+{
+    return str_from_cstr(texts[random_below(random, n)]);
+}
+
+#define RANDOM_PICK(random, ...)                                                                   \
+    random_pick((random), (const char *const[]){__VA_ARGS__},                                      \
+                ARRAY_LEN(((const char *const[]){__VA_ARGS__})))
+
+static inline TraceId random_trace(RandomSpans *random)
+{
+    return (TraceId){{0xaa, [15] = (uint8_t)(1 + random_below(random, random->n_traces))}};
+}
+
+static inline SpanId random_id(RandomSpans *random)
+{
+    return (SpanId){{0xbb, [7] = (uint8_t)(1 + random_below(random, random->n_ids))}};
+}
+
+typedef struct RandomAttributes {
+    Attribute items[12];
+    size_t count;
+} RandomAttributes;
+
+static inline void random_add(RandomAttributes *attributes, const char *key, Str value)
+{
+    attributes->items[attributes->count++] =
+        (Attribute){.key = str_from_cstr(key), .value = value_string(value)};
+}
+
+static inline void random_messaging(RandomSpans *random, RandomAttributes *attributes)
+{
+    random_add(attributes, "messaging.system", STR("kafka"));
+    random_add(attributes, "messaging.destination.name", RANDOM_PICK(random, "q1", "q1", "q2"));
+    random_add(attributes, "messaging.operation.type",
+               RANDOM_PICK(random, "send", "create", "receive", "process", "publish", "settle",
+                           "receive", "process", "other"));
+    if (random_below(random, 12) == 0) {
+        random_add(attributes, "messaging.destination.temporary", STR("true"));
+    }
+}
+
+static inline void random_database(RandomSpans *random, RandomAttributes *attributes)
+{
+    random_add(attributes, "db.system", RANDOM_PICK(random, "postgresql", "sqlite"));
+    random_add(attributes, "db.name", RANDOM_PICK(random, "shop", ""));
+    random_add(attributes, "server.address", RANDOM_PICK(random, "db", "", "DB1.,db2"));
+    switch (random_below(random, 4)) {
+    case 0:
+        random_add(
+            attributes, "db.statement",
+            RANDOM_PICK(random, "SELECT * FROM a, b", "INSERT INTO c SELECT 1 FROM a", "PING"));
+        break;
+    case 1:
+        random_add(attributes, "db.query.summary", RANDOM_PICK(random, "SELECT a INSERT b", "x"));
+        break;
+    case 2:
+        random_add(attributes, "db.sql.table", STR("t"));
+        break;
+    default:
+        break;
+    }
+}
+
+static inline void random_outbound(RandomSpans *random, RandomAttributes *attributes)
+{
+    switch (random_below(random, 5)) {
+    case 0:
+        random_add(attributes, "peer.service", RANDOM_PICK(random, "web", "pay", "Cart"));
+        break;
+    case 1:
+        random_add(attributes, "server.address",
+                   RANDOM_PICK(random, "10.0.0.1", "localhost", "cart"));
+        random_add(attributes, "server.port", RANDOM_PICK(random, "80", "8080", "x"));
+        break;
+    case 2:
+        random_add(attributes, "url.full", STR("http://me@pay.example:81/x"));
+        break;
+    default:
+        break;
+    }
+}
+
+static inline const Resource *random_resource(RandomSpans *random)
+{
+    RandomAttributes attributes = {0};
+    Resource *resource = ARENA_NEW(random->arena, Resource);
+    Str name = RANDOM_PICK(random, "web", "cart", "mail", "unknown_service:x", "");
+
+    if (name.len > 0) {
+        random_add(&attributes, "service.name", name);
+    }
+    random_add(&attributes, "host.name", RANDOM_PICK(random, "h1", "h2"));
+    if (random_below(random, 10) == 0) {
+        random_add(&attributes, "deployment.environment", STR("prod"));
+    }
+    resource->attributes = attributes_copy(
+        (Attributes){.items = attributes.items, .count = attributes.count}, random->arena);
+    return resource;
+}
+
+static inline void random_links(RandomSpans *random, Span *span)
+{
+    size_t n = random_below(random, 3) == 0 ? random_below(random, 4) : 0;
+    Link *links = ARENA_ARRAY(random->arena, Link, n + 1);
+
+    for (size_t i = 0; i < n; i++) {
+        links[i] = (Link){.trace_id = random_trace(random), .span_id = random_id(random)};
+    }
+    span->links = links;
+    span->n_links = n;
+}
+
+/* A span at some moment within an hour. */
+static inline Span random_span(RandomSpans *random)
+{
+    static const Scope scope;
+    RandomAttributes attributes = {0};
+    Span span = {.trace_id = random_trace(random),
+                 .span_id = random_id(random),
+                 .kind = (uint8_t)random_below(random, 6),
+                 .status_code = random_below(random, 5) == 0 ? STATUS_ERROR : STATUS_UNSET,
+                 .name = RANDOM_PICK(random, "GET /", "SELECT t", "op"),
+                 .trace_state = RANDOM_PICK(random, "", "", "ot=th:8"),
+                 .resource = random_resource(random),
+                 .scope = &scope};
+
+    if (random_below(random, 4) != 0) {
+        span.parent_span_id = random_id(random);
+    }
+    span.start_ns = 1760000040000000000U + random_below(random, 3600) * 1000000000U;
+    span.end_ns = span.start_ns + random_below(random, 100) * 1000000U;
+    switch (random_below(random, 5)) {
+    case 0:
+    case 1:
+        random_messaging(random, &attributes);
+        break;
+    case 2:
+        random_database(random, &attributes);
+        break;
+    default:
+        random_outbound(random, &attributes);
+        break;
+    }
+    if (random_below(random, 8) == 0) {
+        random_add(&attributes, "service.name", RANDOM_PICK(random, "one", "two"));
+    }
+    if (random_below(random, 8) == 0) {
+        random_add(&attributes, "coordimap.flow.name", STR("order"));
+        random_add(&attributes, "coordimap.flow.step", RANDOM_PICK(random, "a", "b"));
+    }
+    span.attributes = attributes_copy(
+        (Attributes){.items = attributes.items, .count = attributes.count}, random->arena);
+    random_links(random, &span);
+    return span;
+}
+
+static inline void dump_duration(Buf *buf, const MapDuration *duration)
+{
+    buf_append_format(buf, " %d/%llu/%llu", duration->present, (unsigned long long)duration->p50_ns,
+                      (unsigned long long)duration->p99_ns);
+}
+
+static inline void dump_nodes(const MapAnswer *answer, Buf *buf)
+{
+    for (size_t i = 0; i < answer->n_nodes; i++) {
+        const MapNode *node = &answer->nodes[i];
+
+        buf_append_format(buf, "%.*s %.*s %u-%u %llu %llu", STR_ARG(node->id),
+                          STR_ARG(node->key.name), node->first_minute, node->last_minute,
+                          (unsigned long long)node->requests, (unsigned long long)node->errors);
+        dump_duration(buf, &node->duration);
+        for (size_t j = 0; j < node->n_labels; j++) {
+            buf_append_format(buf, " %.*s=%.*s", STR_ARG(node->labels[j].key),
+                              STR_ARG(node->labels[j].value));
+        }
+        buf_append_byte(buf, '\n');
+    }
+}
+
+static inline void dump_edges(const MapAnswer *answer, Buf *buf)
+{
+    for (size_t i = 0; i < answer->n_edges; i++) {
+        const MapEdge *edge = &answer->edges[i];
+
+        buf_append_format(buf, "%zu %.*s %zu %llu %llu %g", edge->source,
+                          STR_ARG(relation_name(edge->relation)), edge->target,
+                          (unsigned long long)edge->count, (unsigned long long)edge->errors,
+                          edge->adjusted_count);
+        dump_duration(buf, &edge->duration);
+        dump_duration(buf, &edge->server_duration);
+        for (size_t j = 0; j < RULE_COUNT; j++) {
+            buf_append_format(buf, " %llu", (unsigned long long)edge->rules[j]);
+        }
+        for (size_t j = 0; j < edge->n_intervals; j++) {
+            buf_append_format(buf, " %u-%u", edge->intervals[j].first_minute,
+                              edge->intervals[j].last_minute);
+        }
+        for (size_t j = 0; j < edge->n_flows; j++) {
+            buf_append_format(buf, " %.*s#%.*s:%llu", STR_ARG(edge->flows[j].flow),
+                              STR_ARG(edge->flows[j].step),
+                              (unsigned long long)edge->flows[j].count);
+        }
+        buf_append_byte(buf, '\n');
+    }
+    for (size_t i = 0; i < answer->n_hops; i++) {
+        const MapHop *hop = &answer->hops[i];
+
+        buf_append_format(buf, "hop %zu %zu %zu %llu", hop->producer, hop->queue, hop->consumer,
+                          (unsigned long long)hop->count);
+        dump_duration(buf, &hop->age);
+        buf_append_byte(buf, '\n');
+    }
+}
+
+/* Everything that sums tell of the map; exemplars are left out, they are a choice. */
+static inline void dump_map(Map *map, Buf *buf)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    const MapQuestion question = {.to_minute = UINT32_MAX};
+    MapAnswer answer;
+    MapFinding *findings;
+    size_t n;
+
+    if (map_ask(map, &question, &arena, &answer) != 0) {
+        return;
+    }
+    dump_nodes(&answer, buf);
+    dump_edges(&answer, buf);
+    map_findings(map, 0, UINT32_MAX, &arena, &findings, &n);
+    for (size_t i = 0; i < n; i++) {
+        buf_append_format(buf, "finding %d %.*s %llu of %llu\n", findings[i].kind,
+                          STR_ARG(findings[i].node_id), (unsigned long long)findings[i].count,
+                          (unsigned long long)findings[i].spans);
+    }
+}

@@ -222,6 +222,44 @@ const Symbols *column_dictionary(const ColumnData *column, const uint32_t **ret_
     return &column->dictionary;
 }
 
+/* The first row from @row on that has a value. */
+static size_t next_present(const ColumnData *column, size_t row)
+{
+    while (column->description.optional) {
+        uint64_t word = column->present[row / 64] >> (row % 64);
+
+        if (word != 0) {
+            return row + (size_t)__builtin_ctzll(word);
+        }
+        row = (row / 64 + 1) * 64;
+    }
+    return row;
+}
+
+void column_each(const ColumnData *column,
+                 void (*visit)(void *context, size_t row, int64_t number, Str bytes), void *context)
+{
+    size_t row = 0, byte = 0;
+
+    ASSERT(column->description.type != PARQUET_MAP);
+    for (size_t i = 0; i < column->n_values; i++, row++) {
+        Str bytes = {0};
+
+        row = next_present(column, row);
+        if (!is_bytes(column->description.type)) {
+            visit(context, row, column->ints[i], bytes);
+            continue;
+        }
+        if (column->is_plain) {
+            bytes = str_from_bytes(column->bytes.ptr + byte, column->lengths[i]);
+            byte += bytes.len;
+        } else {
+            bytes = symbols_get(&column->dictionary, column->codes[i]);
+        }
+        visit(context, row, 0, bytes);
+    }
+}
+
 bool column_dictionary_pays(const ColumnData *column)
 {
     size_t distinct = symbols_count(&column->dictionary);

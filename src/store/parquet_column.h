@@ -39,6 +39,11 @@ void column_put_shared(ColumnData *column, size_t row, Str value);
  * when it has too many distinct values. */
 const Symbols *column_dictionary(const ColumnData *column, const uint32_t **ret_codes);
 
+/* Calls @visit for each value in order: a number (a double by its bits), or bytes. Not for MAP. */
+void column_each(const ColumnData *column,
+                 void (*visit)(void *context, size_t row, int64_t number, Str bytes),
+                 void *context);
+
 /* Bytes held, for budgets. */
 size_t column_bytes(const ColumnData *column);
 

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/assert.h"
+#include "codec/bytes.h"
+#include "codec/utf8.h"
+#include "store/block.h"
+#include "store/block_attributes.h"
+#include "store/block_exact.h"
+#include "store/block_json.h"
+#include "store/block_sections.h"
+
+/*
+ * Spans become columns at once, as they are added: a row is some fifty appends to arrays, each in
+ * the nanoseconds when its string has been seen at the same address before. Only the division of
+ * the attributes into columns and map waits for finish.
+ */
+typedef struct Owner { /* what is known of a resource or scope, found by its address */
+    const void *address;
+    bool is_odd; /* has text outside of attributes that is no UTF-8 */
+    bool has_service;
+    Str service;
+} Owner;
+
+struct BlockBuilder {
+    ColumnData *columns[BLOCK_N_COLUMNS];
+    BlockAttributes levels[BLOCK_N_LEVELS];
+    BlockOperations operations;
+    Table owners;
+    Owner resource, scope; /* of the span before */
+    BlockTraceRow *traces;
+    size_t n_traces, trace_capacity;
+    TraceId last_trace;
+    size_t n_rows;
+    uint64_t min_start_ns, max_start_ns;
+    Buf text;
+};
+
+static void begin(BlockBuilder *builder)
+{
+    *builder = (BlockBuilder){.min_start_ns = UINT64_MAX};
+    for (unsigned i = 0; i < BLOCK_N_COLUMNS; i++) {
+        builder->columns[i] = column_new(&block_columns[i]);
+    }
+    /* Resources have few attributes, but they are worth more: a quarter of the columns is theirs.
+     */
+    block_attributes_init(&builder->levels[BLOCK_SPAN_LEVEL], BLOCK_SPAN_LEVEL,
+                          BLOCK_ATTRIBUTE_COLUMNS_MAX * 3 / 4);
+    block_attributes_init(&builder->levels[BLOCK_RESOURCE_LEVEL], BLOCK_RESOURCE_LEVEL,
+                          BLOCK_ATTRIBUTE_COLUMNS_MAX / 4);
+    block_attributes_init(&builder->levels[BLOCK_SCOPE_LEVEL], BLOCK_SCOPE_LEVEL, 0);
+    table_init(&builder->owners, sizeof(Owner), sizeof(const void *));
+}
+
+static void end(BlockBuilder *builder)
+{
+    for (unsigned i = 0; i < BLOCK_N_COLUMNS; i++) {
+        column_free(builder->columns[i]);
+    }
+    for (unsigned i = 0; i < BLOCK_N_LEVELS; i++) {
+        block_attributes_deinit(&builder->levels[i]);
+    }
+    block_operations_deinit(&builder->operations);
+    table_deinit(&builder->owners);
+    mem_free(builder->traces);
+    buf_deinit(&builder->text);
+}
+
+BlockBuilder *block_builder_new(void)
+{
+    BlockBuilder *builder = mem_alloc(sizeof(*builder));
+
+    begin(builder);
+    return builder;
+}
+
+BlockBuilder *block_builder_free(BlockBuilder *builder)
+{
+    if (builder != NULL) {
+        end(builder);
+        mem_free(builder);
+    }
+    return NULL;
+}
+
+/* --- Adding --- */
+
+static void put_text(BlockBuilder *builder, BlockColumn column, Str text)
+{
+    size_t row = builder->n_rows;
+
+    if (utf8_is_valid(text)) {
+        column_put_shared(builder->columns[column], row, text);
+        return;
+    }
+    buf_clear(&builder->text);
+    utf8_append_replaced(&builder->text, text);
+    column_put_str(builder->columns[column], row, buf_str(&builder->text));
+}
+
+static void put_optional_text(BlockBuilder *builder, BlockColumn column, Str text)
+{
+    if (text.len > 0) {
+        put_text(builder, column, text);
+    }
+}
+
+/* 32 bits of a number as Parquet's signed ones. */
+static void put_optional_u32(BlockBuilder *builder, BlockColumn column, uint32_t value)
+{
+    if (value != 0) {
+        column_put_int(builder->columns[column], builder->n_rows, (int32_t)value);
+    }
+}
+
+static void put_bytes(BlockBuilder *builder, BlockColumn column, const uint8_t *bytes, size_t size)
+{
+    column_put_str(builder->columns[column], builder->n_rows, str_from_bytes(bytes, size));
+}
+
+static void put_ids(BlockBuilder *builder, const Span *span)
+{
+    put_bytes(builder, BLOCK_TRACE_ID, span->trace_id.bytes, TRACE_ID_SIZE);
+    put_bytes(builder, BLOCK_SPAN_ID, span->span_id.bytes, SPAN_ID_SIZE);
+    if (!span_id_is_zero(span->parent_span_id)) {
+        put_bytes(builder, BLOCK_PARENT_SPAN_ID, span->parent_span_id.bytes, SPAN_ID_SIZE);
+    }
+    if (builder->n_rows > 0 && trace_id_equal(builder->last_trace, span->trace_id)) {
+        return;
+    }
+    ARRAY_RESERVE(builder->traces, builder->n_traces, builder->trace_capacity);
+    builder->traces[builder->n_traces++] =
+        (BlockTraceRow){block_trace_hash(span->trace_id.bytes), (uint32_t)builder->n_rows};
+    builder->last_trace = span->trace_id;
+}
+
+static void put_times(BlockBuilder *builder, const Span *span)
+{
+    uint64_t duration = span_duration_ns(span);
+    size_t row = builder->n_rows;
+
+    column_put_int(builder->columns[BLOCK_START], row, (int64_t)span->start_ns);
+    column_put_int(builder->columns[BLOCK_DURATION], row, (int64_t)duration);
+    if (span->end_ns != span->start_ns + duration) {
+        column_put_int(builder->columns[BLOCK_END_TIME], row, (int64_t)span->end_ns);
+    }
+    builder->min_start_ns = MIN(builder->min_start_ns, span->start_ns);
+    builder->max_start_ns = MAX(builder->max_start_ns, span->start_ns);
+}
+
+/* The owner at @address: the last one, else from the table. */
+static Owner *find_owner(BlockBuilder *builder, const void *address, bool *ret_new)
+{
+    return table_put(&builder->owners, &address, ret_new);
+}
+
+static void note_resource(BlockBuilder *builder, const Resource *resource)
+{
+    bool is_new;
+
+    if (builder->n_rows > 0 && builder->resource.address == resource) {
+        return;
+    }
+    Owner *owner = find_owner(builder, resource, &is_new);
+    if (is_new) {
+        owner->is_odd = !utf8_is_valid(resource->schema_url);
+        owner->has_service = block_has_service_column(resource->attributes, &owner->service);
+    }
+    builder->resource = *owner;
+}
+
+static void note_scope(BlockBuilder *builder, const Scope *scope)
+{
+    bool is_new;
+
+    if (builder->n_rows > 0 && builder->scope.address == scope) {
+        return;
+    }
+    Owner *owner = find_owner(builder, scope, &is_new);
+    if (is_new) {
+        owner->is_odd = !utf8_is_valid(scope->schema_url) || !utf8_is_valid(scope->name) ||
+                        !utf8_is_valid(scope->version);
+    }
+    builder->scope = *owner;
+}
+
+static void put_owners(BlockBuilder *builder, const Span *span)
+{
+    const Resource *resource = span->resource;
+    const Scope *scope = span->scope;
+
+    note_resource(builder, resource);
+    note_scope(builder, scope);
+    if (builder->resource.has_service) {
+        column_put_shared(builder->columns[BLOCK_SERVICE_NAME], builder->n_rows,
+                          builder->resource.service);
+    }
+    put_optional_u32(builder, BLOCK_RESOURCE_DROPPED, resource->dropped_attributes);
+    put_optional_text(builder, BLOCK_RESOURCE_SCHEMA_URL, resource->schema_url);
+    put_optional_u32(builder, BLOCK_SCOPE_DROPPED, scope->dropped_attributes);
+    put_optional_text(builder, BLOCK_SCOPE_SCHEMA_URL, scope->schema_url);
+    put_optional_text(builder, BLOCK_SCOPE_NAME, scope->name);
+    put_optional_text(builder, BLOCK_SCOPE_VERSION, scope->version);
+    block_attributes_add(&builder->levels[BLOCK_RESOURCE_LEVEL], builder->n_rows,
+                         resource->attributes);
+    block_attributes_add(&builder->levels[BLOCK_SCOPE_LEVEL], builder->n_rows, scope->attributes);
+}
+
+static void put_lists(BlockBuilder *builder, const Span *span)
+{
+    if (span->n_events > 0) {
+        buf_clear(&builder->text);
+        block_events_write(&builder->text, span);
+        column_put_str(builder->columns[BLOCK_EVENTS], builder->n_rows, buf_str(&builder->text));
+    }
+    if (span->n_links > 0) {
+        buf_clear(&builder->text);
+        block_links_write(&builder->text, span);
+        column_put_str(builder->columns[BLOCK_LINKS], builder->n_rows, buf_str(&builder->text));
+    }
+}
+
+static bool lists_are_odd(const Span *span)
+{
+    for (size_t i = 0; i < span->n_events; i++) {
+        if (!utf8_is_valid(span->events[i].name) || !exact_json_holds(span->events[i].attributes)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < span->n_links; i++) {
+        if (!utf8_is_valid(span->links[i].trace_state) ||
+            !exact_json_holds(span->links[i].attributes)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void put_exact(BlockBuilder *builder, const Span *span)
+{
+    if (!builder->resource.is_odd && !builder->scope.is_odd && utf8_is_valid(span->name) &&
+        utf8_is_valid(span->status_message) && utf8_is_valid(span->trace_state) &&
+        span->kind <= SPAN_KIND_CONSUMER && span->status_code <= STATUS_ERROR &&
+        !lists_are_odd(span)) {
+        return;
+    }
+    buf_clear(&builder->text);
+    exact_append_span(&builder->text, span);
+    column_put_str(builder->columns[BLOCK_EXACT_SPAN], builder->n_rows, buf_str(&builder->text));
+}
+
+void block_builder_add(BlockBuilder *builder, const Span *span)
+{
+    SpanKind kind = span->kind <= SPAN_KIND_CONSUMER ? span->kind : SPAN_KIND_UNSPECIFIED;
+    StatusCode status = span->status_code <= STATUS_ERROR ? span->status_code : STATUS_UNSET;
+
+    ASSERT(builder->n_rows < PARQUET_ROWS_MAX);
+    put_ids(builder, span);
+    put_times(builder, span);
+    put_text(builder, BLOCK_NAME, span->name);
+    put_text(builder, BLOCK_KIND, span_kind_name(kind));
+    put_text(builder, BLOCK_STATUS_CODE, status_code_name(status));
+    put_optional_text(builder, BLOCK_STATUS_MESSAGE, span->status_message);
+    put_optional_text(builder, BLOCK_TRACE_STATE, span->trace_state);
+    column_put_int(builder->columns[BLOCK_FLAGS], builder->n_rows, (int32_t)span->flags);
+    put_optional_u32(builder, BLOCK_DROPPED_ATTRIBUTES, span->dropped_attributes);
+    put_optional_u32(builder, BLOCK_DROPPED_EVENTS, span->dropped_events);
+    put_optional_u32(builder, BLOCK_DROPPED_LINKS, span->dropped_links);
+    put_owners(builder, span);
+    block_attributes_add(&builder->levels[BLOCK_SPAN_LEVEL], builder->n_rows, span->attributes);
+    put_lists(builder, span);
+    put_exact(builder, span);
+    block_operations_add(&builder->operations, span);
+    builder->n_rows++;
+}
+
+/* --- Finishing --- */
+
+typedef struct Assembly {
+    ColumnData *columns[BLOCK_N_COLUMNS + BLOCK_ATTRIBUTE_COLUMNS_MAX];
+    size_t n_columns;
+    Buf traces, bloom, operations, attributes;
+} Assembly;
+
+static void divide_attributes(BlockBuilder *builder, Assembly *assembly)
+{
+    static const BlockColumn maps[] = {BLOCK_ATTRIBUTES, BLOCK_RESOURCE_ATTRIBUTES,
+                                       BLOCK_SCOPE_ATTRIBUTES};
+    static const BlockColumn types[] = {BLOCK_ATTRIBUTES_TYPE, BLOCK_RESOURCE_ATTRIBUTES_TYPE,
+                                        BLOCK_SCOPE_ATTRIBUTES_TYPE};
+    size_t n_keys = 0;
+    CLEANUP(buf_deinit) Buf keys = {0};
+
+    for (unsigned level = 0; level < BLOCK_N_LEVELS; level++) {
+        n_keys += block_attributes_finish(
+            &builder->levels[level], builder->n_rows, assembly->columns, &assembly->n_columns,
+            builder->columns[maps[level]], builder->columns[types[level]], &keys);
+    }
+    varint_append(&assembly->attributes, n_keys);
+    buf_append_str(&assembly->attributes, buf_str(&keys));
+}
+
+static void assemble(BlockBuilder *builder, Assembly *assembly)
+{
+    for (unsigned i = 0; i < BLOCK_FIRST_RARE; i++) {
+        assembly->columns[assembly->n_columns++] = builder->columns[i];
+    }
+    divide_attributes(builder, assembly);
+    for (unsigned i = BLOCK_FIRST_RARE; i < BLOCK_N_COLUMNS; i++) {
+        if (column_count(builder->columns[i]) > 0) {
+            assembly->columns[assembly->n_columns++] = builder->columns[i];
+        }
+    }
+    block_traces_append(&assembly->traces, builder->traces, builder->n_traces);
+    block_bloom_append(&assembly->bloom, builder->traces, builder->n_traces);
+    block_operations_append(&builder->operations, &assembly->operations);
+}
+
+static void write_file(const BlockBuilder *builder, const Assembly *assembly, Buf *file)
+{
+    CLEANUP(buf_deinit) Buf head = {0};
+    const ParquetSection sections[] = {
+        {STR("traces"), buf_str(&assembly->traces)},
+        {STR("bloom"), buf_str(&assembly->bloom)},
+        {STR("operations"), buf_str(&assembly->operations)},
+        {STR("attributes"), buf_str(&assembly->attributes)},
+    };
+    const uint64_t numbers[] = {BLOCK_VERSION, builder->n_rows, builder->n_traces,
+                                builder->n_rows == 0 ? 0 : builder->min_start_ns,
+                                builder->max_start_ns};
+
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        buf_append_format(&head, "%s%llu", i == 0 ? "" : " ", (unsigned long long)numbers[i]);
+    }
+    const MetaKeyValue metadata = {STR("weft.block"), buf_str(&head)};
+    parquet_write(&(ParquetParts){.columns = assembly->columns,
+                                  .n_columns = assembly->n_columns,
+                                  .n_rows = builder->n_rows,
+                                  .metadata = &metadata,
+                                  .n_metadata = 1,
+                                  .sections = sections,
+                                  .n_sections = ARRAY_LEN(sections)},
+                  file);
+}
+
+void block_builder_finish(BlockBuilder *builder, Buf *file, BlockSummary *ret_summary)
+{
+    Assembly assembly = {0};
+    size_t before = file->len;
+
+    assemble(builder, &assembly);
+    write_file(builder, &assembly, file);
+    *ret_summary = (BlockSummary){.n_spans = builder->n_rows,
+                                  .n_traces = builder->n_traces,
+                                  .min_start_ns = builder->n_rows == 0 ? 0 : builder->min_start_ns,
+                                  .max_start_ns = builder->max_start_ns,
+                                  .file_bytes = file->len - before};
+    buf_deinit(&assembly.traces);
+    buf_deinit(&assembly.bloom);
+    buf_deinit(&assembly.operations);
+    buf_deinit(&assembly.attributes);
+    end(builder);
+    begin(builder);
+}

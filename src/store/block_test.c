@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
-#include "store/block_testing.h"
+#include "store/block/testing.h"
 
 /* A block of made spans, open. */
 typedef struct Fixture {

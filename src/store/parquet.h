@@ -108,6 +108,9 @@ size_t parquet_n_columns(const ParquetFile *file);
 /* Name, type and optional of a column; views live as long as the file is open. */
 const ParquetColumn *parquet_column(const ParquetFile *file, size_t column);
 
+/* Bytes that its pages take in the file. */
+uint64_t parquet_column_bytes(const ParquetFile *file, size_t column);
+
 /* Number of the column with that name, or SIZE_MAX. */
 size_t parquet_find(const ParquetFile *file, Str name);
 

@@ -6,6 +6,7 @@
  * numbers and a model can say what must be stored. Include after cmocka.
  */
 #include "base/arena.h"
+#include "base/map.h"
 #include "base/memory.h"
 #include "codec/hash.h"
 #include "store/store.h"
@@ -167,6 +168,8 @@ typedef struct SampleObserver {
     StoreObserver callbacks;
     Store *store;
     bool settle_at_once; /* with every tick; else only when all is to be settled */
+    bool has_never;      /* one trace is never settled */
+    TraceId never;
     Table open;          /* TraceId */
     uint64_t sum, uncut; /* of all; since the last cut */
 } SampleObserver;
@@ -200,26 +203,31 @@ static inline uint64_t sample_sum(Store *store, TraceId id, StoreView view)
     return sum;
 }
 
+static inline void sample_settle(SampleObserver *observer, TraceId id)
+{
+    uint64_t change =
+        sample_sum(observer->store, id, STORE_ALL) - sample_sum(observer->store, id, STORE_SETTLED);
+
+    observer->sum += change;
+    observer->uncut += change;
+    store_mark_settled(observer->store, &id, 1);
+}
+
 static inline void sample_on_tick(void *context, bool settle_all)
 {
     SampleObserver *observer = context;
 
-    if (!settle_all && !observer->settle_at_once) {
+    if ((!settle_all && !observer->settle_at_once) || observer->open.n_records == 0) {
         return;
     }
     for (size_t i = 0; i < observer->open.n_records; i++) {
         TraceId *id = table_at(&observer->open, i);
-        uint64_t change = sample_sum(observer->store, *id, STORE_ALL) -
-                          sample_sum(observer->store, *id, STORE_SETTLED);
 
-        observer->sum += change;
-        observer->uncut += change;
+        if (!observer->has_never || !trace_id_equal(*id, observer->never)) {
+            sample_settle(observer, *id);
+        }
     }
-    store_mark_settled(observer->store, (const TraceId *)observer->open.records,
-                       observer->open.n_records);
-    if (observer->open.n_records > 0) {
-        table_clear(&observer->open);
-    }
+    table_clear(&observer->open);
 }
 
 static inline void *sample_cut(void *context)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/block_json.h"
+#include "store/block/json.h"
 
 #include "span/value_json.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/block_sections.h"
+#include "store/block/sections.h"
 
 #include <stdlib.h>
 
@@ -7,7 +7,7 @@
 #include "codec/bloom.h"
 #include "codec/bytes.h"
 #include "codec/hash.h"
-#include "store/block_columns.h"
+#include "store/block/columns.h"
 
 enum { ENTRY = 6, BUCKET_TARGET = 256, BITS_MAX = 16, PAIR = 8 };
 

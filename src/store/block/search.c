@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/block_match.h"
+#include "store/block/match.h"
 
 /* From matching rows to what the visitor gets: a search reads two columns more, a scan all. */
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/parquet_decode.h"
+#include "store/parquet/decode.h"
 
 #include <snappy-c.h>
 #include <zstd.h>

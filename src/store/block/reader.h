@@ -2,8 +2,8 @@
 #pragma once
 
 #include "store/block.h"
-#include "store/block_columns.h"
-#include "store/block_sections.h"
+#include "store/block/columns.h"
+#include "store/block/sections.h"
 
 /* What the parts of the block reader share; behind block.h. A Block never changes once open. */
 
@@ -51,7 +51,7 @@ const BlockAttributeColumn *block_find_attribute(const Block *block, BlockLevel 
 /* The value of a row of an attribute's column; the row is not null. */
 Value block_vector_value(const ParquetVector *vector, size_t row);
 
-/* --- Rows into spans (block_rows.c) --- */
+/* --- Rows into spans (rows.c) --- */
 
 /* The attribute maps of one level, of some rows. */
 typedef struct BlockMap {

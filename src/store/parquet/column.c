@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/parquet_column.h"
+#include "store/parquet/column.h"
 
 #include "base/assert.h"
 #include "codec/bits.h"
-#include "store/parquet_column_private.h"
+#include "store/parquet/column_private.h"
 
 /* From so many distinct values on, a dictionary that is not at least halved by repetition is given
  * up: interning each value costs more than it saves. */

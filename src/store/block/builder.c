@@ -3,10 +3,10 @@
 #include "codec/bytes.h"
 #include "codec/utf8.h"
 #include "store/block.h"
-#include "store/block_attributes.h"
-#include "store/block_exact.h"
-#include "store/block_json.h"
-#include "store/block_sections.h"
+#include "store/block/attributes.h"
+#include "store/block/exact.h"
+#include "store/block/json.h"
+#include "store/block/sections.h"
 
 /*
  * Spans become columns at once, as they are added: a row is some fifty appends to arrays, each in

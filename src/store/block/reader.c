@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/block_reader.h"
+#include "store/block/reader.h"
 
 #include "base/assert.h"
 #include "base/log.h"
 #include "codec/bloom.h"
 #include "codec/bytes.h"
-#include "store/block_json.h"
+#include "store/block/json.h"
 
 static int fail(ParseError *error, uint64_t offset, const char *text)
 {

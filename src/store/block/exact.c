@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/block_exact.h"
+#include "store/block/exact.h"
 
 #include <math.h>
 

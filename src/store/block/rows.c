@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/assert.h"
 #include "codec/bytes.h"
-#include "store/block_exact.h"
-#include "store/block_json.h"
-#include "store/block_reader.h"
+#include "store/block/exact.h"
+#include "store/block/json.h"
+#include "store/block/reader.h"
 
 static const BlockColumn map_columns[BLOCK_N_LEVELS] = {BLOCK_ATTRIBUTES, BLOCK_RESOURCE_ATTRIBUTES,
                                                         BLOCK_SCOPE_ATTRIBUTES};

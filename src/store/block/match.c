@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/assert.h"
-#include "store/block_exact.h"
-#include "store/block_json.h"
-#include "store/block_match.h"
+#include "store/block/exact.h"
+#include "store/block/json.h"
+#include "store/block/match.h"
 
 /*
  * A filter becomes a bitmap over the rows: each comparison reads its column and asks once per

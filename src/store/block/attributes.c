@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/block_attributes.h"
+#include "store/block/attributes.h"
 
 #include <stdlib.h>
 
 #include "base/assert.h"
 #include "codec/bytes.h"
 #include "codec/utf8.h"
-#include "store/block_exact.h"
+#include "store/block/exact.h"
 
 /*
  * A key has up to four columns while rows come, one per type that a column can have; which of them

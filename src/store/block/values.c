@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/map.h"
-#include "store/block_reader.h"
+#include "store/block/reader.h"
 
 /* The distinct values of a key: counted by code where the column has a dictionary, else by text. */
 typedef struct Counter {

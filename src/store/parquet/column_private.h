@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "store/parquet_column.h"
+#include "store/parquet/column.h"
 
-/* What parquet_column.c collects and parquet_encode.c writes. Nobody else includes this. */
+/* What column.c collects and encode.c writes. Nobody else includes this. */
 
 /* Recently put strings by address. 64 entries of 16 bytes: a column's working set stays in L1/L2.
  */

@@ -4,7 +4,7 @@
 #include "codec/parquet_meta.h"
 #include "store/parquet.h"
 
-/* The pages of a chunk back into arrays: the lower half of parquet_reader.c, which checks the
+/* The pages of a chunk back into arrays: the lower half of reader.c, which checks the
  * schema. All results as in parquet.h. */
 
 /* A leaf of the schema. Levels: a slot (a row, or an entry of a MAP) is there when its definition

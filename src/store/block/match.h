@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "store/block_reader.h"
+#include "store/block/reader.h"
 
 /* Which rows of a block match a filter: the columnar half of block_search() and block_scan(). */
 typedef struct BlockMatcher {

@@ -4,8 +4,8 @@
 #include "base/assert.h"
 #include "codec/bytes.h"
 #include "codec/hash.h"
-#include "store/parquet_column.h"
-#include "store/parquet_column_private.h"
+#include "store/parquet/column.h"
+#include "store/parquet/column_private.h"
 
 /*
  * The file: "PAR1", the chunks of one row group, private sections, column and offset indexes, the

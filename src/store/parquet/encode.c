@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/parquet_column_private.h"
+#include "store/parquet/column_private.h"
 
 #include <zstd.h>
 

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "span/span.h"
-#include "store/block_columns.h"
-#include "store/parquet_column.h"
+#include "store/block/columns.h"
+#include "store/parquet/column.h"
 
 /*
  * The attributes of one level (span, resource or scope) while a block is built: sorted into columns

@@ -2,7 +2,7 @@
 #include "base/assert.h"
 #include "codec/bytes.h"
 #include "codec/hash.h"
-#include "store/parquet_decode.h"
+#include "store/parquet/decode.h"
 
 /* A column of the file: a flat leaf, or a MAP of two. */
 typedef struct FileColumn {
@@ -274,6 +274,21 @@ const ParquetColumn *parquet_column(const ParquetFile *file, size_t column)
 {
     ASSERT(column < file->n_columns);
     return &file->columns[column].description;
+}
+
+uint64_t parquet_column_bytes(const ParquetFile *file, size_t column)
+{
+    const FileColumn *c = &file->columns[column];
+    uint64_t bytes = 0;
+
+    ASSERT(column < file->n_columns);
+    for (size_t i = 0; i < file->meta.n_groups; i++) {
+        bytes += (uint64_t)file->meta.groups[i].chunks[c->leaf.chunk].compressed_size;
+        if (c->description.type == PARQUET_MAP) {
+            bytes += (uint64_t)file->meta.groups[i].chunks[c->values.chunk].compressed_size;
+        }
+    }
+    return bytes;
 }
 
 size_t parquet_find(const ParquetFile *file, Str name)

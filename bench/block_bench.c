@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/*
+ * How fast a block is built, how large it is by column, and how fast it is read:
+ *
+ *     block_bench [easy|hard] [SPANS] [FILE]
+ *
+ * With FILE the block is written there, for DuckDB and others. Strings have equal pointers when
+ * they are equal, as the head gives them to the builder.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/assert.h"
+#include "base/map.h"
+#include "bench/corpus.h"
+#include "store/block/testing.h"
+#include "store/parquet.h"
+
+enum { TRACES_PER_CHUNK = 1000 };
+
+static double seconds_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static Str intern(Symbols *symbols, Str text)
+{
+    return symbols_get(symbols, symbols_intern(symbols, text));
+}
+
+static void intern_attributes(Symbols *symbols, Attributes attributes)
+{
+    for (size_t i = 0; i < attributes.count; i++) {
+        Attribute *item = (Attribute *)&attributes.items[i];
+
+        item->key = intern(symbols, item->key);
+        if (item->value.type == VALUE_STRING) {
+            item->value.string = intern(symbols, item->value.string);
+        }
+    }
+}
+
+/* As the head does: equal resources become one object. */
+static const Resource *intern_resource(Resource **known, size_t *n, const Resource *resource)
+{
+    for (size_t i = 0; i < *n; i++) {
+        if (attributes_same_set(known[i]->attributes, resource->attributes)) {
+            return known[i];
+        }
+    }
+    ASSERT(*n < 64);
+    known[*n] = (Resource *)resource;
+    return known[(*n)++];
+}
+
+static void add_traces(BlockBuilder *builder, CorpusKind kind, size_t n_spans, Symbols *symbols,
+                       Arena *arena, double *ret_seconds)
+{
+    Resource *resources[64];
+    size_t n_resources = 0;
+
+    for (size_t first = 0; first * CORPUS_TRACE_SPANS < n_spans; first += TRACES_PER_CHUNK) {
+        uint64_t start_ns = 1700000000000000000U + first * 10000000;
+        Span *spans = corpus_make(kind, first, TRACES_PER_CHUNK, start_ns, arena);
+        size_t n = TRACES_PER_CHUNK * (size_t)CORPUS_TRACE_SPANS;
+
+        for (size_t i = 0; i < n; i++) {
+            spans[i].name = intern(symbols, spans[i].name);
+            spans[i].resource = intern_resource(resources, &n_resources, spans[i].resource);
+            intern_attributes(symbols, spans[i].attributes);
+        }
+        double before = seconds_now();
+        for (size_t i = 0; i < n; i++) {
+            block_builder_add(builder, &spans[i]);
+        }
+        *ret_seconds += seconds_now() - before;
+    }
+}
+
+static int count_span(void *context, const Span *span)
+{
+    ++*(size_t *)context;
+    return 0;
+}
+
+static int count_match(void *context, const BlockMatch *match)
+{
+    ++*(size_t *)context;
+    return 0;
+}
+
+static void bench_reads(Block *block, size_t n_spans, CorpusKind kind)
+{
+    Arena arena = {0};
+    const Filter everything = {.op = FILTER_TRUE};
+    const Filter equal = {.op = FILTER_COMPARE,
+                          .field = FIELD_ATTRIBUTE,
+                          .comparison = COMPARE_EQUAL,
+                          .key = STR("http.request.method"),
+                          .operand = value_string(STR("BREW"))};
+    const Filter slow = {.op = FILTER_COMPARE,
+                         .field = FIELD_DURATION,
+                         .comparison = COMPARE_GREATER,
+                         .operand = value_int(INT64_MAX)};
+    size_t n = 0, n_read = 0;
+    double before = seconds_now();
+
+    ASSERT(block_scan(block, &everything, 0, UINT64_MAX, count_span, &n) == 0);
+    printf("scan      %6.2f M spans/s\n", (double)n / (seconds_now() - before) / 1e6);
+    before = seconds_now();
+    ASSERT(block_search(block, &equal, 0, UINT64_MAX, count_match, &n) == 0);
+    printf("attribute %6.2f M spans/s\n", (double)n_spans / (seconds_now() - before) / 1e6);
+    before = seconds_now();
+    ASSERT(block_search(block, &slow, 0, UINT64_MAX, count_match, &n) == 0);
+    printf("duration  %6.2f M spans/s\n", (double)n_spans / (seconds_now() - before) / 1e6);
+    before = seconds_now();
+    for (size_t i = 0; i < 200; i++) {
+        uint64_t trace = i * 7919 % (n_spans / CORPUS_TRACE_SPANS);
+        Span *of = corpus_make(kind, trace, 1, 1, &arena), *spans = NULL;
+        size_t count = 0;
+
+        ASSERT(block_read_trace(block, of->trace_id, &arena, &spans, &count) == 0 && count > 0);
+        n_read += count;
+        arena_reset(&arena);
+    }
+    printf("by id     %6.3f ms a trace of %zu spans\n", (seconds_now() - before) / 200 * 1e3,
+           n_read / 200);
+    arena_deinit(&arena);
+}
+
+static void print_columns(Str file, size_t n_spans)
+{
+    ParquetFile *parquet;
+    ParseError error;
+
+    ASSERT(parquet_open(&(ParquetSource){.bytes = file}, &parquet, &error) == 0);
+    printf("%-36s %8s\n", "column", "B/span");
+    for (size_t i = 0; i < parquet_n_columns(parquet); i++) {
+        printf("%-36.*s %8.3f\n", STR_ARG(parquet_column(parquet, i)->name),
+               (double)parquet_column_bytes(parquet, i) / (double)n_spans);
+    }
+    parquet_close(parquet);
+}
+
+int main(int argc, char **argv)
+{
+    CorpusKind kind = argc > 1 && strcmp(argv[1], "hard") == 0 ? CORPUS_HARD : CORPUS_EASY;
+    size_t n_spans = argc > 2 ? strtoul(argv[2], NULL, 10) : 262144;
+    BlockBuilder *builder = block_builder_new();
+    Symbols symbols = {0};
+    Arena arena = {0};
+    Buf file = {0};
+    BlockSummary summary;
+    ParseError error;
+    Block *block;
+    double adding = 0;
+
+    add_traces(builder, kind, n_spans, &symbols, &arena, &adding);
+    double before = seconds_now();
+    block_builder_finish(builder, &file, &summary);
+    double finishing = seconds_now() - before;
+    n_spans = summary.n_spans;
+    print_columns(buf_str(&file), n_spans);
+    printf("%zu spans, %.2f B/span in all\n", n_spans, (double)file.len / (double)n_spans);
+    printf("add       %6.2f M spans/s\nfinish    %6.2f M spans/s\nbuild     %6.2f M spans/s\n",
+           (double)n_spans / adding / 1e6, (double)n_spans / finishing / 1e6,
+           (double)n_spans / (adding + finishing) / 1e6);
+    if (argc > 3) {
+        FILE *out = fopen(argv[3], "wb");
+        ASSERT(out != NULL && fwrite(file.ptr, 1, file.len, out) == file.len);
+        fclose(out);
+    }
+    ASSERT(bytes_block_open(buf_str(&file), &block, &error) == 0);
+    bench_reads(block, n_spans, kind);
+    block_close(block);
+    block_builder_free(builder);
+    symbols_deinit(&symbols);
+    arena_deinit(&arena);
+    buf_deinit(&file);
+    return 0;
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <pthread.h>
+
+#include "store/generation.h"
+#include "store/log.h"
+#include "store/manifest.h"
+#include "store/shelf.h"
+#include "store/store.h"
+
+/*
+ * The inside of a Store, shared by the files that make it up, and by nobody else:
+ * store.c (opening, appending, status), apply.c (the applier thread), write.c and upkeep.c (the
+ * writer thread), view.c, search.c and names.c (readers).
+ *
+ * Threads and locks:
+ *   mutex  guards the queue between log and applier, the hand-over of a cut to the writer, the
+ *          counters. Held for moments only.
+ *   lock   guards what readers see: the list of generations, the rows in them, the shelf. Only the
+ *          applier changes list and rows, so it reads them without; in slices, so that readers wait
+ *          a millisecond at most. The writer puts blocks on the shelf and raises `committed` in one
+ *          step, so a reader sees the rows or their blocks, never both, never neither.
+ *   Order: mutex and lock are never held together. No callback of a caller runs under either.
+ *
+ * A row's way: OPEN -> (observer settles its trace) SETTLED -> (the applier cuts, together with the
+ * observer's table rows of exactly the settled traces) number of the cut -> (the writer commits
+ * block and table) its state is at most `committed`, readers take it from the block.
+ */
+enum {
+    GENERATIONS_MAX = 64,
+    GENERATION_BYTES_MAX = 96 << 20, /* closes a generation of very large spans early */
+    HEAD_SETTLE_BYTES = 256 << 20,   /* beyond it all traces are settled now, to free memory */
+    HEAD_BYTES_MAX = 512 << 20,      /* beyond it appends are refused: STORE_BUSY */
+    APPLY_SLICE_ROWS = 1024,         /* rows appended or read per turn of the lock */
+    TICK_MS = 50,
+    CUT_BLOCKS_MAX = 256,
+    TABLES_MAX = 32, /* beyond it table files are merged */
+};
+
+/* A batch between store_append() and the applier. */
+typedef struct Queued Queued;
+struct Queued {
+    LogEntry entry; /* first, so that the log's entry is ours */
+    Queued *next;
+    Store *store;
+    StoreBatch *batch;
+    StoreAppended done;
+    void *context;
+    uint64_t bytes;
+};
+
+/* What one manifest commit makes visible. Made by the applier, then the writer's. */
+typedef struct Cut {
+    uint32_t number;
+    uint64_t log_from; /* once committed, log frames below are needed no longer */
+    Generation *generations[GENERATIONS_MAX];
+    size_t n_generations;
+    void *pending; /* the observer's table rows; NULL: none */
+
+    /* The writer's progress, so that a failed commit is tried again without a new block. */
+    bool written;
+    ShelfBlock *blocks[CUT_BLOCKS_MAX];
+    size_t n_blocks;
+    ManifestFile block_files[CUT_BLOCKS_MAX];
+    ManifestFile table_file;
+    bool has_table;
+} Cut;
+
+struct Store {
+    StoreOptions options; /* defaults filled in */
+    FileSystem *fs;
+    const Clock *clock;
+    const StoreObserver *observer; /* NULL: none */
+    Log *log;
+
+    pthread_rwlock_t lock;
+    Generation *generations[GENERATIONS_MAX]; /* oldest first; the last one receives */
+    size_t n_generations;
+    Shelf *shelf;
+    uint32_t committed; /* number of the last committed cut */
+    uint32_t moves;     /* number of the last move of open rows */
+
+    pthread_mutex_t mutex;
+    pthread_cond_t applier_wake, writer_wake;
+    pthread_cond_t progress; /* something was applied, settled or written */
+    Queued *first, **end;
+    uint64_t queue_bytes;               /* of all between store_append() and applied */
+    uint64_t handed_over, applied;      /* batches */
+    uint64_t settle_asked, settle_done; /* requests of store_wait_settled() */
+    uint64_t head_bytes;                /* as of the last turn of the applier */
+    bool applier_stop, writer_stop;
+    Cut *cut;             /* handed to the writer; NULL: it is idle */
+    int writer_error;     /* of its last attempt */
+    StoreStatus counters; /* what is counted, not measured, of a status */
+
+    pthread_t applier, writer;
+    bool has_applier, has_writer;
+
+    /* The applier's own. */
+    uint64_t applied_sequence;
+    uint32_t last_cut;
+    bool settle_by_tick; /* the observer may be asked to settle (it knows the store) */
+
+    /* The writer's own, and store_open()'s before it runs. */
+    Manifest manifest;
+    bool no_merging; /* a table or block could not be merged: not tried again */
+    ManifestFiles orphan_blocks, orphan_tables; /* removed after the next commit */
+};
+
+/* apply.c */
+void apply_batch(Store *store, const Batch *batch, uint64_t sequence);
+/* Lets the observer tick, closes generations, starts a cut. With @everything all is settled and all
+ * that can be is cut. */
+void apply_turn(Store *store, bool settle_all, bool everything);
+MUST_USE int applier_start(Store *store);
+void applier_stop(Store *store); /* drains */
+
+/* write.c */
+MUST_USE int writer_start(Store *store);
+void writer_stop(Store *store);
+/* Makes @next the manifest, durably; takes its content over on success. */
+MUST_USE int writer_commit(Store *store, Manifest *next);
+/* Writes a new file and syncs it; @number is its name from then on. */
+MUST_USE int writer_new_file(Store *store, bool is_block, Str content, uint64_t *ret_number);
+/* Opens block @number for the shelf. Returns 0; 1 damaged, logged; or -errno. */
+MUST_USE int writer_open_block(Store *store, uint64_t number, ShelfBlock **ret_block);
+/* Builds blocks of the rows of the cut's generations that have its number; files and references
+ * are in the cut, also after an error. @known: blocks whose rows are left out (resends). */
+MUST_USE int writer_build_blocks(Store *store, Cut *cut, const Shelf *known);
+/* After a commit: readers change over to the cut's blocks, without the @removed ones, whose files
+ * go with their last reader. The applier drops the spent generations at its next turn. */
+void writer_publish(Store *store, Cut *cut, ShelfBlock *const *removed, size_t n_removed);
+/* Removes the files of a cut that no manifest names. */
+void writer_undo(Store *store, Cut *cut);
+void cut_free(Store *store, Cut *cut);
+
+/* upkeep.c: retention, merging of tables and of small blocks; on the writer thread. */
+void upkeep(Store *store);
+
+/* view.c: what one reader sees. */
+typedef struct View {
+    Generation *generations[GENERATIONS_MAX]; /* oldest first */
+    uint32_t n_rows[GENERATIONS_MAX];         /* that there were when it began */
+    size_t n_generations;
+    Shelf *shelf;
+    RowView rows;
+} View;
+
+void view_init(View *view, Store *store, StoreView which);
+void view_deinit(View *view);
+
+/* As store_read_trace(), appending nothing that the view does not see. */
+MUST_USE int view_read_trace(Store *store, const View *view, TraceId id, Arena *arena,
+                             Span **ret_spans, size_t *ret_n);
+
+/* Whether the trace has rows in the head part of the view. */
+bool view_head_has(Store *store, const View *view, TraceId id);
+
+/* Visits the decoded head rows in from <= start < to, newest arrival first, outside the lock. The
+ * span lives during the call. Stops when @visit returns non-zero and returns that. */
+MUST_USE int view_scan_head(Store *store, const View *view, uint64_t from_ns, uint64_t to_ns,
+                            int (*visit)(void *context, const Span *span), void *context);

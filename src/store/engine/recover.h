@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "store/store.h"
+
+/* Brings the empty @store to where the directory says: takes the lock, reads the manifest, opens
+ * blocks and tables, removes what no manifest names, replays the log, starts log and writer.
+ * Returns 0, or -errno with a sentence on what to do in @ret_why (static). */
+MUST_USE int recover(Store *store, const char **ret_why);

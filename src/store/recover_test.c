@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "os/fs_sim.h"
+#include "store/samples.h"
+
+/*
+ * The store on a simulated disk: the power is cut or the process killed at every point of its life,
+ * the disk runs full, calls fail. What was acknowledged must be there afterwards, and the
+ * observer's tables must add up to exactly what the store holds.
+ */
+enum { TRACES = 24, SPANS = 6 };
+
+typedef struct Fixture {
+    FsSim *sim;
+    SampleObserver observer;
+    StoreOptions options;
+    Store *store;
+    bool acknowledged[TRACES][SPANS];
+    bool refused[TRACES][SPANS]; /* told so, by an error */
+} Fixture;
+
+static Fixture *new_fixture(uint64_t seed)
+{
+    Fixture *fixture = NEW(Fixture);
+
+    fixture->sim = fs_sim_new(seed);
+    sample_observer_init(&fixture->observer, false);
+    fixture->options = (StoreOptions){
+        .fs = fs_sim_fs(fixture->sim),
+        .decode = sample_decode,
+        .clock = &clock_system,
+        .observer = &fixture->observer.callbacks,
+        .commit_delay_us = 1,
+        .generation_rows = 40,
+        .retention_age_s = UINT64_MAX,
+    };
+    return fixture;
+}
+
+static void free_fixture(Fixture *fixture)
+{
+    fixture->store = store_close(fixture->store);
+    sample_observer_deinit(&fixture->observer);
+    fs_sim_free(fixture->sim);
+    mem_free(fixture);
+}
+
+static int open_store(Fixture *fixture)
+{
+    const char *why;
+
+    sample_observer_deinit(&fixture->observer);
+    sample_observer_init(&fixture->observer, false);
+    return store_open(&fixture->options, &fixture->store, &why);
+}
+
+static void note_result(void *context, int result)
+{
+    __atomic_store_n((int *)context, result == 0 ? 1 : result, __ATOMIC_RELEASE);
+}
+
+static int append(Store *store, const Sample *samples, size_t n)
+{
+    StoreBatch *batch = sample_batch(samples, n);
+    int told = 0;
+    int result = store_append(store, batch, note_result, &told);
+
+    if (result != 0) {
+        store_batch_free(batch);
+        return result;
+    }
+    while (__atomic_load_n(&told, __ATOMIC_ACQUIRE) == 0) {
+        usleep(20);
+    }
+    return told == 1 ? 0 : told;
+}
+
+/* Two batches a trace, so that traces are re-opened; settles now and then. */
+static void run(Fixture *fixture)
+{
+    for (uint32_t i = 0; i < TRACES * 2; i++) {
+        uint32_t trace = (i * 7) % TRACES, first = i < TRACES ? 0 : SPANS / 2;
+        Sample samples[SPANS / 2];
+
+        for (uint32_t k = 0; k < SPANS / 2; k++) {
+            samples[k] = (Sample){trace, first + k, 0};
+        }
+        int result = append(fixture->store, samples, SPANS / 2);
+        for (uint32_t k = 0; k < SPANS / 2; k++) {
+            fixture->acknowledged[trace][first + k] |= result == 0;
+            fixture->refused[trace][first + k] |= result != 0;
+        }
+        if (i % 5 == 4) {
+            store_wait_settled(fixture->store);
+        }
+    }
+}
+
+static void check(Fixture *fixture, const char *what, uint64_t point)
+{
+    uint64_t sum = 0;
+
+    store_wait_settled(fixture->store);
+    for (uint32_t trace = 0; trace < TRACES; trace++) {
+        CLEANUP(arena_deinit) Arena arena = {0};
+        bool found[SPANS] = {0};
+        Span *spans;
+        size_t n;
+
+        assert_int_equal(
+            store_read_trace(fixture->store, sample_trace_id(trace), STORE_ALL, &arena, &spans, &n),
+            0);
+        for (size_t i = 0; i < n; i++) {
+            found[spans[i].span_id.bytes[0] - 1] = true;
+            sum += sample_hash(&spans[i]);
+        }
+        for (uint32_t span = 0; span < SPANS; span++) {
+            if (fixture->acknowledged[trace][span] && !found[span]) {
+                fail_msg("%s at %lu: span %u of trace %u is lost", what, point, span, trace);
+            }
+        }
+    }
+    if (sum != fixture->observer.sum) {
+        fail_msg("%s at %lu: the tables do not say what the store holds", what, point);
+    }
+}
+
+static uint64_t count_calls(void)
+{
+    Fixture *fixture = new_fixture(0);
+
+    assert_int_equal(open_store(fixture), 0);
+    run(fixture);
+    check(fixture, "nothing", 0);
+    fixture->store = store_close(fixture->store);
+    uint64_t calls = fs_sim_calls(fixture->sim);
+    free_fixture(fixture);
+    return calls;
+}
+
+static void crash_everywhere(const char *what, bool power_cut)
+{
+    uint64_t calls = count_calls();
+
+    for (uint64_t point = 0; point < calls + 10; point++) {
+        Fixture *fixture = new_fixture(point * 31 + 7);
+
+        fs_sim_power_off_at(fixture->sim, point);
+        if (open_store(fixture) == 0) {
+            run(fixture);
+            fixture->store = store_close(fixture->store);
+        }
+        for (int again = 0; again < 2; again++) { /* the second start must change nothing */
+            if (power_cut) {
+                fs_sim_restart(fixture->sim);
+            } else {
+                fs_sim_kill(fixture->sim);
+            }
+            assert_int_equal(open_store(fixture), 0);
+            check(fixture, what, point);
+            fixture->store = store_close(fixture->store);
+        }
+        free_fixture(fixture);
+    }
+}
+
+static void a_power_cut_at_any_call_loses_nothing_acknowledged(void **state)
+{
+    crash_everywhere("power cut", true);
+}
+
+static void a_kill_at_any_call_loses_nothing_acknowledged(void **state)
+{
+    crash_everywhere("kill", false);
+}
+
+/* A single call fails and everything goes on. */
+static void one_failed_call_loses_nothing(void **state)
+{
+    static const int errors[] = {EIO, ENOSPC};
+
+    for (uint64_t nth = 0; nth < 60; nth += 2) {
+        for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+            Fixture *fixture = new_fixture(nth);
+
+            assert_int_equal(open_store(fixture), 0);
+            fs_sim_fail(fixture->sim, FS_SIM_APPEND | FS_SIM_SYNC, nth, 1, errors[i]);
+            run(fixture);
+            check(fixture, "failed call", nth);
+            fixture->store = store_close(fixture->store);
+            fs_sim_kill(fixture->sim);
+            assert_int_equal(open_store(fixture), 0);
+            check(fixture, "failed call, reopened", nth);
+            free_fixture(fixture);
+        }
+    }
+}
+
+static bool is_stored(Fixture *fixture, uint32_t trace)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Span *spans;
+    size_t n;
+
+    assert_int_equal(
+        store_read_trace(fixture->store, sample_trace_id(trace), STORE_ALL, &arena, &spans, &n), 0);
+    return n > 0;
+}
+
+static void a_full_disk_refuses_serves_reads_and_recovers(void **state)
+{
+    Fixture *fixture = new_fixture(5);
+    const Sample first = {1, 0, 0}, last = {2, 0, 0};
+    StoreStatus status;
+    uint32_t refused_trace = 0;
+
+    assert_int_equal(open_store(fixture), 0);
+    assert_int_equal(append(fixture->store, &first, 1), 0);
+    fs_sim_set_capacity(fixture->sim, fs_sim_used(fixture->sim) + 500);
+    for (uint32_t trace = 100; trace < 200 && refused_trace == 0; trace++) {
+        Sample sample = {trace, 0, 0};
+
+        if (append(fixture->store, &sample, 1) != 0) {
+            refused_trace = trace;
+        }
+    }
+    assert_true(refused_trace > 100);
+    store_status(fixture->store, &status);
+    assert_int_equal(status.write_error, -ENOSPC);
+    assert_true(is_stored(fixture, 1) && is_stored(fixture, refused_trace - 1));
+
+    fixture->store = store_close(fixture->store); /* cannot drain: the log keeps it all */
+    fs_sim_kill(fixture->sim);
+    assert_int_equal(open_store(fixture), 0); /* starting on a full disk serves reads */
+    assert_true(is_stored(fixture, 1) && is_stored(fixture, refused_trace - 1));
+    assert_false(is_stored(fixture, refused_trace));
+
+    fs_sim_set_capacity(fixture->sim, UINT64_MAX);
+    for (int i = 0; i < 300 && append(fixture->store, &last, 1) != 0; i++) {
+        usleep(10000);
+    }
+    store_wait_applied(fixture->store);
+    assert_true(is_stored(fixture, 2));
+    store_status(fixture->store, &status);
+    assert_int_equal(status.write_error, 0);
+    free_fixture(fixture);
+}
+
+static void too_much_waiting_is_busy_and_nothing_is_taken(void **state)
+{
+    Fixture *fixture = new_fixture(6);
+    enum { MANY = 200 };
+    int told[MANY] = {0}, n_busy = 0;
+
+    fixture->options.queue_bytes_max = 64 << 10;
+    fixture->options.commit_delay_us = 20000;
+    assert_int_equal(open_store(fixture), 0);
+    for (uint32_t i = 0; i < MANY; i++) {
+        Sample sample = {i, 0, 0};
+        StoreBatch *batch = sample_batch(&sample, 1);
+        int result = store_append(fixture->store, batch, note_result, &told[i]);
+
+        if (result == STORE_BUSY) {
+            store_batch_free(batch);
+            n_busy++;
+            told[i] = 2;
+        }
+    }
+    fixture->store = store_close(fixture->store);
+    assert_true(n_busy > 0 && n_busy < MANY);
+    fs_sim_kill(fixture->sim);
+    assert_int_equal(open_store(fixture), 0);
+    for (uint32_t i = 0; i < MANY; i++) {
+        assert_int_equal(is_stored(fixture, i), told[i] == 1);
+    }
+    free_fixture(fixture);
+}
+
+static void a_damaged_block_is_set_aside_and_the_rest_is_served(void **state)
+{
+    Fixture *fixture = new_fixture(7);
+    const char *path = "blocks/0000000000.parquet";
+    File *file;
+    uint64_t size;
+
+    assert_int_equal(open_store(fixture), 0);
+    for (uint32_t trace = 0; trace < 2; trace++) {
+        Sample sample = {trace, 0, 0};
+
+        assert_int_equal(append(fixture->store, &sample, 1), 0);
+        fixture->store = store_close(fixture->store);
+        fs_sim_kill(fixture->sim);
+        assert_int_equal(open_store(fixture), 0);
+    }
+    fixture->store = store_close(fixture->store);
+    fs_sim_kill(fixture->sim);
+    FileSystem *fs = fs_sim_fs(fixture->sim);
+    assert_int_equal(fs->ops->open(fs, path, FILE_READ, &file), 0);
+    assert_int_equal(fs->ops->size(file, &size), 0);
+    fs->ops->close(file);
+    for (uint64_t i = 1; i <= 8; i++) {
+        assert_int_equal(fs_sim_damage(fixture->sim, path, size - i), 0);
+    }
+    assert_int_equal(open_store(fixture), 0);
+    assert_false(is_stored(fixture, 0));
+    assert_true(is_stored(fixture, 1));
+    assert_int_equal(fs->ops->open(fs, "damaged/block-0000000000.parquet", FILE_READ, &file), 0);
+    fs->ops->close(file);
+    free_fixture(fixture);
+}
+
+static void a_damaged_manifest_stops_the_start(void **state)
+{
+    Fixture *fixture = new_fixture(8);
+    const Sample sample = {1, 0, 0};
+
+    assert_int_equal(open_store(fixture), 0);
+    assert_int_equal(append(fixture->store, &sample, 1), 0);
+    fixture->store = store_close(fixture->store);
+    fs_sim_kill(fixture->sim);
+    assert_int_equal(fs_sim_damage(fixture->sim, "MANIFEST", 30), 0);
+    assert_int_equal(open_store(fixture), -EBADMSG);
+    fs_sim_kill(fixture->sim);
+    assert_int_equal(fs_sim_damage(fixture->sim, "MANIFEST", 30), 0); /* as it was */
+    assert_int_equal(open_store(fixture), 0);
+    assert_true(is_stored(fixture, 1));
+    free_fixture(fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_power_cut_at_any_call_loses_nothing_acknowledged),
+        cmocka_unit_test(a_kill_at_any_call_loses_nothing_acknowledged),
+        cmocka_unit_test(one_failed_call_loses_nothing),
+        cmocka_unit_test(a_full_disk_refuses_serves_reads_and_recovers),
+        cmocka_unit_test(too_much_waiting_is_busy_and_nothing_is_taken),
+        cmocka_unit_test(a_damaged_block_is_set_aside_and_the_rest_is_served),
+        cmocka_unit_test(a_damaged_manifest_stops_the_start),
+    };
+
+    log_set_level(LOG_SILENT);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "os/fs_sim.h"
+#include "store/samples.h"
+
+typedef struct Fixture {
+    char directory[64];
+    FileSystem *fs;
+    uint64_t now_ns; /* of the manual clock */
+    Clock clock;
+    SampleObserver observer;
+    StoreOptions options;
+    Store *store;
+} Fixture;
+
+static void open_store(Fixture *fixture)
+{
+    const char *why = NULL;
+    bool at_once = fixture->observer.settle_at_once;
+
+    sample_observer_deinit(&fixture->observer);
+    sample_observer_init(&fixture->observer, at_once);
+    assert_int_equal(store_open(&fixture->options, &fixture->store, &why), 0);
+}
+
+static void reopen(Fixture *fixture)
+{
+    fixture->store = store_close(fixture->store);
+    fixture->fs->ops->free(fixture->fs); /* with it the lock */
+    assert_int_equal(fs_open_directory(fixture->directory, &fixture->fs), 0);
+    fixture->options.fs = fixture->fs;
+    open_store(fixture);
+}
+
+static int set_up(void **state)
+{
+    Fixture *fixture = NEW(Fixture);
+
+    snprintf(fixture->directory, sizeof(fixture->directory), "/tmp/weft-store-XXXXXX");
+    if (mkdtemp(fixture->directory) == NULL ||
+        fs_open_directory(fixture->directory, &fixture->fs) != 0) {
+        return -1;
+    }
+    fixture->now_ns = sample_base_ns;
+    fixture->clock = clock_manual(&fixture->now_ns);
+    sample_observer_init(&fixture->observer, false);
+    fixture->options = (StoreOptions){
+        .fs = fixture->fs,
+        .decode = sample_decode,
+        .clock = &fixture->clock,
+        .observer = &fixture->observer.callbacks,
+        .commit_delay_us = 50,
+        .generation_rows = 100,
+    };
+    open_store(fixture);
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    Fixture *fixture = *state;
+    char command[128];
+
+    store_close(fixture->store);
+    fixture->fs->ops->free(fixture->fs);
+    sample_observer_deinit(&fixture->observer);
+    snprintf(command, sizeof(command), "rm -rf '%s'", fixture->directory);
+    mem_free(fixture);
+    return system(command);
+}
+
+static void note_result(void *context, int result)
+{
+    __atomic_store_n((int *)context, result == 0 ? 1 : result, __ATOMIC_RELEASE);
+}
+
+/* Appends and waits for the answer: 0, STORE_BUSY or -errno. */
+static int append(Store *store, const Sample *samples, size_t n)
+{
+    StoreBatch *batch = sample_batch(samples, n);
+    int told = 0;
+    int result = store_append(store, batch, note_result, &told);
+
+    if (result != 0) {
+        store_batch_free(batch);
+        return result;
+    }
+    while (__atomic_load_n(&told, __ATOMIC_ACQUIRE) == 0) {
+        usleep(50);
+    }
+    return told == 1 ? 0 : told;
+}
+
+/* A trace of @n_spans spans. */
+static void append_trace(Fixture *fixture, uint32_t trace, uint32_t n_spans)
+{
+    Sample samples[64];
+
+    assert_true(n_spans <= 64);
+    for (uint32_t i = 0; i < n_spans; i++) {
+        samples[i] = (Sample){trace, i, 0};
+    }
+    assert_int_equal(append(fixture->store, samples, n_spans), 0);
+}
+
+static size_t count_trace(Store *store, uint32_t trace, StoreView view)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Span *spans;
+    size_t n;
+
+    assert_int_equal(store_read_trace(store, sample_trace_id(trace), view, &arena, &spans, &n), 0);
+    return n;
+}
+
+static StoreStatus status_of(Store *store)
+{
+    StoreStatus status;
+
+    store_status(store, &status);
+    return status;
+}
+
+static void wait_for_blocks(Fixture *fixture, uint64_t n_blocks)
+{
+    for (int i = 0; i < 5000 && status_of(fixture->store).n_blocks < n_blocks; i++) {
+        usleep(1000);
+    }
+    assert_true(status_of(fixture->store).n_blocks >= n_blocks);
+}
+
+static void what_is_acknowledged_is_found_at_once(void **state)
+{
+    Fixture *fixture = *state;
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Span *spans, expected;
+    size_t n;
+
+    append_trace(fixture, 1, 10);
+    store_wait_applied(fixture->store);
+    assert_int_equal(
+        store_read_trace(fixture->store, sample_trace_id(1), STORE_ALL, &arena, &spans, &n), 0);
+    assert_int_equal(n, 10);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t number = (uint32_t)(spans[i].span_id.bytes[0] - 1);
+
+        sample_span((Sample){1, number, 0}, sample_resource(number % 3, &arena),
+                    sample_scope(&arena), &arena, &expected);
+        assert_true(sample_hash(&spans[i]) == sample_hash(&expected));
+        assert_true(i == 0 || spans[i - 1].start_ns <= spans[i].start_ns);
+    }
+    assert_int_equal(count_trace(fixture->store, 2, STORE_ALL), 0);
+}
+
+static void only_settled_rows_show_in_the_settled_view(void **state)
+{
+    Fixture *fixture = *state;
+
+    append_trace(fixture, 1, 10);
+    store_wait_applied(fixture->store);
+    assert_int_equal(count_trace(fixture->store, 1, STORE_SETTLED), 0);
+    assert_int_equal(status_of(fixture->store).unsettled_spans, 10);
+    store_wait_settled(fixture->store);
+    assert_int_equal(count_trace(fixture->store, 1, STORE_SETTLED), 10);
+    assert_int_equal(status_of(fixture->store).unsettled_spans, 0);
+    append_trace(fixture, 1, 12); /* ten of them again */
+    store_wait_applied(fixture->store);
+    assert_int_equal(count_trace(fixture->store, 1, STORE_SETTLED), 10);
+    assert_int_equal(count_trace(fixture->store, 1, STORE_ALL), 12);
+}
+
+static void closing_puts_everything_into_blocks(void **state)
+{
+    Fixture *fixture = *state;
+
+    for (uint32_t trace = 0; trace < 30; trace++) {
+        append_trace(fixture, trace, 10);
+    }
+    reopen(fixture);
+    StoreStatus status = status_of(fixture->store);
+    assert_int_equal(status.replayed_batches, 0);
+    assert_int_equal(status.head_spans, 0);
+    assert_int_equal(status.n_log_segments, 0);
+    assert_int_equal(status.spans_stored, 300);
+    assert_true(status.n_blocks >= 1 && status.n_tables >= 1);
+    for (uint32_t trace = 0; trace < 30; trace++) {
+        assert_int_equal(count_trace(fixture->store, trace, STORE_SETTLED), 10);
+    }
+}
+
+static void a_full_generation_of_settled_rows_becomes_a_block(void **state)
+{
+    Fixture *fixture = *state;
+
+    fixture->observer.settle_at_once = true;
+    for (uint32_t trace = 0; trace < 60; trace++) {
+        append_trace(fixture, trace, 10);
+        store_wait_settled(fixture->store);
+    }
+    wait_for_blocks(fixture, 2);
+    StoreStatus status = status_of(fixture->store);
+    assert_int_equal(status.spans_stored, 600);
+    assert_true(status.head_spans < 600);
+    for (uint32_t trace = 0; trace < 60; trace++) {
+        assert_int_equal(count_trace(fixture->store, trace, STORE_ALL), 10);
+    }
+}
+
+/* One trace that never settles must not keep what came with it in memory, nor get lost. */
+static void stragglers_do_not_hold_a_generation(void **state)
+{
+    Fixture *fixture = *state;
+
+    fixture->observer.has_never = true;
+    fixture->observer.never = sample_trace_id(1000);
+    append_trace(fixture, 1000, 3);
+    for (uint32_t trace = 0; trace < 30; trace++) {
+        append_trace(fixture, trace, 10);
+    }
+    store_wait_settled(fixture->store);
+    wait_for_blocks(fixture, 1);
+    assert_int_equal(count_trace(fixture->store, 1000, STORE_ALL), 3);
+    assert_int_equal(count_trace(fixture->store, 1000, STORE_SETTLED), 0);
+    assert_int_equal(status_of(fixture->store).unsettled_spans, 3);
+    assert_int_equal(status_of(fixture->store).spans_stored, 303);
+    assert_true(status_of(fixture->store).n_log_segments > 0);
+    reopen(fixture); /* the log is replayed from the straggler on: the rest is resends now */
+    assert_int_equal(count_trace(fixture->store, 1000, STORE_ALL), 3);
+    reopen(fixture);
+    assert_int_equal(status_of(fixture->store).replayed_batches, 0);
+    assert_int_equal(status_of(fixture->store).spans_stored, 303);
+    assert_int_equal(count_trace(fixture->store, 1000, STORE_SETTLED), 3);
+}
+
+static void resends_are_stored_once_and_the_later_end_counts(void **state)
+{
+    Fixture *fixture = *state;
+    const Sample versions[] = {{1, 0, 0}, {1, 0, 1}, {1, 0, 2}, {1, 0, 1}};
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Span expected, *spans;
+    size_t n;
+
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(append(fixture->store, &versions[i], 1), 0);
+        reopen(fixture); /* each into a block of its own */
+    }
+    assert_int_equal(
+        store_read_trace(fixture->store, sample_trace_id(1), STORE_ALL, &arena, &spans, &n), 0);
+    assert_int_equal(n, 1);
+    for (uint32_t version = 0; version < 3; version++) {
+        sample_span((Sample){1, 0, version}, sample_resource(0, &arena), sample_scope(&arena),
+                    &arena, &expected);
+        assert_true(span_compare_content(&spans[0], &expected) >= 0);
+    }
+    assert_int_equal(status_of(fixture->store).spans_stored, 3); /* the same again is not kept */
+}
+
+static void a_second_store_is_told_that_the_directory_is_taken(void **state)
+{
+    Fixture *fixture = *state;
+    StoreOptions options = fixture->options;
+    const char *why = NULL;
+    Store *store = NULL;
+
+    assert_int_equal(fs_open_directory(fixture->directory, &options.fs), 0);
+    assert_int_equal(store_open(&options, &store, &why), -EBUSY);
+    assert_non_null(why);
+    assert_null(store);
+    options.fs->ops->free(options.fs);
+}
+
+static void old_blocks_go_by_age(void **state)
+{
+    Fixture *fixture = *state;
+
+    append_trace(fixture, 1, 10);
+    fixture->options.retention_age_s = 100;
+    reopen(fixture);
+    assert_int_equal(count_trace(fixture->store, 1, STORE_ALL), 10);
+    __atomic_store_n(&fixture->now_ns, sample_base_ns + 200 * 1000000000ULL, __ATOMIC_RELAXED);
+    for (int i = 0; i < 5000 && status_of(fixture->store).retired_blocks == 0; i++) {
+        usleep(1000);
+    }
+    assert_int_equal(status_of(fixture->store).retired_blocks, 1);
+    assert_int_equal(status_of(fixture->store).n_blocks, 0);
+    assert_int_equal(count_trace(fixture->store, 1, STORE_ALL), 0);
+    reopen(fixture);
+    assert_int_equal(count_trace(fixture->store, 1, STORE_ALL), 0);
+}
+
+static void the_oldest_blocks_go_beyond_the_bytes(void **state)
+{
+    Fixture *fixture = *state;
+
+    for (uint32_t trace = 0; trace < 3; trace++) {
+        append_trace(fixture, trace * 1000, 50);
+        reopen(fixture);
+    }
+    assert_int_equal(status_of(fixture->store).n_blocks, 3);
+    fixture->options.retention_bytes = status_of(fixture->store).block_bytes - 1;
+    reopen(fixture);
+    for (int i = 0; i < 5000 && status_of(fixture->store).n_blocks > 2; i++) {
+        usleep(1000);
+    }
+    assert_int_equal(count_trace(fixture->store, 0, STORE_ALL), 0);
+    assert_int_equal(count_trace(fixture->store, 1000, STORE_ALL), 50);
+    assert_int_equal(count_trace(fixture->store, 2000, STORE_ALL), 50);
+}
+
+static void many_small_blocks_and_tables_become_few(void **state)
+{
+    Fixture *fixture = *state;
+
+    fixture->options.generation_rows = 1000;
+    for (uint32_t trace = 0; trace < 36; trace++) {
+        append_trace(fixture, trace, 5);
+        reopen(fixture);
+    }
+    for (int i = 0; i < 8000 && (status_of(fixture->store).n_blocks > 10 ||
+                                 status_of(fixture->store).n_tables > 32);
+         i++) {
+        usleep(1000);
+    }
+    assert_true(status_of(fixture->store).n_blocks <= 10);
+    assert_true(status_of(fixture->store).n_tables <= 32);
+    reopen(fixture);
+    uint64_t sum = 0;
+    for (uint32_t trace = 0; trace < 36; trace++) {
+        assert_int_equal(count_trace(fixture->store, trace, STORE_ALL), 5);
+        sum += sample_sum(fixture->store, sample_trace_id(trace), STORE_ALL);
+    }
+    assert_true(fixture->observer.sum == sum);
+}
+
+static int count_span(void *context, const Span *span)
+{
+    ++*(size_t *)context;
+    return 0;
+}
+
+static int stop_at_once(void *context, const Span *span)
+{
+    return 42;
+}
+
+static int count_link(void *context, TraceId from, TraceId to)
+{
+    ++*(size_t *)context;
+    return 0;
+}
+
+static void scans_see_blocks_and_head(void **state)
+{
+    Fixture *fixture = *state;
+    const Filter all = {.op = FILTER_TRUE};
+    size_t n = 0, n_links = 0, n_settled_links = 0;
+
+    append_trace(fixture, 1, 50);
+    reopen(fixture);
+    append_trace(fixture, 2, 50);
+    store_wait_applied(fixture->store);
+    assert_int_equal(store_scan(fixture->store, &all, 0, UINT64_MAX, count_span, &n), 0);
+    assert_int_equal(n, 100);
+    assert_int_equal(store_scan(fixture->store, &all, 0, UINT64_MAX, stop_at_once, NULL), 42);
+    assert_int_equal(store_links(fixture->store, count_link, &n_settled_links), 0);
+    store_wait_settled(fixture->store);
+    assert_int_equal(store_links(fixture->store, count_link, &n_links), 0);
+    assert_true(n_settled_links > 0 && n_links > n_settled_links);
+}
+
+static bool has_name(const StoreNames *names, Str name, uint64_t count)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        if (str_equal(names->items[i].name, name)) {
+            return names->items[i].count == count;
+        }
+    }
+    return false;
+}
+
+static void names_are_counted_over_blocks_and_head(void **state)
+{
+    Fixture *fixture = *state;
+    CLEANUP(arena_deinit) Arena arena = {0};
+    StoreNames names;
+
+    append_trace(fixture, 1, 30);
+    reopen(fixture);
+    append_trace(fixture, 2, 30);
+    store_wait_applied(fixture->store);
+    assert_int_equal(store_services(fixture->store, 0, UINT64_MAX, 10, &arena, &names), 0);
+    assert_int_equal(names.count, 3);
+    assert_true(has_name(&names, STR("service-1"), 20) && !names.truncated);
+    assert_int_equal(store_services(fixture->store, 0, UINT64_MAX, 2, &arena, &names), 0);
+    assert_true(names.count == 2 && names.truncated);
+    assert_int_equal(
+        store_operations(fixture->store, STR("service-0"), 0, UINT64_MAX, 99, &arena, &names), 0);
+    assert_int_equal(names.count, 10); /* five names of two kinds */
+    assert_int_equal(store_attribute_keys(fixture->store, 99, &arena, &names), 0);
+    assert_true(has_name(&names, STR("span.version"), 60));
+    assert_true(has_name(&names, STR("resource.service.name"), 60));
+    assert_int_equal(store_attribute_values(fixture->store, FIELD_SPAN_ATTRIBUTE,
+                                            STR("http.request.method"), 99, &arena, &names),
+                     0);
+    assert_true(names.count == 1 && has_name(&names, STR("GET"), 60));
+    assert_int_equal(store_services(fixture->store, 0, 5, 10, &arena, &names), 0);
+    assert_int_equal(names.count, 0);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_acknowledged_is_found_at_once),
+        TEST(only_settled_rows_show_in_the_settled_view),
+        TEST(closing_puts_everything_into_blocks),
+        TEST(a_full_generation_of_settled_rows_becomes_a_block),
+        TEST(stragglers_do_not_hold_a_generation),
+        TEST(resends_are_stored_once_and_the_later_end_counts),
+        TEST(a_second_store_is_told_that_the_directory_is_taken),
+        TEST(old_blocks_go_by_age),
+        TEST(the_oldest_blocks_go_beyond_the_bytes),
+        TEST(many_small_blocks_and_tables_become_few),
+        TEST(scans_see_blocks_and_head),
+        TEST(names_are_counted_over_blocks_and_head),
+    };
+
+    log_set_level(LOG_SILENT);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

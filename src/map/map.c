@@ -230,33 +230,32 @@ void map_locate(Map *map, const Delta *deltas, size_t n, Arena *arena, MapPlace 
 
 /* The points of a series: the sums of some pieces, step by step. */
 typedef struct PointSums {
-    uint32_t from_minute, to_minute, step_minutes;
+    MapSteps steps;
     MapPoint *points;
     size_t n_points;
 } PointSums;
 
-static PointSums points_new(uint32_t from_minute, uint32_t to_minute, uint32_t step_minutes,
-                            Arena *arena)
+static PointSums points_new(const MapSteps *steps, Arena *arena)
 {
-    PointSums sums = {from_minute, to_minute, MAX(step_minutes, 1U), NULL, 0};
+    PointSums sums = {.steps = *steps};
+    uint64_t step = sums.steps.step_minutes = MAX(steps->step_minutes, 1U);
 
-    if (to_minute > from_minute) {
-        sums.n_points =
-            ((uint64_t)to_minute - from_minute + sums.step_minutes - 1) / sums.step_minutes;
+    if (steps->to_minute > steps->from_minute) {
+        sums.n_points = ((uint64_t)steps->to_minute - steps->from_minute + step - 1) / step;
     }
     sums.n_points = MIN(sums.n_points, (size_t)POINTS_MAX);
     sums.points = ARENA_ARRAY(arena, MapPoint, sums.n_points + 1);
     for (size_t i = 0; i < sums.n_points; i++) {
-        sums.points[i].minute = from_minute + (uint32_t)i * sums.step_minutes;
+        sums.points[i].minute = (uint32_t)(steps->from_minute + i * step);
     }
     return sums;
 }
 
 static uint32_t point_end(const PointSums *sums, size_t at)
 {
-    uint64_t end = (uint64_t)sums->points[at].minute + sums->step_minutes;
+    uint64_t end = (uint64_t)sums->points[at].minute + sums->steps.step_minutes;
 
-    return (uint32_t)MIN(end, (uint64_t)sums->to_minute);
+    return (uint32_t)MIN(end, (uint64_t)sums->steps.to_minute);
 }
 
 static void points_take(const PointSums *sums, size_t at, const CellSum *sum)
@@ -351,7 +350,8 @@ static void find_node_pieces(const Graph *graph, uint32_t node, GraphPieces *pie
 
 static int series_of(Map *map, Str id, bool is_edge, const PointSums *sums)
 {
-    MapQuestion question = {.from_minute = sums->from_minute, .to_minute = sums->to_minute};
+    MapQuestion question = {.from_minute = sums->steps.from_minute,
+                            .to_minute = sums->steps.to_minute};
     CLEANUP(map_unlockp) Map *locked = map_read(map);
     CLEANUP(arena_deinit) Arena meanings = {0};
     CLEANUP(graph_deinit) Graph graph = {0};
@@ -375,10 +375,10 @@ static int series_of(Map *map, Str id, bool is_edge, const PointSums *sums)
     return 0;
 }
 
-int map_edge_series(Map *map, Str edge_id, uint32_t from_minute, uint32_t to_minute,
-                    uint32_t step_minutes, Arena *arena, MapPoint **ret_points, size_t *ret_n)
+int map_edge_series(Map *map, Str edge_id, const MapSteps *steps, Arena *arena,
+                    MapPoint **ret_points, size_t *ret_n)
 {
-    PointSums sums = points_new(from_minute, to_minute, step_minutes, arena);
+    PointSums sums = points_new(steps, arena);
 
     TRY(series_of(map, edge_id, true, &sums));
     *ret_points = sums.points;
@@ -386,10 +386,10 @@ int map_edge_series(Map *map, Str edge_id, uint32_t from_minute, uint32_t to_min
     return 0;
 }
 
-int map_node_series(Map *map, Str node_id, uint32_t from_minute, uint32_t to_minute,
-                    uint32_t step_minutes, Arena *arena, MapPoint **ret_points, size_t *ret_n)
+int map_node_series(Map *map, Str node_id, const MapSteps *steps, Arena *arena,
+                    MapPoint **ret_points, size_t *ret_n)
 {
-    PointSums sums = points_new(from_minute, to_minute, step_minutes, arena);
+    PointSums sums = points_new(steps, arena);
 
     TRY(series_of(map, node_id, false, &sums));
     *ret_points = sums.points;
@@ -397,10 +397,10 @@ int map_node_series(Map *map, Str node_id, uint32_t from_minute, uint32_t to_min
     return 0;
 }
 
-void map_activity(Map *map, uint32_t from_minute, uint32_t to_minute, uint32_t step_minutes,
-                  Arena *arena, MapPoint **ret_points, size_t *ret_n)
+void map_activity(Map *map, const MapSteps *steps, Arena *arena, MapPoint **ret_points,
+                  size_t *ret_n)
 {
-    PointSums sums = points_new(from_minute, to_minute, step_minutes, arena);
+    PointSums sums = points_new(steps, arena);
     CLEANUP(map_unlockp) Map *locked = map_read(map);
 
     for (size_t i = 0; i < locked->tables.series.n_records; i++) {

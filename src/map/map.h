@@ -19,7 +19,7 @@ typedef struct MapOptions {
 Map *map_new(const MapOptions *options);
 Map *map_free(Map *map);
 
-/* Adds (@sign +1) or takes back (-1). */
+/* Adds (@sign +1) or takes back (-1). Node keys in @deltas must be keys; names of any bytes. */
 void map_apply(Map *map, const Deltas *deltas, int sign);
 
 /* For StoreObserver: hands over what was applied since the last cut; writes it; reads it back. */
@@ -116,7 +116,8 @@ typedef struct MapAnswer {
     uint64_t folded_nodes, folded_edges;
 } MapAnswer;
 
-/* Answers in @arena, nodes sorted by id, edges by (source, relation, target). Returns 0; 1 when
+/* Answers in @arena (names of flows and labels live as long as the map), nodes sorted by id, edges
+ * by (source, relation, target). Returns 0; 1 when
  * @focus is no node of the window. */
 enum { MAP_NO_SUCH_NODE = 1 };
 MUST_USE int map_ask(Map *map, const MapQuestion *question, Arena *arena, MapAnswer *ret_answer);
@@ -140,18 +141,22 @@ typedef struct MapPoint {
     MapDuration duration;
 } MapPoint;
 
-/* Series of the edge or node @id in steps of @step_minutes, in @arena. Returns 0; MAP_NO_SUCH_NODE.
- */
-MUST_USE int map_edge_series(Map *map, Str edge_id, uint32_t from_minute, uint32_t to_minute,
-                             uint32_t step_minutes, Arena *arena, MapPoint **ret_points,
-                             size_t *ret_n);
-MUST_USE int map_node_series(Map *map, Str node_id, uint32_t from_minute, uint32_t to_minute,
-                             uint32_t step_minutes, Arena *arena, MapPoint **ret_points,
-                             size_t *ret_n);
+/* A window in steps: from <= minute < to. */
+typedef struct MapSteps {
+    uint32_t from_minute, to_minute, step_minutes;
+} MapSteps;
 
-/* All requests of all services, for the time dock. */
-void map_activity(Map *map, uint32_t from_minute, uint32_t to_minute, uint32_t step_minutes,
-                  Arena *arena, MapPoint **ret_points, size_t *ret_n);
+/* Series of an edge or a node, one point per step, empty ones too, in @arena. A service's are its
+ * requests; any other node's is what comes in. Returns 0; MAP_NO_SUCH_NODE when no window has it.
+ */
+MUST_USE int map_edge_series(Map *map, Str edge_id, const MapSteps *steps, Arena *arena,
+                             MapPoint **ret_points, size_t *ret_n);
+MUST_USE int map_node_series(Map *map, Str node_id, const MapSteps *steps, Arena *arena,
+                             MapPoint **ret_points, size_t *ret_n);
+
+/* All requests of all services, for the time dock; without durations. */
+void map_activity(Map *map, const MapSteps *steps, Arena *arena, MapPoint **ret_points,
+                  size_t *ret_n);
 
 /* Entry points of the services called @service: rate, errors, durations per span name. */
 typedef struct MapOperation {

@@ -508,29 +508,32 @@ static void series_tell_a_minute_or_more_at_a_time(void **state)
     MapAnswer answer = fixture_ask(&fixture, (MapQuestion){0});
     Str id =
         answer_edge(&fixture, &answer, service(&fixture, "web"), service(&fixture, "cart"))->id;
-    assert_int_equal(
-        map_edge_series(fixture.map, id, TODAY - 1, TODAY + 10, 4, &fixture.arena, &points, &n), 0);
+    assert_int_equal(map_edge_series(fixture.map, id, &(MapSteps){TODAY - 1, TODAY + 10, 4},
+                                     &fixture.arena, &points, &n),
+                     0);
     assert_int_equal(n, 3);
     assert_int_equal(points[0].minute, TODAY - 1);
     assert_int_equal(points[0].count, 6);
     assert_int_equal(points[1].count, 4 + 5 + 6 + 7);
     assert_int_equal(points[2].count, 8 + 9 + 10);
     assert_true(points[0].duration.present);
-    assert_int_equal(
-        map_edge_series(fixture.map, STR("x"), TODAY, TODAY + 1, 1, &fixture.arena, &points, &n),
-        MAP_NO_SUCH_NODE);
+    assert_int_equal(map_edge_series(fixture.map, STR("x"), &(MapSteps){TODAY, TODAY + 1, 1},
+                                     &fixture.arena, &points, &n),
+                     MAP_NO_SUCH_NODE);
 
     id = fixture_id(&fixture, service(&fixture, "shop"));
-    assert_int_equal(
-        map_node_series(fixture.map, id, TODAY, TODAY + 2, 1, &fixture.arena, &points, &n), 0);
+    assert_int_equal(map_node_series(fixture.map, id, &(MapSteps){TODAY, TODAY + 2, 1},
+                                     &fixture.arena, &points, &n),
+                     0);
     assert_int_equal(n, 2);
     assert_int_equal(points[0].count, 6);
     assert_int_equal(points[1].count, 0);
     id = fixture_id(&fixture, queue(&fixture, "mails"));
-    assert_int_equal(
-        map_node_series(fixture.map, id, TODAY, TODAY + 1, 1, &fixture.arena, &points, &n), 0);
+    assert_int_equal(map_node_series(fixture.map, id, &(MapSteps){TODAY, TODAY + 1, 1},
+                                     &fixture.arena, &points, &n),
+                     0);
     assert_int_equal(points[0].count, 2);
-    map_activity(fixture.map, TODAY, TODAY + 2, 1, &fixture.arena, &points, &n);
+    map_activity(fixture.map, &(MapSteps){TODAY, TODAY + 2, 1}, &fixture.arena, &points, &n);
     assert_int_equal(n, 2);
     assert_int_equal(points[0].count, 7);
     assert_int_equal(points[0].errors, 1);

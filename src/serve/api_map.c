@@ -407,7 +407,7 @@ int api_map_history(ApiCall *call)
     TRY(api_map_window(call, &from, &to));
     TRY(step_read(call, from, to, &step));
     TRY(map_wait(call));
-    map_activity(call->api->map, from, to, step, &call->arena, &points, &n_points);
+    map_activity(call->api->map, &(MapSteps){from, to, step}, &call->arena, &points, &n_points);
     api_list_open(call);
     for (size_t i = 0; i < n_points; i++) {
         json_open(&call->json, '{');
@@ -455,6 +455,7 @@ int api_node(ApiCall *call)
     MapPoint *points = NULL;
     size_t n_points = 0;
     uint32_t step = 0;
+    MapSteps steps;
     int result;
 
     TRY(element_map(call, &question, &step, &map));
@@ -464,8 +465,8 @@ int api_node(ApiCall *call)
     if (node == NULL) {
         return fail_node(call, call->item);
     }
-    result = map_node_series(call->api->map, call->item, question.from_minute, question.to_minute,
-                             step, &call->arena, &points, &n_points);
+    steps = (MapSteps){question.from_minute, question.to_minute, step};
+    result = map_node_series(call->api->map, call->item, &steps, &call->arena, &points, &n_points);
     if (result != 0 && result != MAP_NO_SUCH_NODE) {
         return result;
     }
@@ -485,6 +486,7 @@ int api_edge(ApiCall *call)
     MapPoint *points = NULL;
     size_t n_points = 0;
     uint32_t step = 0;
+    MapSteps steps;
     int result;
 
     TRY(element_map(call, &question, &step, &map));
@@ -494,8 +496,8 @@ int api_edge(ApiCall *call)
     if (edge == NULL) {
         return fail_node(call, call->item);
     }
-    result = map_edge_series(call->api->map, call->item, question.from_minute, question.to_minute,
-                             step, &call->arena, &points, &n_points);
+    steps = (MapSteps){question.from_minute, question.to_minute, step};
+    result = map_edge_series(call->api->map, call->item, &steps, &call->arena, &points, &n_points);
     if (result != 0 && result != MAP_NO_SUCH_NODE) {
         return result;
     }

@@ -27,7 +27,9 @@ typedef struct MapPending MapPending;
 MapPending *map_cut(Map *map);
 MapPending *map_pending_free(MapPending *pending);
 MUST_USE int map_pending_write(const MapPending *pending, Buf *ret_file);
+/* 1: the file is damaged or newer (@ret_error), and the map may hold a part of it. */
 MUST_USE int map_load(Map *map, Str file, ParseError *ret_error);
+/* 1: one of them is damaged; -EFBIG: more rows than a table may have. */
 MUST_USE int map_merge_files(const Str *files, size_t n_files, Buf *ret_file);
 
 /* What is asked. Times in whole minutes since the epoch: from <= minute < to. */

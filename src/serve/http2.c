@@ -122,17 +122,24 @@ static void take_field(Exchange *exchange, Str name, Str value)
     }
 }
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
-                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
-                     void *context)
+static Str view_rcbuf(nghttp2_rcbuf *rcbuf)
+{
+    nghttp2_vec bytes = nghttp2_rcbuf_get_buf(rcbuf);
+
+    return str_from_bytes(bytes.base, bytes.len);
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name_buf,
+                     nghttp2_rcbuf *value_buf, uint8_t flags, void *context)
 {
     Connection *connection = context;
     Exchange *exchange = stream_exchange(connection->state, frame->hd.stream_id);
+    Str name = view_rcbuf(name_buf), value = view_rcbuf(value_buf);
 
     if (exchange == NULL || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
         return 0; /* trailers: no handler asks for them */
     }
-    exchange->header_bytes += name_len + value_len + 32; /* as RFC 9113, 6.5.2 counts */
+    exchange->header_bytes += name.len + value.len + 32; /* as RFC 9113, 6.5.2 counts */
     if (exchange->header_bytes > SERVER_HEADER_BYTES_MAX ||
         exchange->n_headers >= HTTP_HEADERS_MAX) {
         exchange_refuse(exchange, 431, "the request head is too long");
@@ -141,7 +148,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
                    ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
                    : 0;
     }
-    take_field(exchange, str_from_bytes(name, name_len), str_from_bytes(value, value_len));
+    take_field(exchange, name, value);
     return 0;
 }
 
@@ -446,7 +453,7 @@ static nghttp2_session *new_session(Connection *connection)
     ASSERT(r == 0);
     nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_received);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);

@@ -233,13 +233,15 @@ static Stream *find_stream(int32_t id)
     return NULL;
 }
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
-                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
-                     void *context)
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name_buf,
+                     nghttp2_rcbuf *value_buf, uint8_t flags, void *context)
 {
     Stream *stream = find_stream(frame->hd.stream_id);
+    nghttp2_vec name = nghttp2_rcbuf_get_buf(name_buf), value = nghttp2_rcbuf_get_buf(value_buf);
 
-    buf_append_format(&stream->head, "%.*s: %.*s\n", (int)name_len, name, (int)value_len, value);
+    buf_append_format(&stream->head, "%.*s: %.*s
+                                     ", (int)name.len, name.base, (int)value.len,
+                                     value.base);
     return 0;
 }
 
@@ -277,7 +279,7 @@ static void client_start_session(void)
     nghttp2_option *option;
 
     nghttp2_session_callbacks_new(&callbacks);
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);

@@ -159,6 +159,9 @@ int client_post(Client *client, const ClientPost *post, Buf *body, Buf *why)
         headers = curl_slist_append(headers, "TE: trailers");
         curl_easy_setopt(client->curl, CURLOPT_HTTP_VERSION,
                          (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
+        /* libcurl before 8.0.0 speaks HTTP/1 on a reused connection with prior knowledge. */
+        curl_easy_setopt(client->curl, CURLOPT_FORBID_REUSE,
+                         (long)(curl_version_info(CURLVERSION_NOW)->version_num < 0x080000));
     }
     curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, content.ptr);

@@ -76,8 +76,6 @@ static void pump(Connection *connection)
     }
 }
 
-/* ---- requests ---- */
-
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *context)
 {
     Connection *connection = context;
@@ -215,8 +213,6 @@ static int on_frame_received(nghttp2_session *session, const nghttp2_frame *fram
     return 0;
 }
 
-/* ---- floods ---- */
-
 static void count_flood(Connection *connection, uint32_t *counter, uint32_t max)
 {
     Http2 *http = connection->state;
@@ -267,8 +263,6 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
     COUNT(connection->worker, protocol_errors, 1);
     return 0;
 }
-
-/* ---- answers ---- */
 
 static void add_nv(nghttp2_nv *nva, size_t *n, Str name, Str value)
 {
@@ -441,8 +435,6 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
     }
     return 0;
 }
-
-/* ---- the connection ---- */
 
 static nghttp2_session *new_session(Connection *connection)
 {

@@ -239,9 +239,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
     Stream *stream = find_stream(frame->hd.stream_id);
     nghttp2_vec name = nghttp2_rcbuf_get_buf(name_buf), value = nghttp2_rcbuf_get_buf(value_buf);
 
-    buf_append_format(&stream->head, "%.*s: %.*s
-                                     ", (int)name.len, name.base, (int)value.len,
-                                     value.base);
+    buf_append_format(&stream->head, "%.*s: %.*s\n", (int)name.len, (const char *)name.base,
+                      (int)value.len, (const char *)value.base);
     return 0;
 }
 

@@ -125,7 +125,7 @@ static void bench_reads(Block *block, size_t n_spans, const TraceId *traces)
     ASSERT(block_search(block, &slow, 0, UINT64_MAX, count_match, &n) == 0);
     printf("duration  %6.2f M spans/s\n", (double)n_spans / (seconds_now() - before) / 1e6);
     before = seconds_now();
-    for (size_t i = 0; i < 200; i++) {
+    for (size_t i = 0; i < 2000; i++) {
         uint64_t trace = i * 7919 % (n_spans / CORPUS_TRACE_SPANS);
         Span *spans = NULL;
         size_t count = 0;
@@ -134,8 +134,8 @@ static void bench_reads(Block *block, size_t n_spans, const TraceId *traces)
         n_read += count;
         arena_reset(&arena);
     }
-    printf("by id     %6.3f ms a trace of %zu spans\n", (seconds_now() - before) / 200 * 1e3,
-           n_read / 200);
+    printf("by id     %6.3f ms a trace of %zu spans\n", (seconds_now() - before) / 2000 * 1e3,
+           n_read / 2000);
     arena_deinit(&arena);
 }
 

@@ -364,6 +364,49 @@ static void an_error_of_the_disk_is_passed_on(void **state)
         parquet_open(&(ParquetSource){.read_at = fail_reading, .size = 1000}, &file, &error), -EIO);
 }
 
+/* A file that DuckDB wrote: 300 rows of id, s, d, m, b (nullable all, MAP nullable, zstd). */
+static void a_file_of_another_writer_is_read(void **state)
+{
+    const char *root = getenv("WEFT_SOURCE_ROOT");
+    Arena arena = {0};
+    Buf content = {0};
+    uint8_t bytes[8192];
+    ParquetVector ids, texts, numbers, map;
+    ParseError error = {0};
+    char path[1024];
+
+    snprintf(path, sizeof(path), "%s/tests/corpus/store_parquet/duckdb-zstd",
+             root == NULL ? "." : root);
+    FILE *in = fopen(path, "rb");
+    if (in == NULL) {
+        print_message("SKIPPED: %s is not there (set WEFT_SOURCE_ROOT)\n", path);
+        skip();
+    }
+    buf_append(&content, bytes, fread(bytes, 1, sizeof(bytes), in));
+    fclose(in);
+    ParquetFile *file = open_bytes(buf_str(&content));
+    assert_int_equal(parquet_n_rows(file), 300);
+    assert_int_equal(
+        parquet_read(file, parquet_find(file, STR("id")), 0, 300, &arena, &ids, &error), 0);
+    assert_int_equal(
+        parquet_read(file, parquet_find(file, STR("s")), 0, 300, &arena, &texts, &error), 0);
+    assert_int_equal(
+        parquet_read(file, parquet_find(file, STR("d")), 0, 300, &arena, &numbers, &error), 0);
+    assert_int_equal(parquet_read(file, parquet_find(file, STR("m")), 0, 300, &arena, &map, &error),
+                     0);
+    for (size_t i = 0; i < 300; i++) {
+        assert_int_equal(ids.ints[i], i);
+        assert_true(str_equal(parquet_str(&texts, i), arena_format(&arena, "x%zu", i % 7)));
+        assert_int_equal(parquet_is_null(&numbers, i), i % 3 == 0);
+        assert_true(i % 3 == 0 || numbers.doubles[i] == (double)i * 1.5);
+        assert_int_equal(map.offsets[i + 1], i + 1);
+        assert_true(str_equal(parquet_str(map.values, i), arena_format(&arena, "v%zu", i)));
+    }
+    parquet_close(file);
+    buf_deinit(&content);
+    arena_deinit(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +417,7 @@ int main(void)
         cmocka_unit_test(every_flipped_byte_is_noticed),
         cmocka_unit_test(every_truncation_is_noticed),
         cmocka_unit_test(an_error_of_the_disk_is_passed_on),
+        cmocka_unit_test(a_file_of_another_writer_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

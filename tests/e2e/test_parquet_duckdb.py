@@ -63,11 +63,10 @@ def test_aggregates_agree(block):
     counts = dict(duckdb.sql(f"select kind, count(*) from '{path}' group by kind").fetchall())
     assert counts == {kind: sum(span["kind"] == kind for span in expected) for kind in counts}
     start = sorted(span["start_time_unix_nano"] for span in expected)[len(expected) // 2]
-    assert duckdb.sql(f"select count(*) from '{path}' where start_time_unix_nano >= {start}").fetchone()[0] == \
-        sum(span["start_time_unix_nano"] >= start for span in expected)
+    later = duckdb.sql(f"select count(*) from '{path}' where start_time_unix_nano >= {start}").fetchall()
+    assert later == [(sum(span["start_time_unix_nano"] >= start for span in expected),)]
 
 
 def test_rarely_used_attributes_are_in_the_map(block):
-    rows = duckdb.sql(
-        f"select count(*) from '{block[0]}' where len(list_filter(map_keys(attributes), k -> k like 'rare.%')) > 0").fetchone()
-    assert rows[0] > 0
+    keys = duckdb.sql(f"select distinct unnest(map_keys(attributes)) from '{block[0]}'").fetchall()
+    assert any(key.startswith("rare.") for (key,) in keys)

@@ -5,10 +5,9 @@
 #include <zstd.h>
 
 #include "base/assert.h"
-#include "codec/bits.h"
 #include "codec/bytes.h"
-#include "codec/delta.h"
 #include "codec/hash.h"
+#include "codec/zstd_pool.h"
 
 /*
  * A page is decoded in three steps: its levels, its values without the nulls, then both into the
@@ -16,21 +15,6 @@
  * is checked against what was asked for before memory is taken: rows against the footer's, levels
  * against the page limit, codes against the dictionary.
  */
-typedef struct PageValues {
-    size_t n;
-    uint32_t *codes; /* with a dictionary */
-    int64_t *ints;   /* numbers; booleans as 0 and 1 */
-    Str *strs;
-} PageValues;
-
-typedef struct Page {
-    MetaPage meta;
-    uint64_t offset;                     /* of the header, for errors */
-    Str body;                            /* decompressed */
-    uint32_t *repetitions, *definitions; /* NULL: all 0; all max */
-    size_t n_levels;
-    PageValues values;
-} Page;
 
 static int fail(ParquetSlots *slots, uint64_t offset, const char *text)
 {
@@ -64,15 +48,10 @@ int parquet_load(const ParquetSource *source, uint64_t offset, uint64_t len, Are
 
 /* --- Pages --- */
 
-static int decompress_body(ParquetSlots *slots, int32_t codec, Str packed, Str body)
+static int decompress_body(int32_t codec, Str packed, Str body)
 {
     if (codec == CODEC_ZSTD) {
-        if (slots->zstd == NULL) {
-            slots->zstd = ZSTD_createDCtx();
-        }
-        size_t size =
-            ZSTD_decompressDCtx(slots->zstd, (char *)body.ptr, body.len, packed.ptr, packed.len);
-        return ZSTD_isError(size) || size != body.len;
+        return zstd_unpack(packed, (uint8_t *)body.ptr, body.len);
     }
     size_t size = body.len;
     return snappy_uncompress(packed.ptr, packed.len, (char *)body.ptr, &size) != SNAPPY_OK ||
@@ -92,7 +71,8 @@ static bool is_promised(int32_t codec, Str packed, size_t size)
            length == size;
 }
 
-static int unpack_page(ParquetSlots *slots, int32_t codec, Str packed, Arena *arena, Page *page)
+static int unpack_page(ParquetSlots *slots, int32_t codec, Str packed, Arena *arena,
+                       ParquetPage *page)
 {
     size_t size = (size_t)page->meta.uncompressed_size;
 
@@ -110,16 +90,17 @@ static int unpack_page(ParquetSlots *slots, int32_t codec, Str packed, Arena *ar
         return fail(slots, page->offset, "a page does not decompress to its length");
     }
     page->body = str_from_bytes(arena_alloc(arena, size), size);
-    if (decompress_body(slots, codec, packed, page->body) != 0) {
+    if (decompress_body(codec, packed, page->body) != 0) {
         return fail(slots, page->offset, "a page does not decompress");
     }
     return 0;
 }
 
 /* Takes one page off @in (whose first byte is at @offset of the file). */
-static int take_page(ParquetSlots *slots, int32_t codec, Str *in, uint64_t offset, Page *ret_page)
+static int take_page(ParquetSlots *slots, int32_t codec, Str *in, uint64_t offset,
+                     ParquetPage *ret_page)
 {
-    Page page = {.offset = offset};
+    ParquetPage page = {.offset = offset};
     ParseError error;
     size_t header;
     Str packed;
@@ -142,149 +123,6 @@ static int take_page(ParquetSlots *slots, int32_t codec, Str *in, uint64_t offse
     }
     *in = rest;
     *ret_page = page;
-    return 0;
-}
-
-/* --- Values --- */
-
-static int take_plain_ints(const ParquetLeaf *leaf, Str *in, int64_t *ints, size_t n)
-{
-    size_t size = leaf->physical == PHYSICAL_INT32 ? 4 : 8;
-    Str bytes;
-
-    TRY(bytes_take(in, n * size, &bytes));
-    if (size == 8) {
-        mem_copy(ints, bytes.ptr, bytes.len);
-        return 0;
-    }
-    for (size_t i = 0; i < n; i++) {
-        int32_t value;
-
-        mem_copy(&value, bytes.ptr + 4 * i, sizeof(value));
-        ints[i] = value;
-    }
-    return 0;
-}
-
-static int take_plain_strs(const ParquetLeaf *leaf, Str *in, Str *strs, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        uint32_t len = leaf->size;
-
-        if (leaf->physical == PHYSICAL_BYTE_ARRAY) {
-            Str prefix;
-
-            TRY(bytes_take(in, 4, &prefix));
-            mem_copy(&len, prefix.ptr, sizeof(len));
-        }
-        TRY(bytes_take(in, len, &strs[i]));
-    }
-    return 0;
-}
-
-static int take_bools(const Page *page, Str *in, Arena *arena, int64_t *ints, size_t n)
-{
-    uint32_t *bits = arena_alloc(arena, n * sizeof(*bits));
-    Str packed;
-
-    if (page->meta.encoding == ENCODING_RLE) {
-        TRY(bytes_take(in, 4, &packed));
-        TRY(rle_take(in, 1, bits, n));
-    } else {
-        TRY(bytes_take(in, bits_size(n, 1), &packed));
-        bits_unpack32(packed, 1, bits, n);
-    }
-    for (size_t i = 0; i < n; i++) {
-        ints[i] = bits[i];
-    }
-    return 0;
-}
-
-/* Takes page->values.n values off @in into @arena. Returns 0, or 1 without saying where. */
-static int take_values(const ParquetLeaf *leaf, Page *page, Str *in, Arena *arena)
-{
-    PageValues *values = &page->values;
-    int32_t encoding = page->meta.encoding;
-    bool is_plain = encoding == ENCODING_PLAIN;
-
-    if (leaf->physical == PHYSICAL_BYTE_ARRAY || leaf->physical == PHYSICAL_FIXED) {
-        /* Each value takes at least its length, so that n is bounded by the page before memory. */
-        size_t least = leaf->physical == PHYSICAL_FIXED ? leaf->size : 4;
-        if (!is_plain || values->n > in->len / least) {
-            return 1;
-        }
-        values->strs = arena_alloc(arena, values->n * sizeof(Str));
-        return take_plain_strs(leaf, in, values->strs, values->n);
-    }
-    values->ints = arena_alloc(arena, values->n * sizeof(int64_t));
-    if (leaf->physical == PHYSICAL_BOOLEAN && (is_plain || encoding == ENCODING_RLE)) {
-        return take_bools(page, in, arena, values->ints, values->n);
-    }
-    if (encoding == ENCODING_DELTA_BINARY_PACKED && leaf->physical != PHYSICAL_DOUBLE) {
-        return delta_take(in, leaf->physical == PHYSICAL_INT32 ? 32 : 64, values->ints, values->n);
-    }
-    return is_plain && leaf->physical != PHYSICAL_BOOLEAN
-               ? take_plain_ints(leaf, in, values->ints, values->n)
-               : 1;
-}
-
-static int take_codes(Page *page, Str *in, size_t n_dictionary, Arena *arena)
-{
-    PageValues *values = &page->values;
-    uint32_t greatest = 0;
-    Str width;
-
-    values->codes = arena_alloc(arena, values->n * sizeof(uint32_t));
-    if (values->n == 0) {
-        return 0;
-    }
-    TRY(bytes_take(in, 1, &width));
-    if ((uint8_t)width.ptr[0] > 32) {
-        return 1;
-    }
-    TRY(rle_take(in, (uint8_t)width.ptr[0], values->codes, values->n));
-    for (size_t i = 0; i < values->n; i++) {
-        greatest = MAX(greatest, values->codes[i]);
-    }
-    return greatest >= n_dictionary;
-}
-
-/* --- Levels --- */
-
-static int take_levels(Str *in, unsigned max, size_t n, Arena *arena, uint32_t **ret_levels)
-{
-    Str prefix, bytes;
-    uint32_t len;
-
-    TRY(bytes_take(in, 4, &prefix));
-    mem_copy(&len, prefix.ptr, sizeof(len));
-    TRY(bytes_take(in, len, &bytes));
-    uint32_t *levels = arena_alloc(arena, n * sizeof(*levels));
-    TRY(rle_take(&bytes, bits_needed(max), levels, n));
-    for (size_t i = 0; i < n; i++) {
-        if (levels[i] > max) {
-            return 1;
-        }
-    }
-    *ret_levels = levels;
-    return 0;
-}
-
-static int take_all_levels(const ParquetLeaf *leaf, Page *page, Str *in, Arena *arena)
-{
-    page->n_levels = (size_t)page->meta.n_values;
-    page->values.n = page->n_levels;
-    if (leaf->max_repetition > 0) {
-        TRY(take_levels(in, leaf->max_repetition, page->n_levels, arena, &page->repetitions));
-    }
-    if (leaf->max_definition > 0) {
-        TRY(take_levels(in, leaf->max_definition, page->n_levels, arena, &page->definitions));
-        size_t n = 0;
-        for (size_t i = 0; i < page->n_levels; i++) {
-            n += page->definitions[i] == leaf->max_definition;
-        }
-        page->values.n = n;
-    }
     return 0;
 }
 
@@ -347,10 +185,10 @@ static void materialise(ParquetSlots *s)
     s->codes = NULL;
 }
 
-static void store_value(ParquetSlots *s, const Page *page, size_t slot, size_t value,
+static void store_value(ParquetSlots *s, const ParquetPage *page, size_t slot, size_t value,
                         const ParquetVector *dictionary)
 {
-    const PageValues *values = &page->values;
+    const ParquetPageValues *values = &page->values;
 
     if (values->codes != NULL) {
         uint32_t code = values->codes[value];
@@ -374,7 +212,7 @@ static void store_value(ParquetSlots *s, const Page *page, size_t slot, size_t v
 
 /* Flat pages of codes without nulls are most of what a search reads: copied as they are. Returns
  * whether it could be done. */
-static bool store_dense(ParquetSlots *s, const Page *page, size_t from, size_t n)
+static bool store_dense(ParquetSlots *s, const ParquetPage *page, size_t from, size_t n)
 {
     if (s->codes == NULL || s->leaf->max_repetition > 0 || page->values.codes == NULL ||
         page->values.n != page->n_levels || s->ints != NULL) {
@@ -385,35 +223,54 @@ static bool store_dense(ParquetSlots *s, const Page *page, size_t from, size_t n
     return true;
 }
 
-/* Puts the wanted rows of the page, which begins at row @first, into slots. Returns its rows. */
-static size_t store_page(ParquetSlots *s, const Page *page, size_t first,
-                         const ParquetVector *dictionary)
+static void store_null(ParquetSlots *s)
 {
-    const ParquetLeaf *leaf = s->leaf;
-    size_t row = first, value = 0;
-    size_t last = first + page->n_levels;
+    s->null[s->n_slots] = 1;
+    s->has_null = true;
+}
 
-    if (leaf->max_repetition == 0) {
-        size_t from = MAX(first, s->from), to = MIN(last, s->to);
-        if (from < to && store_dense(s, page, from - first, to - from)) {
-            return page->n_levels;
+/* Rows [from, to) of a flat page. */
+static void store_flat(ParquetSlots *s, const ParquetPage *page, size_t from, size_t to,
+                       const ParquetVector *dictionary)
+{
+    size_t value = from;
+
+    if (store_dense(s, page, from, to - from)) {
+        return;
+    }
+    if (page->definitions != NULL) {
+        value = 0;
+        for (size_t i = 0; i < from; i++) {
+            value += page->definitions[i];
         }
     }
-    for (size_t i = 0; i < page->n_levels; i++) {
-        unsigned defined = page->definitions == NULL ? leaf->max_definition : page->definitions[i];
-        bool has_value = defined == leaf->max_definition;
+    for (size_t i = from; i < to; i++, s->n_slots++) {
+        if (page->definitions == NULL || page->definitions[i] != 0) {
+            store_value(s, page, s->n_slots, value++, dictionary);
+        } else {
+            store_null(s);
+        }
+    }
+}
 
-        row += i > 0 && (page->repetitions == NULL || page->repetitions[i] == 0);
-        if (row >= s->from && row < s->to && defined >= leaf->slot_level) {
+/* The entries of a MAP's page, of the rows that are wanted. Returns its rows. */
+static size_t store_entries(ParquetSlots *s, const ParquetPage *page, size_t first,
+                            const ParquetVector *dictionary)
+{
+    size_t row = first, value = 0;
+
+    for (size_t i = 0; i < page->n_levels; i++) {
+        unsigned defined = page->definitions[i];
+        bool has_value = defined == s->leaf->max_definition;
+
+        row += i > 0 && page->repetitions[i] == 0;
+        if (row >= s->from && row < s->to && defined >= s->leaf->slot_level) {
             if (has_value) {
                 store_value(s, page, s->n_slots, value, dictionary);
             } else {
-                s->null[s->n_slots] = 1;
-                s->has_null = true;
+                store_null(s);
             }
-            if (s->counts != NULL) {
-                s->counts[row - s->from]++;
-            }
+            s->counts[row - s->from]++;
             s->n_slots++;
         }
         value += has_value;
@@ -421,16 +278,31 @@ static size_t store_page(ParquetSlots *s, const Page *page, size_t first,
     return page->n_levels == 0 ? 0 : row + 1 - first;
 }
 
+/* Puts the wanted rows of the page, which begins at row @first, into slots. Returns its rows. */
+static size_t store_page(ParquetSlots *s, const ParquetPage *page, size_t first,
+                         const ParquetVector *dictionary)
+{
+    size_t from = MAX(first, s->from), to = MIN(first + page->n_levels, s->to);
+
+    if (s->leaf->max_repetition > 0) {
+        return store_entries(s, page, first, dictionary);
+    }
+    if (from < to) {
+        store_flat(s, page, from - first, to - first, dictionary);
+    }
+    return page->n_levels;
+}
+
 /* --- Chunks --- */
 
-static int decode_dictionary(ParquetSlots *s, Page *page, ParquetVector *ret_dictionary)
+static int decode_dictionary(ParquetSlots *s, ParquetPage *page, ParquetVector *ret_dictionary)
 {
     Str in = page->body;
 
     page->meta.encoding = ENCODING_PLAIN; /* older writers say PLAIN_DICTIONARY and mean it */
     page->values.n = (size_t)page->meta.n_values;
     if (page->values.n > page->body.len || s->leaf->physical == PHYSICAL_BOOLEAN ||
-        take_values(s->leaf, page, &in, s->arena) != 0) {
+        parquet_take_values(s->leaf, page, &in, s->arena) != 0) {
         return fail(s, page->offset, "a dictionary is malformed");
     }
     *ret_dictionary = (ParquetVector){.type = s->leaf->type, .n_rows = page->values.n};
@@ -443,8 +315,8 @@ static int decode_dictionary(ParquetSlots *s, Page *page, ParquetVector *ret_dic
 }
 
 /* Decodes one data page and stores its rows. @ret_rows: how many it has. */
-static int decode_data(ParquetSlots *s, Page *page, size_t first, const ParquetVector *dictionary,
-                       size_t *ret_rows)
+static int decode_data(ParquetSlots *s, ParquetPage *page, size_t first,
+                       const ParquetVector *dictionary, size_t *ret_rows)
 {
     int32_t encoding = page->meta.encoding;
     bool is_coded = encoding == ENCODING_RLE_DICTIONARY || encoding == ENCODING_PLAIN_DICTIONARY;
@@ -453,11 +325,11 @@ static int decode_data(ParquetSlots *s, Page *page, size_t first, const ParquetV
     if (is_coded && dictionary == NULL) {
         return fail(s, page->offset, "a page needs a dictionary that is not there");
     }
-    if (take_all_levels(s->leaf, page, &in, &s->scratch) != 0) {
+    if (parquet_take_all_levels(s->leaf, page, &in, &s->scratch) != 0) {
         return fail(s, page->offset, "the levels of a page are malformed");
     }
-    int bad = is_coded ? take_codes(page, &in, dictionary->n_rows, &s->scratch)
-                       : take_values(s->leaf, page, &in, &s->scratch);
+    int bad = is_coded ? parquet_take_codes(page, &in, dictionary->n_rows, &s->scratch)
+                       : parquet_take_values(s->leaf, page, &in, &s->scratch);
     if (bad != 0) {
         return fail(s, page->offset, "the values of a page are malformed or not read");
     }
@@ -479,7 +351,7 @@ static int decode_run(ParquetSlots *s, const MetaChunk *chunk, Str in, uint64_t 
     const char *start = in.ptr;
 
     while (in.len > 0 && *first < MIN(end, s->to)) {
-        Page page;
+        ParquetPage page;
         size_t n_rows = 0;
 
         arena_reset(&s->scratch);
@@ -594,5 +466,4 @@ int parquet_decode_chunk(ParquetSlots *slots, const MetaChunk *chunk, size_t fir
 void parquet_slots_deinit(ParquetSlots *slots)
 {
     arena_deinit(&slots->scratch);
-    ZSTD_freeDCtx(slots->zstd);
 }

@@ -17,6 +17,31 @@ typedef struct ParquetLeaf {
     size_t chunk; /* its number in each row group */
 } ParquetLeaf;
 
+/* A page while it is decoded. */
+typedef struct ParquetPageValues {
+    size_t n;
+    uint32_t *codes; /* with a dictionary */
+    int64_t *ints;   /* numbers; booleans as 0 and 1 */
+    Str *strs;
+} ParquetPageValues;
+
+typedef struct ParquetPage {
+    MetaPage meta;
+    uint64_t offset;                     /* of the header, for errors */
+    Str body;                            /* decompressed */
+    uint32_t *repetitions, *definitions; /* NULL: all 0; all max */
+    size_t n_levels;
+    ParquetPageValues values;
+} ParquetPage;
+
+/* Parts of a page's body, taken off @in into @arena: the levels (which also tell how many values
+ * there are), then the values by themselves or as codes. Each returns 0, or 1 when it is malformed
+ * or of an encoding that is not read. */
+MUST_USE int parquet_take_all_levels(const ParquetLeaf *leaf, ParquetPage *page, Str *in,
+                                     Arena *arena);
+MUST_USE int parquet_take_values(const ParquetLeaf *leaf, ParquetPage *page, Str *in, Arena *arena);
+MUST_USE int parquet_take_codes(ParquetPage *page, Str *in, size_t n_dictionary, Arena *arena);
+
 /* Bytes of the file: a view of the source, or read into @arena. */
 MUST_USE int parquet_load(const ParquetSource *source, uint64_t offset, uint64_t len, Arena *arena,
                           Str *ret_bytes, ParseError *ret_error);
@@ -28,7 +53,6 @@ typedef struct ParquetSlots {
     Arena *arena;  /* of the result */
     Arena scratch; /* of a page */
     ParseError *error;
-    void *zstd;
     size_t from, to; /* rows of the file */
     size_t n_slots, capacity;
     uint8_t *null;

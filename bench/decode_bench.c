@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "wire/otlp.h"
+#include "wire/zipkin.h"
 
 enum { N_SPANS = 2000, N_ATTRIBUTES = 10, ROUNDS = 7, SPANS_PER_ROUND = 1000000 };
 
@@ -84,11 +85,17 @@ int main(void)
 {
     Arena arena = {0};
     Span *spans = make_spans(&arena);
-    Buf protobuf = {0};
+    Buf protobuf = {0}, json = {0}, zipkin = {0};
 
     otlp_write_protobuf(spans, N_SPANS, &protobuf);
     time_reader("otlp protobuf", otlp_read_protobuf, buf_str(&protobuf));
+    otlp_write_json(spans, N_SPANS, &json);
+    time_reader("otlp json", otlp_read_json, buf_str(&json));
+    zipkin_write_json(spans, N_SPANS, &zipkin);
+    time_reader("zipkin json", zipkin_read_json, buf_str(&zipkin));
     buf_deinit(&protobuf);
+    buf_deinit(&json);
+    buf_deinit(&zipkin);
     arena_deinit(&arena);
     return 0;
 }

@@ -300,7 +300,7 @@ static int decompress_any(Encoding encoding, Str body, Output *output)
         return str_starts_with(body, snappy_magic) ? decompress_snappy_frames(body, output)
                                                    : decompress_snappy_block(body, output);
     }
-    ASSERT(!"a known encoding");
+    ASSERT(false && "a known encoding");
     return DECOMPRESS_BAD;
 }
 

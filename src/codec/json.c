@@ -392,6 +392,15 @@ static int next_member(JsonReader *reader, char opening, char closing)
     return 1;
 }
 
+static int take_colon(JsonReader *reader)
+{
+    if (next_byte(reader) != ':') {
+        return json_fail(reader, "a colon was expected");
+    }
+    reader->at++;
+    return 0;
+}
+
 int json_next_key(JsonReader *reader, Str *ret_key)
 {
     Str key;
@@ -400,13 +409,9 @@ int json_next_key(JsonReader *reader, Str *ret_key)
     if (more <= 0) {
         return more;
     }
-    if (json_read_string(reader, &key) != 0) {
+    if (json_read_string(reader, &key) != 0 || take_colon(reader) != 0) {
         return -JSON_BAD;
     }
-    if (next_byte(reader) != ':') {
-        return -json_fail(reader, "a colon was expected");
-    }
-    reader->at++;
     *ret_key = key;
     return 1;
 }
@@ -419,9 +424,12 @@ int json_next_item(JsonReader *reader)
     return next_member(reader, '[', ']');
 }
 
-/* Strings are checked, but not decoded. */
+/* Strings are checked, but not decoded: skipping needs no arena. */
 static int skip_string(JsonReader *reader)
 {
+    if (next_byte(reader) != '"') {
+        return json_fail(reader, "a string was expected");
+    }
     reader->at++;
     for (;;) {
         char unused[4], *out = unused;
@@ -439,14 +447,25 @@ static int skip_string(JsonReader *reader)
     }
 }
 
-static int skip_container(JsonReader *reader, JsonType type)
+static int skip_object(JsonReader *reader)
 {
     int more;
-    Str key;
 
-    TRY(type == JSON_OBJECT ? json_enter_object(reader) : json_enter_array(reader));
-    while ((more = type == JSON_OBJECT ? json_next_key(reader, &key) : json_next_item(reader)) >
-           0) {
+    TRY(json_enter_object(reader));
+    while ((more = next_member(reader, '{', '}')) > 0) {
+        TRY(skip_string(reader));
+        TRY(take_colon(reader));
+        TRY(json_skip(reader, NULL));
+    }
+    return more < 0 ? JSON_BAD : 0;
+}
+
+static int skip_array(JsonReader *reader)
+{
+    int more;
+
+    TRY(json_enter_array(reader));
+    while ((more = next_member(reader, '[', ']')) > 0) {
         TRY(json_skip(reader, NULL));
     }
     return more < 0 ? JSON_BAD : 0;
@@ -466,9 +485,12 @@ static int skip_type(JsonReader *reader, JsonType type)
         return json_read_number(reader, &text);
     case JSON_STRING:
         return skip_string(reader);
-    default:
-        return skip_container(reader, type); /* recursion is bounded by JSON_DEPTH_MAX */
+    case JSON_ARRAY:
+        return skip_array(reader); /* recursion is bounded by JSON_DEPTH_MAX */
+    case JSON_OBJECT:
+        break;
     }
+    return skip_object(reader);
 }
 
 int json_skip(JsonReader *reader, Str *ret_raw)

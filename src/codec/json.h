@@ -37,6 +37,7 @@ typedef struct JsonReader {
     ParseError error;
 } JsonReader;
 
+/* @arena may be NULL for a reader that only skips. */
 void json_reader_init(JsonReader *reader, Str text, Arena *arena);
 
 /* The type of the value that comes next, without taking it. */

@@ -168,7 +168,7 @@ bool filter_compare_value(const Filter *filter, const Value *value)
     case COMPARE_GREATER_EQUAL:
         return order == ORDER_GREATER || order == ORDER_SAME;
     default:
-        ASSERT(!"a known comparison");
+        ASSERT(false && "a known comparison");
         return false;
     }
 }
@@ -277,7 +277,7 @@ static bool compare_field(const Filter *filter, const Span *span)
         return !span_id_is_zero(span->parent_span_id) &&
                compare_id(filter, span->parent_span_id.bytes, SPAN_ID_SIZE);
     }
-    ASSERT(!"a known field");
+    ASSERT(false && "a known field");
     return false;
 }
 
@@ -296,6 +296,6 @@ bool filter_matches(const Filter *filter, const Span *span)
     case FILTER_COMPARE:
         return compare_field(filter, span);
     }
-    ASSERT(!"a known operator");
+    ASSERT(false && "a known operator");
     return false;
 }

@@ -85,7 +85,7 @@ int value_compare(const Value *a, const Value *b)
     case VALUE_MAP:
         return compare_lists(a, b);
     }
-    ASSERT(!"a known value type");
+    ASSERT(false && "a known value type");
     return 0;
 }
 

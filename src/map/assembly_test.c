@@ -185,14 +185,14 @@ static void assert_map_is_lawful(const Rig *rig, unsigned n_traces, uint64_t see
 static void random_step(Rig *rig, RandomSpans *random)
 {
     Span spans[8];
-    size_t n = 1 + random_below(random, 8);
+    size_t n = 1 + random_below(random, 4);
 
     switch (random_below(random, 6)) {
     case 0:
-        rig_tick(rig, random_below(random, 800), false);
+        rig_tick(rig, random_below(random, 1500), false);
         break;
     case 1:
-        rig_tick(rig, 0, random_below(random, 3) == 0);
+        rig_tick(rig, 0, random_below(random, 2) == 0);
         break;
     case 2:
         if (rig->store->n_rows > 0) { /* a resend */
@@ -224,17 +224,22 @@ static uint64_t first_seed(void)
 static void test_the_map_is_a_function_of_the_set_of_spans(void **state)
 {
     (void)state;
-    enum { WORLDS = 400 };
+    enum { WORLDS = 600 };
     uint64_t first = first_seed();
 
     for (uint64_t seed = first; seed < first + WORLDS; seed++) {
         Rig rig;
-        RandomSpans random = {.state = seed, .arena = &rig.arena};
+        RandomSpans random = {.state = random_seed(seed), .arena = &rig.arena};
 
         rig_init(&rig);
-        random.n_traces = 1 + random_below(&random, 6);
-        random.n_ids = 2 + random_below(&random, 10);
-        unsigned n_steps = 1 + random_below(&random, 24);
+        random.n_traces = 1 + random_below(&random, 16);
+        random.n_ids = 1 + random_below(&random, 5);
+        if (seed % 2 == 0) {
+            random.dense = true;
+            random.n_traces = 20 + random_below(&random, 40);
+            random.n_ids = 1;
+        }
+        unsigned n_steps = 1 + random_below(&random, 40);
         for (unsigned i = 0; i < n_steps; i++) {
             random_step(&rig, &random);
         }
@@ -251,7 +256,8 @@ static void test_links_are_learnt_again_after_a_restart(void **state)
     (void)state;
     for (uint64_t seed = 1000; seed < 1100; seed++) {
         Rig rig;
-        RandomSpans random = {.state = seed, .arena = &rig.arena, .n_traces = 5, .n_ids = 6};
+        RandomSpans random = {
+            .state = random_seed(seed), .arena = &rig.arena, .n_traces = 8, .n_ids = 3};
 
         rig_init(&rig);
         for (unsigned i = 0; i < 20; i++) {
@@ -348,6 +354,47 @@ static void test_a_failing_store_leaves_the_map_and_is_tried_again(void **state)
     rig_deinit(&rig);
 }
 
+static Span message(Rig *rig, uint8_t trace, const char *operation, uint8_t linked)
+{
+    Span span = plain_span(trace, 1);
+    Attribute *attributes = ARENA_ARRAY(&rig->arena, Attribute, 2);
+    Link *link = ARENA_NEW(&rig->arena, Link);
+
+    attributes[0] = (Attribute){STR("messaging.destination.name"), value_string(STR("q"))};
+    attributes[1] =
+        (Attribute){STR("messaging.operation.type"), value_string(str_from_cstr(operation))};
+    span.attributes = (Attributes){.items = attributes, .count = 2};
+    *link = (Link){.trace_id = {{0xaa, [15] = linked}}, .span_id = {{1}}};
+    span.links = link;
+    span.n_links = linked != 0;
+    return span;
+}
+
+/* A receive is silenced by a publisher and a process of two other traces, in every order. */
+static void test_every_order_of_publisher_process_and_receive_is_the_same(void **state)
+{
+    (void)state;
+    const uint8_t orders[][3] = {{1, 2, 3}, {1, 3, 2}, {2, 1, 3}, {2, 3, 1}, {3, 1, 2}, {3, 2, 1}};
+
+    for (size_t i = 0; i < ARRAY_LEN(orders); i++) {
+        Rig rig;
+
+        rig_init(&rig);
+        for (size_t j = 0; j < 3; j++) {
+            uint8_t which = orders[i][j];
+            Span span = message(&rig, which,
+                                which == 1   ? "send"
+                                : which == 2 ? "process"
+                                             : "receive",
+                                which == 1 ? 0 : 1);
+            rig_send(&rig, &span, 1);
+            rig_tick(&rig, 0, true);
+        }
+        assert_map_is_lawful(&rig, 3, i);
+        rig_deinit(&rig);
+    }
+}
+
 /* Without links nothing but the trace itself is read: its settled rows and all of them. */
 static void test_a_new_trace_without_links_reads_only_itself(void **state)
 {
@@ -370,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_a_trace_settles_when_it_was_quiet),
         cmocka_unit_test(test_beyond_the_limit_the_quietest_settle_early),
         cmocka_unit_test(test_a_failing_store_leaves_the_map_and_is_tried_again),
+        cmocka_unit_test(test_every_order_of_publisher_process_and_receive_is_the_same),
         cmocka_unit_test(test_a_new_trace_without_links_reads_only_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,8 +13,17 @@
 typedef struct RandomSpans {
     uint64_t state;
     unsigned n_traces, n_ids; /* how many of each spans choose from */
+    bool dense;               /* few services, nearly all spans messages of one queue with links */
     Arena *arena;
 } RandomSpans;
+
+/* Neighbouring seeds give unlike worlds. */
+static inline uint64_t random_seed(uint64_t seed)
+{
+    seed = (seed ^ (seed >> 30)) * 0xbf58476d1ce4e5b9U;
+    seed = (seed ^ (seed >> 27)) * 0x94d049bb133111ebU;
+    return seed ^ (seed >> 31);
+}
 
 static inline unsigned random_below(RandomSpans *random, unsigned limit)
 {
@@ -55,7 +64,8 @@ static inline void random_add(RandomAttributes *attributes, const char *key, Str
 static inline void random_messaging(RandomSpans *random, RandomAttributes *attributes)
 {
     random_add(attributes, "messaging.system", STR("kafka"));
-    random_add(attributes, "messaging.destination.name", RANDOM_PICK(random, "q1", "q1", "q2"));
+    random_add(attributes, "messaging.destination.name",
+               RANDOM_PICK(random, "q1", "q1", "q1", "q1", "q2"));
     random_add(attributes, "messaging.operation.type",
                RANDOM_PICK(random, "send", "create", "receive", "process", "publish", "settle",
                            "receive", "process", "other"));
@@ -111,11 +121,14 @@ static inline const Resource *random_resource(RandomSpans *random)
     Resource *resource = ARENA_NEW(random->arena, Resource);
     Str name = RANDOM_PICK(random, "web", "cart", "mail", "unknown_service:x", "");
 
+    if (random->dense) {
+        name = RANDOM_PICK(random, "web", "mail");
+    }
     if (name.len > 0) {
         random_add(&attributes, "service.name", name);
     }
     random_add(&attributes, "host.name", RANDOM_PICK(random, "h1", "h2"));
-    if (random_below(random, 10) == 0) {
+    if (!random->dense && random_below(random, 10) == 0) {
         random_add(&attributes, "deployment.environment", STR("prod"));
     }
     resource->attributes = attributes_copy(
@@ -125,7 +138,7 @@ static inline const Resource *random_resource(RandomSpans *random)
 
 static inline void random_links(RandomSpans *random, Span *span)
 {
-    size_t n = random_below(random, 3) == 0 ? random_below(random, 4) : 0;
+    size_t n = random_below(random, random->dense ? 4 : 2) == 0 ? 0 : random_below(random, 5);
     Link *links = ARENA_ARRAY(random->arena, Link, n + 1);
 
     for (size_t i = 0; i < n; i++) {
@@ -152,21 +165,22 @@ static inline Span random_span(RandomSpans *random)
     if (random_below(random, 4) != 0) {
         span.parent_span_id = random_id(random);
     }
-    span.start_ns = 1760000040000000000U + random_below(random, 3600) * 1000000000U;
-    span.end_ns = span.start_ns + random_below(random, 100) * 1000000U;
-    switch (random_below(random, 5)) {
+    span.start_ns = 1760000040000000000U + (uint64_t)random_below(random, 3600) * 1000000000U;
+    span.end_ns = span.start_ns + (uint64_t)random_below(random, 100) * 1000000U;
+    switch (random_below(random, random->dense ? 3 : 6)) {
     case 0:
     case 1:
+    case 3:
         random_messaging(random, &attributes);
         break;
-    case 2:
+    case 4:
         random_database(random, &attributes);
         break;
     default:
         random_outbound(random, &attributes);
         break;
     }
-    if (random_below(random, 8) == 0) {
+    if (!random->dense && random_below(random, 8) == 0) {
         random_add(&attributes, "service.name", RANDOM_PICK(random, "one", "two"));
     }
     if (random_below(random, 8) == 0) {

@@ -13,7 +13,7 @@ const watch = process.argv.includes('--watch')
 function hashed(name, bytes) {
   const dot = name.lastIndexOf('.')
   const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 10)
-  return `${name.slice(0, dot)}.${hash}${name.slice(dot)}`
+  return `${name.slice(0, dot)}-${hash}${name.slice(dot)}`
 }
 
 function publish(result) {

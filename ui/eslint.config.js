@@ -21,7 +21,18 @@ export default tseslint.config(
     files: ['*.{js,mjs}', 'mock/**/*.mjs', '../tests/browser/**/*.mjs'],
     languageOptions: {
       globals: Object.fromEntries(
-        ['process', 'console', 'URL', 'setTimeout', 'setInterval', 'clearTimeout', 'clearInterval', 'Buffer', 'performance', 'fetch'].map((name) => [name, 'readonly']),
+        [
+          'process',
+          'console',
+          'URL',
+          'setTimeout',
+          'setInterval',
+          'clearTimeout',
+          'clearInterval',
+          'Buffer',
+          'performance',
+          'fetch',
+        ].map((name) => [name, 'readonly']),
       ),
     },
   },

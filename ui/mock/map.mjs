@@ -41,17 +41,26 @@ export function windowOf(params, now) {
 
 function sum({ from, to }, now, value) {
   let total = 0
-  for (let at = from; at < Math.min(to, now); at += MINUTE) total += value(at) * Math.min(1, (now - at) / MINUTE)
+  for (let at = from; at < Math.min(to, now); at += MINUTE)
+    total += value(at) * Math.min(1, (now - at) / MINUTE)
   return total
 }
 
 function quantiles(p50, p99) {
-  return { p50_ns: Math.round(p50 * 1e6), p90_ns: Math.round((p50 + p99) * 0.5e6), p99_ns: Math.round(p99 * 1e6) }
+  return {
+    p50_ns: Math.round(p50 * 1e6),
+    p90_ns: Math.round((p50 + p99) * 0.5e6),
+    p99_ns: Math.round(p99 * 1e6),
+  }
 }
 
 function exemplars(edge, window, now) {
   const last = Math.min(window.to, now - 4000)
-  const at = (back, duration) => ({ trace_id: traceIdAt(last - back), start: time(last - back), duration_ns: duration * 1e6 })
+  const at = (back, duration) => ({
+    trace_id: traceIdAt(last - back),
+    start: time(last - back),
+    duration_ns: duration * 1e6,
+  })
   return {
     latest: [at(0, edge.p50 * 1.1)],
     error: edge.errors > 0 ? [at(79_000, edge.p50 * 9)] : [],
@@ -59,9 +68,18 @@ function exemplars(edge, window, now) {
   }
 }
 
-export function edgeAnswer(edge, window, now) {
-  const count = Math.round(sum(window, now, (at) => edge.perMinute * rhythm(at)))
-  const errors = Math.round(sum(window, now, (at) => edge.perMinute * rhythm(at) * (edge.errors * (1 + 20 * trouble(at, now)))))
+/** What one call a minute adds up to in a window; the same for all edges, so it is summed once. */
+function sums(window, now) {
+  return {
+    calls: sum(window, now, rhythm),
+    errors: sum(window, now, (at) => rhythm(at) * (1 + 20 * trouble(at, now))),
+    minutes: sum(window, now, () => 1),
+  }
+}
+
+export function edgeAnswer(edge, window, now, total = sums(window, now)) {
+  const count = Math.round(edge.perMinute * total.calls)
+  const errors = Math.round(edge.perMinute * edge.errors * total.errors)
   const odd = Math.round(count * 0.0044)
   return {
     id: edge.id,
@@ -88,12 +106,17 @@ export function edgeAnswer(edge, window, now) {
 }
 
 export function mapAnswer({ nodes, model, hops }, window, now) {
-  const edges = model.map((edge) => edgeAnswer(edge, window, now)).filter((edge) => edge.count > 0)
+  const total = sums(window, now)
+  const edges = model.map((edge) => edgeAnswer(edge, window, now, total)).filter((edge) => edge.count > 0)
   const into = new Map()
   for (const edge of edges) {
     const service = edge.relation === 'consumes' ? edge.source : edge.target
     const before = into.get(service) ?? { count: 0, errors: 0, duration: edge.duration }
-    into.set(service, { count: before.count + edge.count, errors: before.errors + edge.errors, duration: edge.duration })
+    into.set(service, {
+      count: before.count + edge.count,
+      errors: before.errors + edge.errors,
+      duration: edge.duration,
+    })
   }
   const outOf = new Map(edges.map((edge) => [edge.source, edge]))
   const present = edges.length > 0
@@ -114,7 +137,7 @@ export function mapAnswer({ nodes, model, hops }, window, now) {
       producer,
       queue,
       consumer,
-      count: Math.round(sum(window, now, () => rate)),
+      count: Math.round(rate * total.minutes),
       age: quantiles(age * 1000, age * 4000),
     })),
     truncated: null,

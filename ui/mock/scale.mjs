@@ -11,7 +11,24 @@ function random(seed) {
   }
 }
 
-const WORDS = ['order', 'billing', 'user', 'search', 'catalog', 'price', 'stock', 'mail', 'ledger', 'audit', 'media', 'geo', 'risk', 'quote', 'tax', 'cart']
+const WORDS = [
+  'order',
+  'billing',
+  'user',
+  'search',
+  'catalog',
+  'price',
+  'stock',
+  'mail',
+  'ledger',
+  'audit',
+  'media',
+  'geo',
+  'risk',
+  'quote',
+  'tax',
+  'cart',
+]
 const ENDS = ['api', 'worker', 'gateway', 'store', 'sync', 'index', 'cache', 'feed']
 const LAYERS = 9
 
@@ -29,13 +46,28 @@ export function scaled(count, edgeCount) {
     const layer = Math.min(LAYERS - 1, Math.floor(Math.sqrt(draw()) * LAYERS))
     const type = typeOf(layer, draw)
     const name = `${WORDS[Math.floor(draw() * WORDS.length)]}-${ENDS[Math.floor(draw() * ENDS.length)]}-${index}`
-    layers[layer].push({ id: idOf(`${type} ${name}`), type, name, ...(type === 'database' ? { system: 'postgresql' } : {}), ...(type === 'queue' ? { system: 'kafka' } : {}), scope: 'big', environment: 'prod', layer })
+    layers[layer].push({
+      id: idOf(`${type} ${name}`),
+      type,
+      name,
+      ...(type === 'database' ? { system: 'postgresql' } : {}),
+      ...(type === 'queue' ? { system: 'kafka' } : {}),
+      scope: 'big',
+      environment: 'prod',
+      layer,
+    })
   }
   const tallest = Math.max(...layers.map((layer) => layer.length))
   const nodes = layers.flatMap((layer, index) =>
     layer.map((node, row) => ({
       ...node,
-      layout: { x: index * 320, y: (row + (tallest - layer.length) / 2) * 72, width: 156, height: node.type === 'queue' ? 62 : 44, layer: index },
+      layout: {
+        x: index * 320,
+        y: (row + (tallest - layer.length) / 2) * 72,
+        width: 156,
+        height: node.type === 'queue' ? 62 : 44,
+        layer: index,
+      },
     })),
   )
   const model = []
@@ -46,11 +78,29 @@ export function scaled(count, edgeCount) {
     const target = nodes[Math.floor(draw() * nodes.length)]
     const far = target.layer - source.layer
     if (source === target || far > 3 || (far <= 0 && draw() > 0.02)) continue
-    const relation = target.type === 'database' ? (draw() < 0.6 ? 'reads' : 'writes') : target.type === 'queue' ? 'publishes' : 'calls'
+    const relation =
+      target.type === 'database'
+        ? draw() < 0.6
+          ? 'reads'
+          : 'writes'
+        : target.type === 'queue'
+          ? 'publishes'
+          : 'calls'
     const id = idOf(`${source.id} ${relation} ${target.id}`)
     if (seen.has(id)) continue
     seen.add(id)
-    model.push({ id, source: source.id, target: target.id, relation, perMinute: 10 ** (draw() * 3), p50: 2 + draw() * 40, p99: 60 + draw() * 300, errors: draw() < 0.01 ? 0.02 + draw() * 0.1 : 0, rule: relation === 'calls' ? 'paired' : 'db.explicit', step: null })
+    model.push({
+      id,
+      source: source.id,
+      target: target.id,
+      relation,
+      perMinute: 10 ** (draw() * 3),
+      p50: 2 + draw() * 40,
+      p99: 60 + draw() * 300,
+      errors: draw() < 0.01 ? 0.02 + draw() * 0.1 : 0,
+      rule: relation === 'calls' ? 'paired' : 'db.explicit',
+      step: null,
+    })
   }
   return { nodes, model, hops: [] }
 }

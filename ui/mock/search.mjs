@@ -79,7 +79,9 @@ export function searchTraces({ from, to }, conditions, limit, cursor) {
     if (k * EVERY_MS > to) continue
     const trace = traceAnswer(k, traceIdAt(k * EVERY_MS))
     scanned += trace.spans.length
-    const fits = trace.spans.some((span) => conditions.every(({ key, operator, value }) => holds(fieldOf(span, trace, key), operator, value)))
+    const fits = trace.spans.some((span) =>
+      conditions.every(({ key, operator, value }) => holds(fieldOf(span, trace, key), operator, value)),
+    )
     if (conditions.length === 0 || fits) items.push(summaryOf(k))
   }
   return { items, cursor: k * EVERY_MS >= from ? String(k) : null, truncated: false, scanned_spans: scanned }

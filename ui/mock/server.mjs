@@ -17,7 +17,12 @@ import { BIG_TRACE, bigTrace, EVERY_MS, gridOf, traceAnswer } from './traces.mjs
 const DIST = `${import.meta.dirname}/../dist`
 const SHOP = { nodes: NODES, model: MODEL, hops: HOPS }
 const WORLDS = ['scale', 'empty', 'first', 'old', 'down']
-const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' }
+const TYPES = {
+  html: 'text/html; charset=utf-8',
+  js: 'text/javascript',
+  css: 'text/css',
+  svg: 'image/svg+xml',
+}
 const DAY = 86_400e3
 
 class Refusal extends Error {
@@ -58,8 +63,19 @@ export function startMock(port = 0) {
         rejected: 0,
         rate_per_s: there ? 212.4 : 0,
       },
-      bytes: { stored: there ? 74_112_000 : 0, blocks: there ? 68_000_000 : 0, tables: 1_450_000, log: 4_300_000, head: 362_000 },
-      map: { nodes: there ? 21 : 0, edges: there ? 25 : 0, open_traces: there ? 31 : 0, complete_to: time(now - 5000) },
+      bytes: {
+        stored: there ? 74_112_000 : 0,
+        blocks: there ? 68_000_000 : 0,
+        tables: 1_450_000,
+        log: 4_300_000,
+        head: 362_000,
+      },
+      map: {
+        nodes: there ? 21 : 0,
+        edges: there ? 25 : 0,
+        open_traces: there ? 31 : 0,
+        complete_to: time(now - 5000),
+      },
       drops: [{ reason: 'duplicate', count: there ? 41 : 0 }],
       queues: [{ name: 'assembly', depth: 3, max: 65536 }],
       disk: { free_bytes: 182e9, total_bytes: 500e9 },
@@ -79,7 +95,12 @@ export function startMock(port = 0) {
       conditions = parse(params.get('q') ?? '')
     } catch (error) {
       if (!(error instanceof BadQuery)) throw error
-      throw new Refusal(400, 'bad_query', `The query is wrong: ${error.message}.`, 'A span filter looks like { duration > 1s }.')
+      throw new Refusal(
+        400,
+        'bad_query',
+        `The query is wrong: ${error.message}.`,
+        'A span filter looks like { duration > 1s }.',
+      )
     }
     return searchTraces({ from, to }, conditions, Number(params.get('limit') ?? 20), params.get('cursor'))
   }
@@ -87,7 +108,8 @@ export function startMock(port = 0) {
   function trace(id) {
     if (id === BIG_TRACE) return bigTrace(20_000, Math.floor(Date.now() / 3600e3) * 3600e3)
     const k = gridOf(id)
-    if (k === null || k * EVERY_MS > Date.now()) throw new Refusal(404, 'trace_not_found', 'No span of this trace is stored.')
+    if (k === null || k * EVERY_MS > Date.now())
+      throw new Refusal(404, 'trace_not_found', 'No span of this trace is stored.')
     return traceAnswer(k, id)
   }
 
@@ -101,7 +123,8 @@ export function startMock(port = 0) {
     }
     const node = mapAnswer(model, window, now).nodes.find((candidate) => candidate.id === id)
     if (!node) throw new Refusal(404, 'not_found', 'No such node.')
-    const into = model.model.find((edge) => edge.target === id) ?? model.model.find((edge) => edge.source === id)
+    const into =
+      model.model.find((edge) => edge.target === id) ?? model.model.find((edge) => edge.source === id)
     return { node, series: into ? series(into, window, step, now) : [] }
   }
 
@@ -109,7 +132,15 @@ export function startMock(port = 0) {
     const map = mapAnswer(model, windowOf(params, Date.now()), now)
     const items = map.nodes
       .filter((node) => node.type === 'service')
-      .map((node) => ({ name: node.name, scope: node.scope, environment: node.environment, spans: (node.requests ?? 0) * 3, requests: node.requests ?? 0, errors: node.errors ?? 0, duration: node.duration }))
+      .map((node) => ({
+        name: node.name,
+        scope: node.scope,
+        environment: node.environment,
+        spans: (node.requests ?? 0) * 3,
+        requests: node.requests ?? 0,
+        errors: node.errors ?? 0,
+        duration: node.duration,
+      }))
     return { items, cursor: null }
   }
 
@@ -118,10 +149,20 @@ export function startMock(port = 0) {
     for (let k = 0; k < 4; k++) {
       for (const span of traceAnswer(k + 1000, 'x').spans) {
         if (span.service !== name) continue
-        const entry = seen.get(span.name) ?? { name: span.name, kind: span.kind, spans: 0, requests: 0, errors: 0 }
+        const entry = seen.get(span.name) ?? {
+          name: span.name,
+          kind: span.kind,
+          spans: 0,
+          requests: 0,
+          errors: 0,
+        }
         entry.spans += 812
         if (span.kind === 'server') entry.requests += 812
-        entry.duration = { p50_ns: span.duration_ns / 2, p90_ns: span.duration_ns, p99_ns: span.duration_ns * 2 }
+        entry.duration = {
+          p50_ns: span.duration_ns / 2,
+          p90_ns: span.duration_ns,
+          p99_ns: span.duration_ns * 2,
+        }
         seen.set(span.name, entry)
       }
     }
@@ -134,7 +175,10 @@ export function startMock(port = 0) {
       for (const span of traceAnswer(k + 1000, 'x').spans) {
         const [level, ...rest] = key.split('.')
         const list = level === 'resource' ? span.resource.attributes : span.attributes
-        const found = key === 'name' ? { stringValue: span.name } : list.find((pair) => pair.key === rest.join('.'))?.value
+        const found =
+          key === 'name'
+            ? { stringValue: span.name }
+            : list.find((pair) => pair.key === rest.join('.'))?.value
         const value = found?.stringValue ?? found?.intValue
         if (value !== undefined) seen.set(value, (seen.get(value) ?? 0) + 1)
       }
@@ -145,8 +189,16 @@ export function startMock(port = 0) {
   function attributes() {
     const seen = new Map()
     for (const span of traceAnswer(1000, 'x').spans) {
-      for (const [level, list] of [['span', span.attributes], ['resource', span.resource.attributes]]) {
-        for (const { key } of list) seen.set(`${level}.${key}`, { key: `${level}.${key}`, level, count: (seen.get(`${level}.${key}`)?.count ?? 0) + 1200 })
+      for (const [level, list] of [
+        ['span', span.attributes],
+        ['resource', span.resource.attributes],
+      ]) {
+        for (const { key } of list)
+          seen.set(`${level}.${key}`, {
+            key: `${level}.${key}`,
+            level,
+            count: (seen.get(`${level}.${key}`)?.count ?? 0) + 1200,
+          })
       }
     }
     return { items: [...seen.values()].sort((a, b) => b.count - a.count), cursor: null }
@@ -159,7 +211,8 @@ export function startMock(port = 0) {
     const none = !spansOf(world)
     const parts = path.split('/').map(decodeURIComponent)
     if (path === 'status') return status(world)
-    if (path === 'map') return none ? mapAnswer({ nodes: [], model: [], hops: [] }, window, now) : mapAnswer(model, window, now)
+    if (path === 'map')
+      return none ? mapAnswer({ nodes: [], model: [], hops: [] }, window, now) : mapAnswer(model, window, now)
     if (path === 'map/history') return none ? { items: [], cursor: null } : history(params, now, 1240)
     if (path === 'services') return none ? { items: [], cursor: null } : services(model, params, now)
     if (path === 'traces') return none ? { items: [], cursor: null } : traces(world, params)
@@ -178,7 +231,8 @@ export function startMock(port = 0) {
   }
 
   function control(world, path, response) {
-    if (path === 'mock/span') state.span = { name: 'payment', span: 'POST /v1/charges', time: time(Date.now()) }
+    if (path === 'mock/span')
+      state.span = { name: 'payment', span: 'POST /v1/charges', time: time(Date.now()) }
     if (path === 'mock/clear') state.span = null
     if (path === 'mock/down') state.down = true
     if (path === 'mock/up') state.down = false
@@ -218,7 +272,9 @@ export function startMock(port = 0) {
       answer(response, 200, api(world, path.slice('api/v1/'.length), url.searchParams))
     } catch (error) {
       const code = error instanceof Refusal ? error.status : 500
-      answer(response, code, { error: { code: error.code ?? 'internal', message: error.message, hint: error.hint ?? '' } })
+      answer(response, code, {
+        error: { code: error.code ?? 'internal', message: error.message, hint: error.hint ?? '' },
+      })
     }
   })
   return new Promise((resolve) => {

@@ -50,7 +50,15 @@ const TABLES = ['carts', 'orders', 'stock', 'payments']
 
 function table(name, index) {
   const layout = { x: 828, y: 122 + index * 28, width: 164, height: 28, layer: 4 }
-  return { id: idOf(`table ${name}`), type: 'table', name, collection: name, system: 'postgresql', parent: shop.id, layout }
+  return {
+    id: idOf(`table ${name}`),
+    type: 'table',
+    name,
+    collection: name,
+    system: 'postgresql',
+    parent: shop.id,
+    layout,
+  }
 }
 
 function queue(name, y) {
@@ -116,7 +124,13 @@ const EDGES = [
   [s('mail'), 'consumes', q('emails'), 356, 30, 90],
 ]
 
-const FLOWS = { payment: 'charge', inventory: 'reserve_stock', cart: 'validate_cart', shipping: 'ship_order', fraud: 'screen_fraud' }
+const FLOWS = {
+  payment: 'charge',
+  inventory: 'reserve_stock',
+  cart: 'validate_cart',
+  shipping: 'ship_order',
+  fraud: 'screen_fraud',
+}
 
 export function ruleOf(relation, targetType) {
   if (relation === 'publishes' || relation === 'consumes') return 'messaging'

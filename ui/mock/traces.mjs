@@ -90,11 +90,22 @@ function attributesOf(service, name, kind, touched, failed) {
     out.push(attribute('messaging.system', 'kafka'), attribute('messaging.destination.name', target))
   } else if (/^(GET|POST) /.test(name)) {
     out.push(attribute('http.request.method', name.split(' ')[0]))
-    out.push(attribute(kind === 'server' ? 'http.route' : 'url.full', kind === 'server' ? name.split(' ')[1] : `https://api.stripe.com${name.split(' ')[1]}`))
+    out.push(
+      attribute(
+        kind === 'server' ? 'http.route' : 'url.full',
+        kind === 'server' ? name.split(' ')[1] : `https://api.stripe.com${name.split(' ')[1]}`,
+      ),
+    )
     out.push(attribute('http.response.status_code', failed ? 429 : 200))
-    if (kind === 'client') out.push(attribute('server.address', 'api.stripe.com'), attribute('server.port', 443))
+    if (kind === 'client')
+      out.push(attribute('server.address', 'api.stripe.com'), attribute('server.port', 443))
   }
-  if (service === 'payment') out.push(attribute('payment.provider', 'stripe'), attribute('entity.type', 'order'), attribute('entity.id', '48213'))
+  if (service === 'payment')
+    out.push(
+      attribute('payment.provider', 'stripe'),
+      attribute('entity.type', 'order'),
+      attribute('entity.id', '48213'),
+    )
   return out
 }
 
@@ -103,11 +114,27 @@ function onMap(service, parentService, kind, touched) {
   const target = touched ? names.get(touched) : null
   const relation = kind === 'consumer' ? 'consumes' : kind === 'producer' ? 'publishes' : null
   const edge = target
-    ? MODEL.find((e) => e.source === from?.id && e.target === target.id && (!relation || e.relation === relation))
-    : MODEL.find((e) => e.source === names.get(`service ${parentService}`)?.id && e.target === from?.id && kind === 'server')
+    ? MODEL.find(
+        (e) => e.source === from?.id && e.target === target.id && (!relation || e.relation === relation),
+      )
+    : MODEL.find(
+        (e) =>
+          e.source === names.get(`service ${parentService}`)?.id &&
+          e.target === from?.id &&
+          kind === 'server',
+      )
   if (!edge) return undefined
   const name = (id) => NODES.find((node) => node.id === id)?.name
-  return [{ edge: edge.id, relation: edge.relation, source: edge.source, target: edge.target, source_name: name(edge.source), target_name: name(edge.target) }]
+  return [
+    {
+      edge: edge.id,
+      relation: edge.relation,
+      source: edge.source,
+      target: edge.target,
+      source_name: name(edge.source),
+      target_name: name(edge.target),
+    },
+  ]
 }
 
 function exact(ms, ns) {
@@ -180,7 +207,13 @@ export function traceAnswer(k, traceId) {
       status: { code: 'unset' },
       flags: 1,
       attributes: attributesOf(service, name, kind, touched, failed),
-      resource: { attributes: [attribute('service.name', service), attribute('service.version', '2.2.4'), attribute('host.name', `${service}-7c9f`)] },
+      resource: {
+        attributes: [
+          attribute('service.name', service),
+          attribute('service.version', '2.2.4'),
+          attribute('host.name', `${service}-7c9f`),
+        ],
+      },
       scope: { name: `@shop/${service}`, version: '1.4.0', attributes: [] },
       events: [],
       links: [],
@@ -191,7 +224,8 @@ export function traceAnswer(k, traceId) {
       ...detailsOf(flags, failed, at, index, start),
     }
   })
-  for (const span of spans) for (const link of span.links) Object.assign(link, { trace_id: traceId, span_id: spanId(link.back) })
+  for (const span of spans)
+    for (const link of span.links) Object.assign(link, { trace_id: traceId, span_id: spanId(link.back) })
   return answerOf(traceId, startMs, spans)
 }
 
@@ -250,7 +284,15 @@ export function bigTrace(count, startMs) {
     for (let child = 0; child < 6 && spans.length < count; child++) {
       const service = services[(item + child) % services.length]
       const start = from + 0.1e6 + child * 0.5e6
-      push(2 + (child % 3), parent + (child % 3 === 0 ? 0 : child % 3), service, child % 2 ? 'SELECT orders' : 'Settle', start, 0.45e6, item % 40 === 7 && child === 3)
+      push(
+        2 + (child % 3),
+        parent + (child % 3 === 0 ? 0 : child % 3),
+        service,
+        child % 2 ? 'SELECT orders' : 'Settle',
+        start,
+        0.45e6,
+        item % 40 === 7 && child === 3,
+      )
     }
   }
   spans.length = count

@@ -39,7 +39,10 @@ function useStatus(): void {
 
 function useServices(): void {
   const stored = status.value?.spans.stored ?? 0
-  const answer = useAnswer<List<ServiceItem>>(stored > 0 ? address('services') : null, SERVICES_MS)
+  const answer = useAnswer<List<ServiceItem>>(
+    stored > 0 ? address('services', { from: '-24h', to: 'now' }) : null,
+    SERVICES_MS,
+  )
   const items = answer.data.value?.items
   useEffect(() => {
     if (items) services.value = items

@@ -59,7 +59,10 @@ async function refusal(response: Response): Promise<ApiError> {
 export async function get<T>(url: string, abort?: AbortSignal): Promise<T> {
   let response: Response
   try {
-    response = await fetch(url, { headers: { accept: 'application/json' }, ...(abort ? { signal: abort } : {}) })
+    response = await fetch(url, {
+      headers: { accept: 'application/json' },
+      ...(abort ? { signal: abort } : {}),
+    })
   } catch (error) {
     if (abort?.aborted) throw error
     unreachableSince.value ??= Date.now()

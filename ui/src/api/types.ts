@@ -49,7 +49,8 @@ export interface Interval {
   last: string
 }
 
-export type Relation = 'calls' | 'reads' | 'writes' | 'accesses' | 'publishes' | 'consumes' | 'performs' | 'follows'
+export type Relation =
+  'calls' | 'reads' | 'writes' | 'accesses' | 'publishes' | 'consumes' | 'performs' | 'follows'
 
 export interface MapEdge {
   id: string

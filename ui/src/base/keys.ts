@@ -4,7 +4,10 @@ import { useEffect } from 'preact/hooks'
 
 export function inField(event: KeyboardEvent): boolean {
   const target = event.target
-  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+  return (
+    target instanceof HTMLElement &&
+    (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+  )
 }
 
 /** Calls the handler of a key; a handler that returns false has not used it. */

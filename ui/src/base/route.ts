@@ -18,7 +18,10 @@ function parse(hash: string): Route {
   const mark = text.indexOf('?')
   const path = mark < 0 ? text : text.slice(0, mark)
   return {
-    path: path.split('/').filter((part) => part !== '').map(decode),
+    path: path
+      .split('/')
+      .filter((part) => part !== '')
+      .map(decode),
     params: new URLSearchParams(mark < 0 ? '' : text.slice(mark + 1)),
   }
 }

@@ -2,7 +2,7 @@
 // The size of an element, as a signal.
 import { useSignal, type Signal } from '@preact/signals'
 import type { RefObject } from 'preact'
-import { useEffect } from 'preact/hooks'
+import { useLayoutEffect } from 'preact/hooks'
 
 export interface Size {
   width: number
@@ -11,7 +11,7 @@ export interface Size {
 
 export function useSize(ref: RefObject<Element | null>): Signal<Size> {
   const size = useSignal<Size>({ width: 0, height: 0 })
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = ref.current
     if (!element) return
     const measure = () => {
@@ -29,7 +29,11 @@ export function useSize(ref: RefObject<Element | null>): Signal<Size> {
 }
 
 /** Makes a canvas sharp on this screen and returns its context, scaled to CSS pixels and cleared. */
-export function sharpen(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D | null {
+export function sharpen(
+  canvas: HTMLCanvasElement,
+  width: number,
+  height: number,
+): CanvasRenderingContext2D | null {
   const ratio = window.devicePixelRatio || 1
   const deviceWidth = Math.round(width * ratio)
   const deviceHeight = Math.round(height * ratio)

@@ -41,6 +41,8 @@ export function toggleTheme(): void {
 
 /** A token's value, for canvases. Reading it subscribes to the theme. */
 export function token(name: string): string {
-  void dark.value
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+  const root = document.documentElement
+  // Whoever paints first after a change must already find the new colours.
+  root.dataset['theme'] = dark.value ? 'dark' : 'light'
+  return getComputedStyle(root).getPropertyValue(name).trim()
 }

@@ -12,7 +12,10 @@ export function moment(text: string): Moment {
   if (dot < 0) return { ms: Date.parse(text), ns: 0 }
   let end = dot + 1
   while (end < text.length && text.charCodeAt(end) >= 48 && text.charCodeAt(end) <= 57) end++
-  const digits = text.slice(dot + 1, end).padEnd(9, '0').slice(0, 9)
+  const digits = text
+    .slice(dot + 1, end)
+    .padEnd(9, '0')
+    .slice(0, 9)
   const seconds = Date.parse(text.slice(0, dot) + text.slice(end))
   return { ms: seconds + Number(digits.slice(0, 3)), ns: Number(digits.slice(3)) }
 }
@@ -78,13 +81,34 @@ export function lengthMs(text: string): number | null {
 
 export function lengthText(length: number): string {
   const minutes = Math.round(length / 60e3)
-  if (minutes < 1) return `${Math.round(length / 1e3)} s`
+  if (length < 120e3 && length % 60e3 !== 0) return `${Math.round(length / 1e3)} s`
   if (minutes < 120 && minutes % 60 !== 0) return `${minutes} min`
   if (minutes < 2880) return `${Number((minutes / 60).toPrecision(3))} h`
   return `${Number((minutes / 1440).toPrecision(3))} days`
 }
 
-const NICE_MS = [1, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10_080].map((minutes) => minutes * 60e3)
+const NICE_MS = [
+  1 / 60,
+  1 / 30,
+  1 / 12,
+  1 / 6,
+  1 / 4,
+  1 / 2,
+  1,
+  2,
+  5,
+  10,
+  15,
+  30,
+  60,
+  120,
+  180,
+  360,
+  720,
+  1440,
+  2880,
+  10_080,
+].map((minutes) => minutes * 60e3)
 
 /** Times for an axis: at most `count` of them, on round local times. */
 export function ticks(from: number, to: number, count: number): number[] {
@@ -96,5 +120,6 @@ export function ticks(from: number, to: number, count: number): number[] {
 }
 
 export function tickText(at: number, from: number, to: number): string {
+  if (at % 60e3 !== 0) return clockSeconds(at)
   return to - from > 2 * 86_400e3 ? day(at) : clock(at)
 }

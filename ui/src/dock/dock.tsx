@@ -44,13 +44,28 @@ function frameOf(now: number): Frame {
   return { from: to - Math.ceil(wide / stepMs) * stepMs, to, stepMs }
 }
 
-function Bars({ points, frame, width }: { points: HistoryPoint[]; frame: Frame; width: number }) {
-  const most = Math.max(1, ...points.map((point) => point.requests))
+function Bars({
+  points,
+  frame,
+  width,
+  now,
+}: {
+  points: HistoryPoint[]
+  frame: Frame
+  width: number
+  now: number
+}) {
+  // The step that is still being counted is as wide as it is old, and as high as its rate.
+  const done = (point: HistoryPoint) => Math.max(0.1, Math.min(1, (now - ms(point.time)) / frame.stepMs))
+  const most = Math.max(1, ...points.map((point) => point.requests / done(point)))
   const step = (frame.stepMs / (frame.to - frame.from)) * width
   const bar = (point: HistoryPoint, value: number) => {
     const x = ((ms(point.time) - frame.from) / (frame.to - frame.from)) * width
-    const high = value <= 0 ? 0 : Math.max(1, (value / most) * HEIGHT)
-    return high === 0 ? '' : `M${x.toFixed(1)} ${HEIGHT}v${-high.toFixed(1)}h${Math.max(1, step - 1.5).toFixed(1)}v${high.toFixed(1)}z`
+    const part = done(point)
+    const high = value <= 0 ? 0 : Math.max(1, (value / part / most) * HEIGHT)
+    return high === 0
+      ? ''
+      : `M${x.toFixed(1)} ${HEIGHT}V${(HEIGHT - high).toFixed(1)}h${Math.max(1, step * part - 1.5).toFixed(1)}V${HEIGHT}z`
   }
   return (
     <>
@@ -87,7 +102,15 @@ function Buttons({ shown }: { shown: { from: number; to: number } }) {
   return (
     <div class="dock-side">
       <div class="dock-buttons">
-        <button class="control square" aria-label="Earlier" title="Earlier by one window" onClick={() => { pin(shown.from - length, shown.from) }}>
+        <button
+          class="control square"
+          aria-label="Earlier"
+          title="Earlier by one window"
+          disabled={status.value?.spans.stored === 0}
+          onClick={() => {
+            pin(shown.from - length, shown.from)
+          }}
+        >
           <EarlierIcon />
         </button>
         <button
@@ -102,7 +125,15 @@ function Buttons({ shown }: { shown: { from: number; to: number } }) {
         >
           <LaterIcon />
         </button>
-        <button class="control square" aria-label="Now" title="Back to now" disabled={window.live} onClick={() => { set(livePatch(DEFAULT_LAST)) }}>
+        <button
+          class="control square"
+          aria-label="Now"
+          title="Back to now"
+          disabled={window.live}
+          onClick={() => {
+            set(livePatch(DEFAULT_LAST))
+          }}
+        >
           <NowIcon />
         </button>
       </div>
@@ -137,7 +168,12 @@ export function Dock({ answer }: { answer: MapAnswer | null }) {
   const window = timeWindow.value
   const now = answer && window.live ? ms(answer.to) : ms(status.value?.now ?? iso(Date.now()))
   const frame = frameOf(now)
-  const url = address('map/history', { from: iso(frame.from), to: iso(frame.to), step: `${frame.stepMs / 1000}s`, ...placeParams() })
+  const url = address('map/history', {
+    from: iso(frame.from),
+    to: iso(frame.to),
+    step: `${frame.stepMs / 1000}s`,
+    ...placeParams(),
+  })
   const history = useAnswer<List<HistoryPoint>>(url, window.live ? REFRESH_MS : null)
   const kept = useSignal<HistoryPoint[]>([])
   const items = history.data.value?.items
@@ -147,27 +183,38 @@ export function Dock({ answer }: { answer: MapAnswer | null }) {
   const scrub = useScrub(area, frame, given)
   const shown = scrub.draft.value ?? given
   const width = size.value.width
-  const at = (time: number) => Math.max(0, Math.min(width, ((time - frame.from) / (frame.to - frame.from)) * width))
+  const at = (time: number) =>
+    Math.max(0, Math.min(width, ((time - frame.from) / (frame.to - frame.from)) * width))
   const left = at(shown.from)
   const wide = Math.max(3, at(shown.to) - left)
   const points = kept.value.filter((point) => ms(point.time) >= frame.from && ms(point.time) < frame.to)
   return (
     <div class="dock">
-      <svg ref={area} class="dock-svg" role="img" aria-label={`Time dock, ${summary(points, frame)}`} {...scrub.handlers}>
+      <svg
+        ref={area}
+        class="dock-svg"
+        role="img"
+        aria-label={`Time dock, ${summary(points, frame)}`}
+        {...scrub.handlers}
+      >
         {points.length === 0 && items !== undefined && (
-          <text class="dock-empty" x={width / 2} y={24}>
-            Requests and errors appear here
+          <text class="dock-empty" x={width / 2} y={46}>
+            {status.value?.spans.stored === 0
+              ? 'Requests and errors appear here'
+              : 'No requests in this range'}
           </text>
         )}
         <g transform="translate(0 30)">
-          <Bars points={points} frame={frame} width={width} />
+          <Bars points={points} frame={frame} width={width} now={now} />
           <Axis frame={frame} width={width} />
-          <rect class="dock-window" x={left} y={-8} width={wide} height={HEIGHT + 8} rx={2} />
+          {points.length > 0 && (
+            <rect class="dock-window" x={left} y={-8} width={wide} height={HEIGHT + 8} rx={2} />
+          )}
           <clipPath id="dock-clip">
             <rect x={left} y={-8} width={wide} height={HEIGHT + 8} />
           </clipPath>
           <g class="dock-lit" clip-path="url(#dock-clip)">
-            <Bars points={points} frame={frame} width={width} />
+            <Bars points={points} frame={frame} width={width} now={now} />
           </g>
         </g>
         <text class="dock-label" x={Math.max(36, Math.min(width - 36, left + wide / 2))} y={15}>
@@ -185,7 +232,12 @@ export function Dock({ answer }: { answer: MapAnswer | null }) {
         aria-valuetext={span(shown.from, shown.to)}
         style={{ left: `${left + 16}px`, width: `${wide}px` }}
         onKeyDown={(event) => {
-          const by = { ArrowLeft: -frame.stepMs, ArrowRight: frame.stepMs, PageUp: -(shown.to - shown.from), PageDown: shown.to - shown.from }[event.key]
+          const by = {
+            ArrowLeft: -frame.stepMs,
+            ArrowRight: frame.stepMs,
+            PageUp: -(shown.to - shown.from),
+            PageDown: shown.to - shown.from,
+          }[event.key]
           if (by === undefined) return
           event.preventDefault()
           pin(shown.from + by, Math.min(shown.to + by, frame.to))

@@ -35,7 +35,8 @@ function whole(time: number): number {
 
 function dragged(drag: Drag, time: number, range: Stretch): Stretch {
   const by = time - drag.grabbed
-  if (drag.what === 'new') return { from: whole(Math.min(drag.grabbed, time)), to: whole(Math.max(drag.grabbed, time)) }
+  if (drag.what === 'new')
+    return { from: whole(Math.min(drag.grabbed, time)), to: whole(Math.max(drag.grabbed, time)) }
   if (drag.what === 'from') return { from: Math.min(whole(drag.from + by), drag.to - GRAIN_MS), to: drag.to }
   if (drag.what === 'to') return { from: drag.from, to: Math.max(whole(drag.to + by), drag.from + GRAIN_MS) }
   const length = drag.to - drag.from
@@ -54,7 +55,13 @@ export function useScrub(area: RefObject<Element | null>, range: Stretch, given:
     onPointerDown: (event: PointerEvent) => {
       if (event.button !== 0) return
       const time = timeOf(event)
-      drag.current = { ...given, what: grabbed(given, time, perPixel()), grabbed: time, moved: false, sent: 0 }
+      drag.current = {
+        ...given,
+        what: grabbed(given, time, perPixel()),
+        grabbed: time,
+        moved: false,
+        sent: 0,
+      }
       area.current?.setPointerCapture(event.pointerId)
     },
     onPointerMove: (event: PointerEvent) => {

@@ -4,11 +4,12 @@ import type { ComponentChildren } from 'preact'
 import { exact } from '../base/format'
 import { hrefTo } from '../base/route'
 import { lengthText } from '../base/time'
+import { Dock } from '../dock/dock'
 import { CopyButton } from './notice'
 import { greeted, status } from './state'
 
 function host(): string {
-  return location.hostname === '' ? 'localhost' : location.hostname
+  return /^(127\.|\[::1\]$|$)/.test(location.hostname) ? 'localhost' : location.hostname
 }
 
 function Listening() {
@@ -18,8 +19,15 @@ function Listening() {
     return (
       <p class="listening" role="status">
         <span class="live-dot" aria-hidden="true" />
-        <strong>{first.name}</strong> sent its first span{first.span === '' ? '' : <>, <code>{first.span}</code></>}.{' '}
-        <span class="muted">The map draws itself as soon as the trace is quiet.</span>
+        <strong>{first.name}</strong> sent its first span
+        {first.span === '' ? (
+          ''
+        ) : (
+          <>
+            , <code>{first.span}</code>
+          </>
+        )}
+        . <span class="muted">The map draws itself as soon as the trace is quiet.</span>
       </p>
     )
   }
@@ -32,7 +40,11 @@ function Listening() {
       Listening for {lengthText(now.uptime_ns / 1e6)}.{' '}
       <span class="muted">
         {refused === 0 && others === 0 && 'Nothing has arrived, nothing was refused.'}
-        {refused > 0 && <>{exact(refused)} spans were refused: <a href={hrefTo(['status'])}>see why</a>.</>}
+        {refused > 0 && (
+          <>
+            {exact(refused)} spans were refused: <a href={hrefTo(['status'])}>see why</a>.
+          </>
+        )}
         {refused === 0 && others > 0 && 'Metrics or logs have arrived, but no spans yet.'}
       </span>
     </p>
@@ -68,41 +80,68 @@ export function Empty() {
   const address = `http://${host()}:${port}`
   return (
     <div class="page">
-      <main class="column empty-page">
-        <div class="empty">
-          <h1>No spans yet</h1>
-          <p class="muted">Weft draws the map from OpenTelemetry spans. Set this line where your program starts, then start it.</p>
-          <div class="copy-line">
-            <code>
-              <span class="muted">export</span> OTEL_EXPORTER_OTLP_ENDPOINT=<span class="accent">{address}</span>
-            </code>
-            <CopyButton big text={`export OTEL_EXPORTER_OTLP_ENDPOINT=${address}`} label="Copy the line" />
+      <main class="column">
+        <div class="empty-page">
+          <div class="empty">
+            <h1>No spans yet</h1>
+            <p class="muted">
+              Weft draws the map from OpenTelemetry spans. Set this line where your program starts, then start
+              it.
+            </p>
+            <div class="copy-line">
+              <code>
+                <span class="muted">export</span> OTEL_EXPORTER_OTLP_ENDPOINT=
+                <span class="accent">{address}</span>
+              </code>
+              <CopyButton big text={`export OTEL_EXPORTER_OTLP_ENDPOINT=${address}`} label="Copy the line" />
+            </div>
+            <Listening />
+            <h2>What happens then</h2>
+            <ol>
+              <Then
+                number={1}
+                what="The first span is named here"
+                when="within a second, with the service that sent it."
+              />
+              <Then number={2} what="The trace opens under Traces" when="as soon as its spans are on disk." />
+              <Then
+                number={3}
+                what="The map draws itself"
+                when="when the trace has been quiet for 5 s. Each arrow tells why it is there."
+              />
+            </ol>
+            <h2>Other ways in</h2>
+            <table>
+              <tbody>
+                {endpoints.otlp_grpc !== undefined && (
+                  <Way
+                    name="OTLP/gRPC"
+                    value={`http://${host()}:${endpoints.otlp_grpc}`}
+                    note="for SDKs that speak gRPC"
+                  />
+                )}
+                {endpoints.zipkin !== undefined && (
+                  <Way
+                    name="Zipkin"
+                    value={`http://${host()}:${endpoints.zipkin}`}
+                    note="v2 JSON, same paths as Zipkin"
+                  />
+                )}
+                {endpoints.otlp_grpc !== undefined && (
+                  <Way
+                    name="Collector"
+                    value="exporters: otlp"
+                    note={`endpoint ${host()}:${endpoints.otlp_grpc}`}
+                  />
+                )}
+              </tbody>
+            </table>
+            <p class="muted">
+              Only looking? <code>weft demo</code> shows a shop of twelve services with 24 h of history.
+            </p>
           </div>
-          <Listening />
-          <h2>What happens then</h2>
-          <ol>
-            <Then number={1} what="The first span is named here" when="within a second, with the service that sent it." />
-            <Then number={2} what="The trace opens under Traces" when="as soon as its spans are on disk." />
-            <Then number={3} what="The map draws itself" when="when the trace has been quiet for 5 s. Each arrow tells why it is there." />
-          </ol>
-          <h2>Other ways in</h2>
-          <table>
-            <tbody>
-              {endpoints.otlp_grpc !== undefined && (
-                <Way name="OTLP/gRPC" value={`http://${host()}:${endpoints.otlp_grpc}`} note="for SDKs that speak gRPC" />
-              )}
-              {endpoints.zipkin !== undefined && (
-                <Way name="Zipkin" value={`http://${host()}:${endpoints.zipkin}`} note="v2 JSON, same paths as Zipkin" />
-              )}
-              {endpoints.otlp_grpc !== undefined && (
-                <Way name="Collector" value="exporters: otlp" note={`endpoint ${host()}:${endpoints.otlp_grpc}`} />
-              )}
-            </tbody>
-          </table>
-          <p class="muted">
-            Only looking? <code>weft demo</code> shows a shop of twelve services with 24 h of history.
-          </p>
         </div>
+        <Dock answer={null} />
       </main>
     </div>
   )

@@ -19,7 +19,10 @@ const MOST = 12
 
 /** The address behind a pasted trace id, traceparent, or text that contains one; null if it is none. */
 export function pasted(text: string): string | null {
-  const wanted = text.trim().replace(/^traceparent\s*[:=]\s*/i, '').replace(/^["']|["']$/g, '')
+  const wanted = text
+    .trim()
+    .replace(/^traceparent\s*[:=]\s*/i, '')
+    .replace(/^["']|["']$/g, '')
   const parent = TRACEPARENT.exec(wanted)
   if (parent?.[1] && parent[2]) {
     return hrefTo(['trace', parent[1].toLowerCase()], { span: parent[2].toLowerCase() })
@@ -45,7 +48,11 @@ function nodeNote(node: MapNode, names: Map<string, string>): string {
   return node.system ?? node.environment ?? ''
 }
 
-export function find(text: string, nodes: MapNode[], operations: { service: string; item: OperationItem }[]): Found[] {
+export function find(
+  text: string,
+  nodes: MapNode[],
+  operations: { service: string; item: OperationItem }[],
+): Found[] {
   const trace = pasted(text)
   if (trace !== null) return [{ key: 'trace', kind: 'trace', text: 'Open this trace', note: '', href: trace }]
   if (text.trim().startsWith('{')) {
@@ -60,19 +67,37 @@ export function find(text: string, nodes: MapNode[], operations: { service: stri
     const order = rank(node.name, wanted)
     if (order < 0) continue
     const kind = KINDS[node.type] ?? node.type
-    const found = { key: node.id, kind, text: node.name, note: nodeNote(node, names), href: hrefTo(['map'], { node: node.id }) }
+    const found = {
+      key: node.id,
+      kind,
+      text: node.name,
+      note: nodeNote(node, names),
+      href: hrefTo(['map'], { node: node.id }),
+    }
     ranked.push({ order, found })
   }
   for (const { service, item } of operations) {
     const order = rank(item.name, wanted)
     if (order < 0) continue
     const q = `{ resource.service.name = ${quoted(service)} && name = ${quoted(item.name)} }`
-    const found = { key: `${service} ${item.name}`, kind: 'operation', text: item.name, note: service, href: hrefTo(['traces'], { q }) }
+    const found = {
+      key: `${service} ${item.name}`,
+      kind: 'operation',
+      text: item.name,
+      note: service,
+      href: hrefTo(['traces'], { q }),
+    }
     ranked.push({ order: order + 0.5, found })
   }
   ranked.sort((a, b) => a.order - b.order || a.found.text.localeCompare(b.found.text))
   const out = ranked.slice(0, MOST).map((entry) => entry.found)
   const q = `{ name = ${quoted(text.trim())} }`
-  out.push({ key: 'name', kind: 'traces', text: `Spans named “${text.trim()}”`, note: '', href: hrefTo(['traces'], { q }) })
+  out.push({
+    key: 'name',
+    kind: 'traces',
+    text: `Spans named “${text.trim()}”`,
+    note: '',
+    href: hrefTo(['traces'], { q }),
+  })
   return out
 }

@@ -25,14 +25,21 @@ function Chooser({ name, title, values }: { name: 'env' | 'scope'; title: string
   const only = values.length === 1 ? values[0] : undefined
   const all = name === 'env' ? 'All environments' : 'All scopes'
   const text = (value: string) => (value === '' ? `No ${title.toLowerCase()}` : value)
-  const choices = [{ value: '*', text: all }, ...values.map((value) => ({ value: value === '' ? '-' : value, text: text(value) }))]
+  const choices = [
+    { value: '*', text: all },
+    ...values.map((value) => ({ value: value === '' ? '-' : value, text: text(value) })),
+  ]
   const shown = chosen === null ? (only === undefined ? all : text(only)) : text(chosen === '-' ? '' : chosen)
   return (
     <Menu
       label={`${title}: ${shown}`}
       shown={shown}
       value={chosen ?? '*'}
-      choices={only === undefined || chosen !== null ? choices : choices.slice(1).map((choice) => ({ ...choice, value: '*' }))}
+      choices={
+        only === undefined || chosen !== null
+          ? choices
+          : choices.slice(1).map((choice) => ({ ...choice, value: '*' }))
+      }
       onChoose={(value) => {
         set({ [name]: value === '*' ? null : value })
       }}
@@ -56,7 +63,9 @@ function Place() {
   const plain = scopes.length === 1 && (scopes[0] === 'default' || scopes[0] === '')
   return (
     <>
-      {!(environments.length === 1 && environments[0] === '') && <Chooser name="env" title="Environment" values={environments} />}
+      {!(environments.length === 1 && environments[0] === '') && (
+        <Chooser name="env" title="Environment" values={environments} />
+      )}
       {!plain && <Chooser name="scope" title="Scope" values={scopes} />}
     </>
   )
@@ -83,11 +92,19 @@ function Between() {
     >
       <label>
         From
-        <input type="datetime-local" value={from.value} onInput={(event) => (from.value = event.currentTarget.value)} />
+        <input
+          type="datetime-local"
+          value={from.value}
+          onInput={(event) => (from.value = event.currentTarget.value)}
+        />
       </label>
       <label>
         To
-        <input type="datetime-local" value={to.value} onInput={(event) => (to.value = event.currentTarget.value)} />
+        <input
+          type="datetime-local"
+          value={to.value}
+          onInput={(event) => (to.value = event.currentTarget.value)}
+        />
       </label>
       {wrong && <p class="between-wrong">The end is not after the start.</p>}
       <button class="control" type="submit" disabled={wrong}>
@@ -132,11 +149,15 @@ function Live() {
     <button
       class={`control live ${window.live ? 'on' : ''}`}
       aria-pressed={window.live}
-      title={window.live ? 'Follows the present. Press to stop here.' : `Stopped at ${clock(window.to)}. Press to follow the present.`}
+      title={
+        window.live
+          ? 'Follows the present. Press to stop here.'
+          : `Stopped at ${clock(window.to)}. Press to follow the present.`
+      }
       onClick={flip}
     >
       <span class="live-dot" aria-hidden="true" />
-      Live
+      <span class="live-text">Live</span>
     </button>
   )
 }
@@ -149,13 +170,17 @@ export function Header() {
       </div>
       <Search />
       <div class="header-end">
-        {page.value !== 'status' && (
+        {page.value !== 'status' && page.value !== 'trace' && (
           <>
             <TimeWindow />
             <Live />
           </>
         )}
-        <button class="plain" aria-label={dark.value ? 'Use the light theme' : 'Use the dark theme'} onClick={toggleTheme}>
+        <button
+          class="plain theme"
+          aria-label={dark.value ? 'Use the light theme' : 'Use the dark theme'}
+          onClick={toggleTheme}
+        >
           <ThemeIcon />
         </button>
       </div>

@@ -21,11 +21,12 @@ export function Notice({ title, children }: { title: string; children?: Componen
 /** Stays on top of the page, which keeps what it had. */
 export function UnreachableBar() {
   const since = unreachableSince.value
-  if (since === null) return null
+  // With nothing on the page yet, the page itself says it, at length.
+  if (since === null || status.value === null) return null
   return (
     <div class="bar-error" role="alert">
-      <strong>Weft does not answer at {location.host}.</strong> What is shown is from before {when(since)}. The page asks
-      again every 2 s.
+      <strong>Weft does not answer at {location.host}.</strong> What is shown is from before {when(since)}.
+      The page asks again every 2 s.
     </div>
   )
 }
@@ -35,8 +36,8 @@ export function Problem({ error }: { error: ApiError | Unreachable }) {
     return (
       <Notice title="The server does not answer">
         <p>
-          Nothing listens at <code>{location.host}</code>. Start it with <code>weft serve</code>. This page goes on by
-          itself as soon as it answers.
+          Nothing listens at <code>{location.host}</code>. Start it with <code>weft serve</code>. This page
+          goes on by itself as soon as it answers.
         </p>
       </Notice>
     )
@@ -60,7 +61,8 @@ export function NothingHere({ what = 'No spans in this window.' }: { what?: stri
   return (
     <Notice title={what}>
       <p>
-        The newest is from {when(at)}. <a href={hrefWith(pinnedPatch(at - length + 60e3, at + 60e3))}>Go there.</a>
+        The newest is from {when(at)}.{' '}
+        <a href={hrefWith(pinnedPatch(at - length + 60e3, at + 60e3))}>Go there.</a>
       </p>
     </Notice>
   )
@@ -77,6 +79,7 @@ export function CopyButton({ text, label, big }: { text: string; label: string; 
       area.value = text
       document.body.append(area)
       area.select()
+      // eslint-disable-next-line @typescript-eslint/no-deprecated
       document.execCommand('copy')
       area.remove()
     }
@@ -84,7 +87,12 @@ export function CopyButton({ text, label, big }: { text: string; label: string; 
     setTimeout(() => (done.value = false), 2000)
   }
   return (
-    <button class={big ? 'primary' : 'plain small'} aria-label={big ? undefined : label} title={label} onClick={() => void copy()}>
+    <button
+      class={big ? 'primary' : 'plain small'}
+      aria-label={big ? undefined : label}
+      title={label}
+      onClick={() => void copy()}
+    >
       {done.value ? <CheckIcon /> : <CopyIcon />}
       {big && <span aria-live="polite">{done.value ? 'Copied' : 'Copy'}</span>}
     </button>

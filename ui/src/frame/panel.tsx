@@ -31,7 +31,15 @@ export function Panel({ title, label, sub, mark, onClose, children }: PanelProps
   )
 }
 
-export function Section({ title, note, children }: { title?: string; note?: ComponentChildren; children: ComponentChildren }) {
+export function Section({
+  title,
+  note,
+  children,
+}: {
+  title?: string
+  note?: ComponentChildren
+  children: ComponentChildren
+}) {
   return (
     <section class="panel-section">
       {title !== undefined && (
@@ -53,14 +61,15 @@ export interface Figure {
 }
 
 /** The key numbers, side by side. */
-export function Figures({ figures }: { figures: Figure[] }) {
+export function Figures({ figures, small }: { figures: Figure[]; small?: boolean }) {
   return (
-    <dl class="figures">
+    <dl class={small ? 'figures small' : 'figures'}>
       {figures.map((figure) => (
         <div key={figure.label} title={figure.exact}>
           <dt>{figure.label}</dt>
           <dd class={figure.bad ? 'bad' : undefined}>
-            {figure.quantity.value} <small>{figure.quantity.unit}</small>
+            {figure.quantity.value}
+            <small> {figure.quantity.unit}</small>
           </dd>
         </div>
       ))}
@@ -68,7 +77,15 @@ export function Figures({ figures }: { figures: Figure[] }) {
   )
 }
 
-export function Row({ left, right, title }: { left: ComponentChildren; right: ComponentChildren; title?: string }) {
+export function Row({
+  left,
+  right,
+  title,
+}: {
+  left: ComponentChildren
+  right: ComponentChildren
+  title?: string
+}) {
   return (
     <div class="row" title={title}>
       <span class="row-left">{left}</span>

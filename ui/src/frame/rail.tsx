@@ -7,7 +7,17 @@ const ENTRIES = [
   { page: 'traces', text: 'Traces', icon: TracesIcon, also: ['trace'] },
 ]
 
-function Entry({ to, text, icon: Icon, here }: { to: string; text: string; icon: () => preact.JSX.Element; here: boolean }) {
+function Entry({
+  to,
+  text,
+  icon: Icon,
+  here,
+}: {
+  to: string
+  text: string
+  icon: () => preact.JSX.Element
+  here: boolean
+}) {
   return (
     <a class="rail-entry" href={hrefTo([to])} aria-current={here ? 'page' : undefined}>
       <Icon />
@@ -21,7 +31,15 @@ export function Rail() {
   return (
     <nav class="rail" aria-label="Pages">
       <a class="rail-mark" href={hrefTo(['map'])} aria-label="Weft, to the map">
-        <svg width="20" height="20" viewBox="0 0 20 20" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">
+        <svg
+          width="20"
+          height="20"
+          viewBox="0 0 20 20"
+          fill="none"
+          stroke="currentColor"
+          stroke-width="2"
+          aria-hidden="true"
+        >
           <path d="M1.500 4l4 12L10 5l4.500 11 4-12" stroke-linecap="round" stroke-linejoin="round" />
         </svg>
       </a>

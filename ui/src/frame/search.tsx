@@ -22,7 +22,9 @@ interface Stock {
 async function stock(): Promise<Stock> {
   const window = windowParams(timeWindow.value)
   const names = [...new Set(services.value.map((service) => service.name))].slice(0, SERVICES_ASKED)
-  const map = shownMap.value ? Promise.resolve(shownMap.value) : get<MapAnswer>(address('map', window)).catch(() => null)
+  const map = shownMap.value
+    ? Promise.resolve(shownMap.value)
+    : get<MapAnswer>(address('map', window)).catch(() => null)
   const lists = names.map(async (service) => {
     const url = address(`services/${encodeURIComponent(service)}/operations`, window)
     const list = await get<List<OperationItem>>(url).catch(() => ({ items: [] }))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an edge is and how one knows: numbers, series, since, why, for, traces.
 import { address } from '../api/client'
-import type { EdgeAnswer, Exemplar, Interval, MapEdge } from '../api/types'
+import type { EdgeAnswer, Exemplar, Interval, MapEdge, SeriesPoint } from '../api/types'
 import { useAnswer } from '../api/use'
 import { duration, durationOf, exact, exactDuration, rateOf, shareOf, shortId } from '../base/format'
 import { hrefTo, hrefWith } from '../base/route'
@@ -11,6 +11,13 @@ import { Figures, Panel, Row, Section, type Figure } from '../frame/panel'
 import type { Scene } from './scene'
 import { Series } from './series'
 import { COUNTED, RULES } from './words'
+
+/** Without the step that is still being counted: its low bar would look like a drop. */
+export function counted(points: SeriesPoint[], completeTo: string | undefined): SeriesPoint[] {
+  if (completeTo === undefined || points.length < 2) return points
+  const stepMs = ms(points[1]?.time ?? '') - ms(points[0]?.time ?? '')
+  return points.filter((point) => ms(point.time) + stepMs <= ms(completeTo))
+}
 
 export function stepFor(lengthMs: number): string {
   const minutes = Math.max(1, Math.ceil(lengthMs / 60e3 / 60))
@@ -23,7 +30,11 @@ function Sibling({ edge, scene }: { edge: MapEdge; scene: Scene }) {
   return (
     <div class="segments panel-switch" role="group" aria-label="Relation">
       {line.edges.map((other) => (
-        <a key={other.id} href={hrefWith({ edge: other.id })} aria-current={other.id === edge.id ? 'true' : undefined}>
+        <a
+          key={other.id}
+          href={hrefWith({ edge: other.id })}
+          aria-current={other.id === edge.id ? 'true' : undefined}
+        >
           {other.relation}
         </a>
       ))}
@@ -33,7 +44,11 @@ function Sibling({ edge, scene }: { edge: MapEdge; scene: Scene }) {
 
 function figures(edge: MapEdge, minutes: number): Figure[] {
   const out: Figure[] = [
-    { label: 'Rate', quantity: rateOf(edge.count / minutes), exact: `${exact(edge.count)} in ${exact(minutes)} min` },
+    {
+      label: 'Rate',
+      quantity: rateOf(edge.count / minutes),
+      exact: `${exact(edge.count)} in ${exact(minutes)} min`,
+    },
     {
       label: 'Errors',
       quantity: shareOf(edge.errors, edge.count),
@@ -55,10 +70,16 @@ function Since({ intervals, from, to }: { intervals: Interval[]; from: number; t
   if (!first) return null
   const start = Math.min(ms(first.first), from)
   const whole = Math.max(1, to - start)
-  const gaps = intervals.slice(1).map((next, index) => ({ from: ms(intervals[index]?.last ?? next.first), to: ms(next.first) }))
+  const gaps = intervals
+    .slice(1)
+    .map((next, index) => ({ from: ms(intervals[index]?.last ?? next.first), to: ms(next.first) }))
   return (
     <Section title="Since">
-      <Row left="Present since" right={<a href={hrefTo(['map'], around(ms(first.first)))}>{when(ms(first.first))}</a>} title={first.first} />
+      <Row
+        left="Present since"
+        right={<a href={hrefTo(['map'], around(ms(first.first)))}>{when(ms(first.first))}</a>}
+        title={first.first}
+      />
       {gaps.map((gap) => (
         <Row
           key={gap.from}
@@ -86,7 +107,10 @@ function Why({ edge, length }: { edge: MapEdge; length: number }) {
   const rules = Object.entries(edge.rules ?? {}).sort((a, b) => b[1] - a[1])
   if (rules.length === 0) return null
   return (
-    <Section title="Why" note={`${exact(edge.count)} ${COUNTED[edge.relation].toLowerCase()} in ${lengthText(length)}`}>
+    <Section
+      title="Why"
+      note={`${exact(edge.count)} ${COUNTED[edge.relation].toLowerCase()} in ${lengthText(length)}`}
+    >
       {rules.map(([rule, count]) => (
         <Row
           key={rule}
@@ -108,7 +132,11 @@ function For({ edge }: { edge: MapEdge }) {
   return (
     <Section title="For" note="flow and step">
       {flows.map((flow) => (
-        <Row key={`${flow.flow} ${flow.step}`} left={`${flow.flow} › ${flow.step}`} right={exact(flow.count)} />
+        <Row
+          key={`${flow.flow} ${flow.step}`}
+          left={`${flow.flow} › ${flow.step}`}
+          right={exact(flow.count)}
+        />
       ))}
     </Section>
   )
@@ -134,16 +162,25 @@ function Traces({ edge }: { edge: MapEdge }) {
   if (latest.length + error.length + slowest.length === 0) return null
   return (
     <Section title="Traces">
-      {latest.slice(0, 1).map((trace) => <TraceRow key={trace.trace_id} kind="Latest" trace={trace} />)}
-      {error.slice(0, 2).map((trace) => <TraceRow key={trace.trace_id} kind="Error" trace={trace} bad />)}
-      {slowest.slice(0, 2).map((trace) => <TraceRow key={trace.trace_id} kind="Slowest" trace={trace} />)}
+      {latest.slice(0, 1).map((trace) => (
+        <TraceRow key={trace.trace_id} kind="Latest" trace={trace} />
+      ))}
+      {error.slice(0, 2).map((trace) => (
+        <TraceRow key={trace.trace_id} kind="Error" trace={trace} bad />
+      ))}
+      {slowest.slice(0, 2).map((trace) => (
+        <TraceRow key={trace.trace_id} kind="Slowest" trace={trace} />
+      ))}
     </Section>
   )
 }
 
 export function EdgePanel({ id, scene, onClose }: { id: string; scene: Scene; onClose: () => void }) {
   const window = timeWindow.value
-  const url = address(`edges/${encodeURIComponent(id)}`, { ...windowParams(window), step: stepFor(window.lengthMs) })
+  const url = address(`edges/${encodeURIComponent(id)}`, {
+    ...windowParams(window),
+    step: stepFor(window.lengthMs),
+  })
   const detail = useAnswer<EdgeAnswer>(url, window.live ? 5000 : null)
   // The map's own edge is as fresh as the picture; the detail adds the series.
   const edge = scene.edges.get(id) ?? detail.data.value?.edge
@@ -161,18 +198,36 @@ export function EdgePanel({ id, scene, onClose }: { id: string; scene: Scene; on
   const to = ms(scene.answer.to)
   const title = (
     <>
-      <a class="quiet-link" href={hrefWith({ node: edge.source, edge: null })}>{name(edge.source)}</a>
-      <span class="arrow-text" aria-label="to"> → </span>
-      <a class="quiet-link" href={hrefWith({ node: edge.target, edge: null })}>{name(edge.target)}</a>
+      <a class="quiet-link" href={hrefWith({ node: edge.source, edge: null })}>
+        {name(edge.source)}
+      </a>
+      <span class="arrow-text" aria-label="to">
+        {' '}
+        →{' '}
+      </span>
+      <a class="quiet-link" href={hrefWith({ node: edge.target, edge: null })}>
+        {name(edge.target)}
+      </a>
     </>
   )
   return (
-    <Panel title={title} label={`${name(edge.source)} ${edge.relation} ${name(edge.target)}`} sub={edge.relation} onClose={onClose}>
+    <Panel
+      title={title}
+      label={`${name(edge.source)} ${edge.relation} ${name(edge.target)}`}
+      sub={edge.relation}
+      onClose={onClose}
+    >
       <Section>
         <Sibling edge={edge} scene={scene} />
         <Figures figures={figures(edge, scene.minutes)} />
       </Section>
-      <Section>{series ? <Series points={series} what={COUNTED[edge.relation]} /> : <div class="series-room" />}</Section>
+      <Section>
+        {series ? (
+          <Series points={counted(series, scene.answer.complete_to)} what={COUNTED[edge.relation]} />
+        ) : (
+          <div class="series-room" />
+        )}
+      </Section>
       <Since intervals={edge.intervals ?? []} from={ms(scene.answer.from)} to={to} />
       <Why edge={edge} length={scene.minutes * 60e3} />
       <For edge={edge} />

@@ -7,8 +7,8 @@ import type { Line, Scene } from './scene'
 import { textWidth } from './text'
 
 export const TOGETHER_FROM = 500
+/** From this share of errors on a line has a red part and says so. */
 const TROUBLE = 0.005
-const VISIBLE_ERRORS = 0.001
 
 /** Calls get 2.4 to 3.8 px from 10 to 1,000 a minute, by logarithm. */
 function width(line: Line, minutes: number): number {
@@ -35,7 +35,7 @@ interface LineProps {
 
 export function LinePath({ line, route, minutes, tone }: LineProps) {
   const bad = errorShare(line)
-  const part = bad >= VISIBLE_ERRORS ? Math.sqrt(bad) : 0
+  const part = bad >= TROUBLE ? Math.sqrt(bad) : 0
   const stroke = width(line, minutes)
   return (
     <g class={`line-group ${tone ?? ''}`} data-line={line.key}>
@@ -49,7 +49,14 @@ export function LinePath({ line, route, minutes, tone }: LineProps) {
         <path class="line" d={route.d} stroke-width={stroke} />
       )}
       {part > 0 && (
-        <path class="line bad" d={route.d} stroke-width={Math.max(2, stroke)} pathLength={1} stroke-dasharray={`${part} 2`} stroke-dashoffset={part - 1} />
+        <path
+          class="line bad"
+          d={route.d}
+          stroke-width={Math.max(2, stroke)}
+          pathLength={1}
+          stroke-dasharray={`${part} 2`}
+          stroke-dashoffset={part - 1}
+        />
       )}
       <path class={part > 0 ? 'arrow bad' : 'arrow'} d={arrow(route.end, line.kind === 'access' ? 7 : 9)} />
     </g>
@@ -60,7 +67,7 @@ export function LinePath({ line, route, minutes, tone }: LineProps) {
 export function LineLabel({ line, route, minutes, tone }: LineProps) {
   const first = rate(line.count / minutes)
   const second = line.p99 === null ? null : `p99 ${duration(line.p99)}`
-  const bad = errorShare(line) >= VISIBLE_ERRORS ? `${share(line.errors, line.count)} err` : null
+  const bad = errorShare(line) >= TROUBLE ? `${share(line.errors, line.count)} err` : null
   const rows = [first, second, bad].filter((row) => row !== null)
   const wide = Math.max(...rows.map((row, index) => textWidth(row, 11, index === 0 ? 600 : 400))) + 14
   const high = rows.length * 14 + 7
@@ -69,7 +76,12 @@ export function LineLabel({ line, route, minutes, tone }: LineProps) {
     <g class={`line-label ${tone ?? ''}`} pointer-events="none">
       <rect x={x - wide / 2} y={y - high / 2} width={wide} height={high} rx={4} />
       {rows.map((row, index) => (
-        <text key={row} class={index === 0 ? 'strong' : row === bad ? 'bad' : ''} x={x} y={y - high / 2 + 14.5 + index * 14}>
+        <text
+          key={row}
+          class={index === 0 ? 'strong' : row === bad ? 'bad' : ''}
+          x={x}
+          y={y - high / 2 + 14.5 + index * 14}
+        >
           {row}
         </text>
       ))}
@@ -78,11 +90,20 @@ export function LineLabel({ line, route, minutes, tone }: LineProps) {
 }
 
 /** Lines with trouble say so above the target's end: one per target, the worst. */
-export function TroubleLabels({ lines, routes, skip }: { lines: Line[]; routes: Map<string, Route>; skip: string | null }) {
+export function TroubleLabels({
+  lines,
+  routes,
+  skip,
+}: {
+  lines: Line[]
+  routes: Map<string, Route>
+  skip: string | null
+}) {
   const worst = new Map<string, Line>()
   for (const line of lines) {
     const before = worst.get(line.to)
-    if (errorShare(line) >= TROUBLE && (!before || errorShare(line) > errorShare(before))) worst.set(line.to, line)
+    if (errorShare(line) >= TROUBLE && (!before || errorShare(line) > errorShare(before)))
+      worst.set(line.to, line)
   }
   return (
     <g class="trouble" pointer-events="none">
@@ -101,7 +122,15 @@ export function TroubleLabels({ lines, routes, skip }: { lines: Line[]; routes: 
 }
 
 /** Rate and p99 on every line, when the picture is near enough to read them. */
-export function NearLabels({ lines, routes, minutes }: { lines: Line[]; routes: Map<string, Route>; minutes: number }) {
+export function NearLabels({
+  lines,
+  routes,
+  minutes,
+}: {
+  lines: Line[]
+  routes: Map<string, Route>
+  minutes: number
+}) {
   return (
     <g class="near" pointer-events="none">
       {lines.map((line) => {
@@ -126,7 +155,15 @@ interface Bundle {
 }
 
 /** All lines in a handful of paths. */
-export function LinesTogether({ scene, routes, quiet }: { scene: Scene; routes: Map<string, Route>; quiet: boolean }) {
+export function LinesTogether({
+  scene,
+  routes,
+  quiet,
+}: {
+  scene: Scene
+  routes: Map<string, Route>
+  quiet: boolean
+}) {
   const bundles = new Map<string, Bundle>()
   for (const line of scene.lines) {
     const route = routes.get(line.key)
@@ -141,7 +178,11 @@ export function LinesTogether({ scene, routes, quiet }: { scene: Scene; routes: 
     <g class={`together ${quiet ? 'quiet' : ''}`}>
       {[...bundles.values()].map((bundle) => (
         <g key={bundle.name} class={bundle.name}>
-          <path class="line" d={bundle.d.join('')} stroke-width={bundle.name === 'calls' || bundle.name === 'bad' ? 1.6 : 1} />
+          <path
+            class="line"
+            d={bundle.d.join('')}
+            stroke-width={bundle.name === 'calls' || bundle.name === 'bad' ? 1.6 : 1}
+          />
           <path class="arrow" d={bundle.arrows.join('')} />
         </g>
       ))}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { useEffect, useMemo } from 'preact/hooks'
-import { address } from '../api/client'
+import { address, ApiError } from '../api/client'
 import type { MapAnswer } from '../api/types'
-import { useAnswer } from '../api/use'
+import { useAnswer, type Answer } from '../api/use'
 import { exact } from '../base/format'
 import { useKeys } from '../base/keys'
 import { hrefWith, param, set } from '../base/route'
@@ -127,6 +127,15 @@ function Body({ scene, table }: { scene: Scene; table: boolean }) {
   )
 }
 
+function Shown({ answer, scene, none }: { answer: Answer<MapAnswer>; scene: Scene | null; none: boolean }) {
+  const error = answer.error.value
+  // A server that is gone leaves the picture that was there; one that refuses the question does not.
+  if (error && (!scene || error instanceof ApiError)) return <Problem error={error} />
+  if (none) return <NothingHere />
+  if (scene) return <Body scene={scene} table={param('view') === 'table'} />
+  return answer.slow.value ? <p class="waiting">Drawing the map…</p> : null
+}
+
 export function MapPage() {
   const url = mapUrl()
   const answer = useAnswer<MapAnswer>(url, timeWindow.value.live ? LIVE_MS : null)
@@ -144,19 +153,15 @@ export function MapPage() {
     },
   })
 
-  const error = answer.error.value
   const none = map !== null && map.nodes.length === 0
   const waiting = status.value?.spans.stored === 0 || greeted.value !== null
   if (waiting && (none || map === null)) return <Empty />
   return (
     <div class="page">
       <main class="column">
+        <h1 class="hidden">Map</h1>
         <div class="map">
-          {error && !map && <Problem error={error} />}
-          {error && map && 'code' in error && <Problem error={error} />}
-          {!map && !error && answer.slow.value && <p class="waiting">Drawing the map…</p>}
-          {none && <NothingHere />}
-          {scene && !none && !(error && 'code' in error) && <Body scene={scene} table={param('view') === 'table'} />}
+          <Shown answer={answer} scene={scene} none={none} />
         </div>
         <Dock answer={map} />
       </main>

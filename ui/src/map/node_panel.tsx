@@ -10,7 +10,7 @@ import { timeWindow, windowParams } from '../base/window'
 import { FocusIcon, TracesIcon } from '../frame/icons'
 import { Figures, Panel, Row, Section, type Figure } from '../frame/panel'
 import { quoted } from '../traces/query'
-import { stepFor } from './edge_panel'
+import { counted, stepFor } from './edge_panel'
 import type { Scene } from './scene'
 import { Series } from './series'
 import { nodeSub } from './words'
@@ -20,21 +20,48 @@ const MOST_ROWS = 12
 function figures(node: MapNode, scene: Scene): Figure[] {
   const traffic = scene.traffic.get(node.id) ?? 0
   const out: Figure[] = [
-    { label: 'Rate', quantity: rateOf(traffic / scene.minutes), exact: `${exact(traffic)} in ${exact(scene.minutes)} min` },
+    {
+      label: 'Rate',
+      quantity: rateOf(traffic / scene.minutes),
+      exact: `${exact(traffic)} in ${exact(scene.minutes)} min`,
+    },
   ]
   if (node.requests !== undefined) {
     const errors = node.errors ?? 0
     const bad = node.requests > 0 && errors / node.requests >= 0.005
-    out.push({ label: 'Errors', quantity: shareOf(errors, node.requests), exact: `${exact(errors)} of ${exact(node.requests)}`, bad })
+    out.push({
+      label: 'Errors',
+      quantity: shareOf(errors, node.requests),
+      exact: `${exact(errors)} of ${exact(node.requests)}`,
+      bad,
+    })
   }
   if (node.duration) {
-    out.push({ label: 'p50', quantity: durationOf(node.duration.p50_ns), exact: exactDuration(node.duration.p50_ns) })
-    out.push({ label: 'p99', quantity: durationOf(node.duration.p99_ns), exact: exactDuration(node.duration.p99_ns) })
+    out.push({
+      label: 'p50',
+      quantity: durationOf(node.duration.p50_ns),
+      exact: exactDuration(node.duration.p50_ns),
+    })
+    out.push({
+      label: 'p99',
+      quantity: durationOf(node.duration.p99_ns),
+      exact: exactDuration(node.duration.p99_ns),
+    })
   }
   return out
 }
 
-function EdgeRows({ title, edges, far, scene }: { title: string; edges: MapEdge[]; far: (edge: MapEdge) => string; scene: Scene }) {
+function EdgeRows({
+  title,
+  edges,
+  far,
+  scene,
+}: {
+  title: string
+  edges: MapEdge[]
+  far: (edge: MapEdge) => string
+  scene: Scene
+}) {
   if (edges.length === 0) return null
   const sorted = [...edges].sort((a, b) => b.count - a.count)
   return (
@@ -44,13 +71,17 @@ function EdgeRows({ title, edges, far, scene }: { title: string; edges: MapEdge[
           key={edge.id}
           left={
             <>
-              <a href={hrefWith({ edge: edge.id, node: null })}>{scene.nodes.get(far(edge))?.name ?? far(edge)}</a>{' '}
+              <a href={hrefWith({ edge: edge.id, node: null })}>
+                {scene.nodes.get(far(edge))?.name ?? far(edge)}
+              </a>{' '}
               <span class="muted">{edge.relation}</span>
             </>
           }
           right={
             <>
-              {edge.errors > 0 && edge.errors / edge.count >= 0.001 && <span class="bad">{share(edge.errors, edge.count)} err </span>}
+              {edge.errors > 0 && edge.errors / edge.count >= 0.001 && (
+                <span class="bad">{share(edge.errors, edge.count)} err </span>
+              )}
               {rate(edge.count / scene.minutes)}
             </>
           }
@@ -70,10 +101,13 @@ function EdgeRows({ title, edges, far, scene }: { title: string; edges: MapEdge[
 
 function Operations({ service }: { service: string }) {
   const window = timeWindow.value
-  const list = useAnswer<List<OperationItem>>(address(`services/${encodeURIComponent(service)}/operations`, windowParams(window)))
+  const list = useAnswer<List<OperationItem>>(
+    address(`services/${encodeURIComponent(service)}/operations`, windowParams(window)),
+  )
   const items = list.data.value?.items ?? []
   if (items.length === 0) return null
-  const volume = (item: OperationItem) => item.requests ?? item.spans ?? 0
+  const volume = (item: OperationItem) =>
+    (item.requests ?? 0) > 0 ? (item.requests ?? 0) : (item.spans ?? 0)
   const sorted = [...items].sort((a, b) => volume(b) - volume(a))
   return (
     <Section title="Operations" note="p99 · count">
@@ -81,7 +115,11 @@ function Operations({ service }: { service: string }) {
         <Row
           key={`${item.name} ${item.kind ?? ''}`}
           left={
-            <a href={hrefTo(['traces'], { q: `{ resource.service.name = ${quoted(service)} && name = ${quoted(item.name)} }` })}>
+            <a
+              href={hrefTo(['traces'], {
+                q: `{ resource.service.name = ${quoted(service)} && name = ${quoted(item.name)} }`,
+              })}
+            >
               {item.name}
             </a>
           }
@@ -101,10 +139,19 @@ function Labels({ node }: { node: MapNode }) {
   const labels = Object.entries(node.labels ?? {})
   return (
     <Section title="Known">
-      {node.first_seen !== undefined && <Row left="First seen" right={when(ms(node.first_seen))} title={node.first_seen} />}
-      {node.last_seen !== undefined && <Row left="Last seen" right={when(ms(node.last_seen))} title={node.last_seen} />}
+      {node.first_seen !== undefined && (
+        <Row left="First seen" right={when(ms(node.first_seen))} title={node.first_seen} />
+      )}
+      {node.last_seen !== undefined && (
+        <Row left="Last seen" right={when(ms(node.last_seen))} title={node.last_seen} />
+      )}
       {labels.map(([key, value]) => (
-        <Row key={key} left={<span class="mono muted">{key}</span>} right={<span class="mono">{String(value)}</span>} title={String(value)} />
+        <Row
+          key={key}
+          left={<span class="mono muted">{key}</span>}
+          right={<span class="mono">{value}</span>}
+          title={value}
+        />
       ))}
     </Section>
   )
@@ -119,7 +166,10 @@ function tracesQuery(node: MapNode): string | null {
 
 export function NodePanel({ id, scene, onClose }: { id: string; scene: Scene; onClose: () => void }) {
   const window = timeWindow.value
-  const url = address(`nodes/${encodeURIComponent(id)}`, { ...windowParams(window), step: stepFor(window.lengthMs) })
+  const url = address(`nodes/${encodeURIComponent(id)}`, {
+    ...windowParams(window),
+    step: stepFor(window.lengthMs),
+  })
   const detail = useAnswer<NodeAnswer>(url, window.live ? 5000 : null)
   const node = scene.nodes.get(id) ?? detail.data.value?.node
   if (!node) {
@@ -136,11 +186,20 @@ export function NodePanel({ id, scene, onClose }: { id: string; scene: Scene; on
   const inside = new Set([id, ...(scene.boxes.get(id)?.tables.map((table) => table.id) ?? [])])
   const edges = scene.answer.edges
   return (
-    <Panel title={node.name} label={`${node.name}, ${node.type}`} sub={nodeSub(node, scene.nodes.get(node.parent ?? ''))} onClose={onClose}>
+    <Panel
+      title={node.name}
+      label={`${node.name}, ${node.type}`}
+      sub={nodeSub(node, scene.nodes.get(node.parent ?? ''))}
+      onClose={onClose}
+    >
       <Section>
         <Figures figures={figures(node, scene)} />
         <div class="panel-actions">
-          <a class="control" href={hrefWith({ focus: id, hops: null, at: null })} title="Only this and its neighbours (double click, f)">
+          <a
+            class="control"
+            href={hrefWith({ focus: id, hops: null, at: null })}
+            title="Only this and its neighbours (double click, f)"
+          >
             <FocusIcon /> Focus
           </a>
           {q !== null && (
@@ -152,11 +211,21 @@ export function NodePanel({ id, scene, onClose }: { id: string; scene: Scene; on
       </Section>
       {series && series.length > 0 && (
         <Section>
-          <Series points={series} what="Requests" />
+          <Series points={counted(series, scene.answer.complete_to)} what="Requests" />
         </Section>
       )}
-      <EdgeRows title="From" edges={edges.filter((edge) => inside.has(edge.target))} far={(edge) => edge.source} scene={scene} />
-      <EdgeRows title="To" edges={edges.filter((edge) => inside.has(edge.source))} far={(edge) => edge.target} scene={scene} />
+      <EdgeRows
+        title="From"
+        edges={edges.filter((edge) => inside.has(edge.target))}
+        far={(edge) => edge.source}
+        scene={scene}
+      />
+      <EdgeRows
+        title="To"
+        edges={edges.filter((edge) => inside.has(edge.source))}
+        far={(edge) => edge.target}
+        scene={scene}
+      />
       {node.type === 'service' && <Operations service={node.name} />}
       <Labels node={node} />
     </Panel>

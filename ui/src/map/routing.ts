@@ -43,9 +43,9 @@ interface Trip {
 
 const PORT_SPACING = 6
 const LANE_SPACING = 7
-const CLEARANCE = 14
+const CLEARANCE = 12
 const ARROW = 6
-const QUEUE_REACH = 36
+const QUEUE_REACH = 33
 
 function columnsOf(scene: Scene): Map<number, Column> {
   const columns = new Map<number, Column>()
@@ -93,7 +93,8 @@ function isFree(column: Column, y: number): boolean {
 }
 
 function nodeMiddle(box: Box, id: string): number {
-  if (id === box.node.id) return box.node.type === 'database' && box.tables.length > 0 ? box.y + 24 : box.y + box.height / 2
+  if (id === box.node.id)
+    return box.node.type === 'database' && box.tables.length > 0 ? box.y + 24 : box.y + box.height / 2
   const table = box.tables.find((candidate) => candidate.id === id)?.layout
   return table ? table.y + table.height / 2 : box.y + box.height / 2
 }
@@ -168,7 +169,12 @@ function settleLanes(trips: Trip[], columns: Map<number, Column>): void {
     if (!first || !column) continue
     const [low, high] = gapNear(column, first.wanted)
     lanes.sort((a, b) => a.wanted - b.wanted || a.towards - b.towards)
-    const places = spread(lanes.map((lane) => lane.wanted), LANE_SPACING, low, high)
+    const places = spread(
+      lanes.map((lane) => lane.wanted),
+      LANE_SPACING,
+      low,
+      high,
+    )
     for (const [index, lane] of lanes.entries()) lane.y = places[index] ?? lane.wanted
   }
 }
@@ -197,12 +203,39 @@ function settlePorts(trips: Trip[]): void {
     const middle = nodeMiddle(box, id)
     const reach = box.node.type === 'queue' ? 6 : isTable ? 9 : Math.min(box.height, 44 + ends.length) / 2 - 3
     ends.sort((a, b) => a.sort - b.sort || other(a).localeCompare(other(b)))
-    const spacing = Math.min(box.node.type === 'queue' ? 0 : PORT_SPACING, (2 * reach) / Math.max(1, ends.length - 1))
+    const spacing = Math.min(
+      box.node.type === 'queue' ? 0 : PORT_SPACING,
+      (2 * reach) / Math.max(1, ends.length - 1),
+    )
     for (const [index, end] of ends.entries()) {
       const y = middle + (index - (ends.length - 1) / 2) * spacing
       if (end.first) end.trip.startY = y
       else end.trip.endY = y
     }
+  }
+}
+
+/** A line that is all but straight is made straight, where its end or lane has no neighbour to disturb. */
+function straighten(trips: Trip[], scene: Scene): void {
+  const users = new Map<string, number>()
+  const count = (key: string) => users.set(key, (users.get(key) ?? 0) + 1)
+  for (const trip of trips) {
+    count(`${trip.fromId} ${trip.leaves}`)
+    count(`${trip.toId} ${trip.arrives}`)
+    for (const lane of trip.lanes) count(`${lane.column} ${Math.round(lane.y / 24)}`)
+  }
+  const alone = (key: string) => users.get(key) === 1
+  const near = (a: number, b: number) => Math.abs(a - b) <= 6
+  for (const trip of trips) {
+    let y = trip.startY
+    for (const lane of trip.lanes) {
+      if (near(lane.y, y) && alone(`${lane.column} ${Math.round(lane.y / 24)}`)) lane.y = y
+      y = lane.y
+    }
+    const queue = scene.nodes.get(trip.toId)?.type === 'queue'
+    if (near(trip.endY, y) && !queue && alone(`${trip.toId} ${trip.arrives}`)) trip.endY = y
+    const next = trip.lanes[0]?.y ?? trip.endY
+    if (near(trip.startY, next) && alone(`${trip.fromId} ${trip.leaves}`)) trip.startY = next
   }
 }
 
@@ -228,7 +261,13 @@ class Pen {
   }
   bend(x: number, y: number): void {
     const half = (this.x + x) / 2
-    this.middle = { x: half, y: (this.y + y) / 2 }
+    // Beyond the middle, where a fan of lines from one box has opened.
+    const t = 0.6
+    const up = t * t * (3 - 2 * t)
+    this.middle = {
+      x: this.x + (x - this.x) * (1.5 * t * (1 - t) + t * t * t),
+      y: this.y + (y - this.y) * up,
+    }
     if (Math.abs(y - this.y) < 0.5) {
       this.line(x, y)
       return
@@ -271,7 +310,10 @@ function draw(trip: Trip, columns: Map<number, Column>): Route {
   if (trip.leaves === trip.arrives) {
     const out = Math.max(startX, endX) + 22 + Math.min(18, Math.abs(trip.endY - trip.startY) / 12)
     pen.curve(out, trip.startY, out, trip.endY, tipX, trip.endY)
-    const middle = { x: Math.max(startX, endX) + (out - Math.max(startX, endX)) * 0.75, y: (trip.startY + trip.endY) / 2 }
+    const middle = {
+      x: Math.max(startX, endX) + (out - Math.max(startX, endX)) * 0.75,
+      y: (trip.startY + trip.endY) / 2,
+    }
     return { d: pen.d, end: { x: endX, y: trip.endY, left: true }, middle, points: pen.points }
   }
   // To the column's edge first where the box is narrower than its column.
@@ -284,7 +326,11 @@ function draw(trip: Trip, columns: Map<number, Column>): Route {
     pen.line(back ? column.left : column.right, lane.y)
   }
   const theirs = columns.get(trip.to.layer)
-  const bendTo = theirs ? (back ? Math.max(theirs.right + ARROW, tipX) : Math.min(theirs.left - ARROW, tipX)) : tipX
+  const bendTo = theirs
+    ? back
+      ? Math.max(theirs.right + ARROW, tipX)
+      : Math.min(theirs.left - ARROW, tipX)
+    : tipX
   pen.bend(bendTo, trip.endY)
   pen.line(tipX, trip.endY)
   return { d: pen.d, end: { x: endX, y: trip.endY, left: back }, middle: pen.middle, points: pen.points }
@@ -316,6 +362,7 @@ export function routes(scene: Scene): Map<string, Route> {
   }
   settleLanes(trips, columns)
   settlePorts(trips)
+  straighten(trips, scene)
   return new Map(trips.map((trip) => [trip.key, draw(trip, columns)]))
 }
 
@@ -325,7 +372,14 @@ export function nearest(all: Map<string, Route>, x: number, y: number, within: n
   let least = within * within
   for (const [key, { points }] of all) {
     for (let at = 0; at + 3 < points.length; at += 2) {
-      const distance = toSegment(x, y, points[at] ?? 0, points[at + 1] ?? 0, points[at + 2] ?? 0, points[at + 3] ?? 0)
+      const distance = toSegment(
+        x,
+        y,
+        points[at] ?? 0,
+        points[at + 1] ?? 0,
+        points[at + 2] ?? 0,
+        points[at + 3] ?? 0,
+      )
       if (distance < least) {
         least = distance
         best = key

@@ -69,7 +69,15 @@ function boxesOf(nodes: MapNode[], boxOf: Map<string, string>): Map<string, Box>
   for (const node of nodes) {
     const at = node.layout
     if (node.type === 'table' || !at) continue
-    boxes.set(node.id, { node, x: at.x, y: at.y, width: at.width, height: at.height, layer: at.layer, tables: [] })
+    boxes.set(node.id, {
+      node,
+      x: at.x,
+      y: at.y,
+      width: at.width,
+      height: at.height,
+      layer: at.layer,
+      tables: [],
+    })
     boxOf.set(node.id, node.id)
   }
   for (const node of nodes) {
@@ -194,7 +202,9 @@ function movedTo(box: Box, x: number, y: number): Box {
   const dx = x - box.x
   const dy = y - box.y
   const tables = box.tables.map((table) =>
-    table.layout ? { ...table, layout: { ...table.layout, x: table.layout.x + dx, y: table.layout.y + dy } } : table,
+    table.layout
+      ? { ...table, layout: { ...table.layout, x: table.layout.x + dx, y: table.layout.y + dy } }
+      : table,
   )
   return { ...box, x, y, tables }
 }
@@ -223,7 +233,8 @@ export function bounds(scene: Scene): { x: number; y: number; width: number; hei
 /** Changes only when lines have to be routed anew; counts do not matter. */
 export function shapeKey(scene: Scene): string {
   const parts: string[] = []
-  for (const box of scene.boxes.values()) parts.push(`${box.node.id}@${box.x},${box.y},${box.width},${box.height}`)
+  for (const box of scene.boxes.values())
+    parts.push(`${box.node.id}@${box.x},${box.y},${box.width},${box.height}`)
   for (const line of scene.lines) parts.push(line.key)
   return parts.join('|')
 }

@@ -4,7 +4,7 @@ import type { SeriesPoint } from '../api/types'
 import { duration, rate } from '../base/format'
 import { clock, ms } from '../base/time'
 
-const WIDTH = 176
+const WIDTH = 168
 const HEIGHT = 22
 
 function Bars({ values, bad }: { values: number[]; bad?: boolean }) {

@@ -10,7 +10,7 @@ export function rateOfNode(scene: Scene, id: string): string {
   return traffic === undefined ? '' : rate(traffic / scene.minutes)
 }
 
-function Name({ box, y, text, right = 12 }: { box: Box; y: number; text: string; right?: number }) {
+function Name({ box, y, text, right = 8 }: { box: Box; y: number; text: string; right?: number }) {
   return (
     <text class="node-name" x={box.x + 12} y={y}>
       {cut(text, box.width - 12 - right, 13, 600)}
@@ -53,7 +53,10 @@ function Service({ box, scene }: { box: Box; scene: Scene }) {
 
 function External({ box, scene }: { box: Box; scene: Scene }) {
   const middle = box.y + box.height / 2
-  const sub = box.node.address !== undefined && box.node.address !== box.node.name ? box.node.address : rateOfNode(scene, box.node.id)
+  const sub =
+    box.node.address !== undefined && box.node.address !== box.node.name
+      ? box.node.address
+      : rateOfNode(scene, box.node.id)
   return (
     <>
       <rect class="node-shape dashed" x={box.x} y={box.y} width={box.width} height={box.height} rx={6} />
@@ -74,7 +77,17 @@ function lid({ x, y, width, height }: Box): string {
   return `M${x} ${y + cap}A${width / 2} ${cap} 0 0 0 ${x + width} ${y + cap}`
 }
 
-function TableRow({ box, table, scene, selected }: { box: Box; table: MapNode; scene: Scene; selected: boolean }) {
+function TableRow({
+  box,
+  table,
+  scene,
+  selected,
+}: {
+  box: Box
+  table: MapNode
+  scene: Scene
+  selected: boolean
+}) {
   const at = table.layout
   if (!at) return null
   const middle = at.y + at.height / 2
@@ -85,7 +98,7 @@ function TableRow({ box, table, scene, selected }: { box: Box; table: MapNode; s
       <rect class="table-hit" x={box.x + 0.5} y={at.y} width={box.width - 1} height={at.height} />
       <path class="table-line" d={`M${box.x} ${at.y}h${box.width}`} />
       <text class="table-name" x={box.x + 12} y={middle + 4.5}>
-        {cut(table.name, box.width - 12 - marksRoom - 44, 13)}
+        {cut(table.name, box.width - 12 - marksRoom - 34, 13)}
       </text>
       <text class="node-sub end" x={box.x + box.width - marksRoom - 3} y={middle + 4}>
         {count}
@@ -121,7 +134,13 @@ function Database({ box, scene, selection }: { box: Box; scene: Scene; selection
             </text>
           )}
           {listed.map((table) => (
-            <TableRow key={table.id} box={box} table={table} scene={scene} selected={selection === table.id} />
+            <TableRow
+              key={table.id}
+              box={box}
+              table={table}
+              scene={scene}
+              selected={selection === table.id}
+            />
           ))}
         </>
       )}

@@ -19,14 +19,27 @@ interface Column<T> {
   exact?: (row: T) => string
 }
 
-function Sortable<T>({ caption, rows, columns, id }: { caption: string; rows: T[]; columns: Column<T>[]; id: (row: T) => string }) {
+function Sortable<T>({
+  caption,
+  rows,
+  columns,
+  id,
+}: {
+  caption: string
+  rows: T[]
+  columns: Column<T>[]
+  id: (row: T) => string
+}) {
   const by = useSignal(columns.findIndex((column) => column.number))
   const down = useSignal(true)
   const shown = useSignal(ROWS_AT_ONCE)
   const column = columns[by.value]
   const sorted = [...rows].sort((a, b) => {
     const [left, right] = [column?.value(a) ?? 0, column?.value(b) ?? 0]
-    const order = typeof left === 'number' && typeof right === 'number' ? left - right : String(left).localeCompare(String(right))
+    const order =
+      typeof left === 'number' && typeof right === 'number'
+        ? left - right
+        : String(left).localeCompare(String(right))
     return down.value ? -order : order
   })
   return (
@@ -70,7 +83,8 @@ function Sortable<T>({ caption, rows, columns, id }: { caption: string; rows: T[
       </table>
       {sorted.length > shown.value && (
         <button class="control" onClick={() => (shown.value += ROWS_AT_ONCE)}>
-          Show {Math.min(ROWS_AT_ONCE, sorted.length - shown.value)} more of {exact(sorted.length - shown.value)}
+          Show {Math.min(ROWS_AT_ONCE, sorted.length - shown.value)} more of{' '}
+          {exact(sorted.length - shown.value)}
         </button>
       )}
     </>
@@ -84,7 +98,11 @@ function errorCell(errors: number, count: number): ComponentChildren {
 
 function edgeColumns(scene: Scene): Column<MapEdge>[] {
   const name = (id: string) => scene.nodes.get(id)?.name ?? id
-  const node = (id: string) => <a href={hrefWith({ node: id, edge: null })}>{name(id)}</a>
+  const node = (id: string) => (
+    <a class="quiet-link" href={hrefWith({ node: id, edge: null })}>
+      {name(id)}
+    </a>
+  )
   const time = (edge: MapEdge) => edge.duration ?? edge.server_duration
   return [
     { title: 'Source', value: (edge) => name(edge.source), show: (edge) => node(edge.source) },
@@ -127,7 +145,15 @@ function edgeColumns(scene: Scene): Column<MapEdge>[] {
 
 function nodeColumns(scene: Scene): Column<MapNode>[] {
   return [
-    { title: 'Name', value: (node) => node.name, show: (node) => <a href={hrefWith({ node: node.id, edge: null })}>{node.name}</a> },
+    {
+      title: 'Name',
+      value: (node) => node.name,
+      show: (node) => (
+        <a class="quiet-link" href={hrefWith({ node: node.id, edge: null })}>
+          {node.name}
+        </a>
+      ),
+    },
     { title: 'Type', value: (node) => node.type, show: (node) => TYPES[node.type] ?? node.type },
     { title: 'System', value: (node) => node.system ?? '', show: (node) => node.system ?? '' },
     {
@@ -140,7 +166,8 @@ function nodeColumns(scene: Scene): Column<MapNode>[] {
     {
       title: 'Errors',
       number: true,
-      value: (node) => (node.requests !== undefined && node.requests > 0 ? (node.errors ?? 0) / node.requests : -1),
+      value: (node) =>
+        node.requests !== undefined && node.requests > 0 ? (node.errors ?? 0) / node.requests : -1,
       show: (node) => (node.requests === undefined ? '–' : errorCell(node.errors ?? 0, node.requests)),
     },
     {
@@ -156,7 +183,9 @@ export function MapTable({ scene }: { scene: Scene }) {
   const wanted = (param('find') ?? '').toLowerCase()
   const has = (id: string) => (scene.nodes.get(id)?.name ?? '').toLowerCase().includes(wanted)
   const inside = (id: string) => scene.boxes.has(scene.boxOf.get(id) ?? '')
-  const edges = scene.answer.edges.filter((edge) => inside(edge.source) && inside(edge.target) && (has(edge.source) || has(edge.target)))
+  const edges = scene.answer.edges.filter(
+    (edge) => inside(edge.source) && inside(edge.target) && (has(edge.source) || has(edge.target)),
+  )
   const nodes = scene.answer.nodes.filter((node) => inside(node.id) && has(node.id))
   return (
     <div class="map-table">

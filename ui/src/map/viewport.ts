@@ -2,7 +2,7 @@
 // Pan and zoom. Where the reader has moved is part of the address (`at`); without it the whole is shown.
 import { useSignal, type Signal } from '@preact/signals'
 import type { RefObject } from 'preact'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useLayoutEffect } from 'preact/hooks'
 import { param, set } from '../base/route'
 import type { Size } from '../base/size'
 
@@ -19,7 +19,10 @@ export interface Area {
   height: number
 }
 
-const LEAST = 0.04
+const LEAST = 0.02
+/** A picture that would be smaller than this when all of it is shown begins at a part that can be read. */
+const READABLE = 0.4
+const FIRST = 0.6
 const MOST = 3
 const SETTLE_MS = 250
 
@@ -29,12 +32,31 @@ const MARGIN = { top: 60, right: 24, bottom: 52, left: 24 }
 export function fitted(area: Area, size: Size): View {
   const width = size.width - MARGIN.left - MARGIN.right
   const height = size.height - MARGIN.top - MARGIN.bottom
-  if (width <= 0 || height <= 0 || area.width <= 0 || area.height <= 0) return { x: MARGIN.left, y: MARGIN.top, zoom: 1 }
+  if (width <= 0 || height <= 0 || area.width <= 0 || area.height <= 0)
+    return { x: MARGIN.left, y: MARGIN.top, zoom: 1 }
   const zoom = Math.max(LEAST, Math.min(1, width / area.width, height / area.height))
   return {
     x: MARGIN.left + (width - area.width * zoom) / 2 - area.x * zoom,
     y: MARGIN.top + (height - area.height * zoom) / 2 - area.y * zoom,
     zoom,
+  }
+}
+
+/** Where a picture begins: all of it, or if that cannot be read, what is around `anchor`. */
+export function beginning(area: Area, size: Size, anchor: Area): View {
+  const all = fitted(area, size)
+  if (all.zoom >= READABLE || size.width === 0) return all
+  const x = size.width * 0.4 - (anchor.x + anchor.width / 2) * FIRST
+  const y = size.height / 2 - (anchor.y + anchor.height / 2) * FIRST
+  // Rather no empty room beside the picture than the anchor in the middle.
+  const most = MARGIN.left - area.x * FIRST
+  const least = size.width - MARGIN.right - (area.x + area.width) * FIRST
+  const top = MARGIN.top - area.y * FIRST
+  const bottom = size.height - MARGIN.bottom - (area.y + area.height) * FIRST
+  return {
+    x: Math.min(most, Math.max(least, x)),
+    y: Math.min(top, Math.max(Math.min(top, bottom), y)),
+    zoom: FIRST,
   }
 }
 
@@ -55,17 +77,19 @@ export interface Viewport {
   zoomBy: (factor: number, x?: number, y?: number) => void
   panBy: (dx: number, dy: number) => void
   fit: () => void
+  /** Moves as little as needed to bring an area into sight. */
+  reveal: (area: Area) => void
 }
 
-export function useViewport(ref: RefObject<Element | null>, area: Area, size: Size): Viewport {
+export function useViewport(ref: RefObject<Element | null>, area: Area, size: Size, anchor: Area): Viewport {
   const view = useSignal<View>({ x: 0, y: 0, zoom: 1 })
   const moving = useSignal(false)
   const timer = useSignal<ReturnType<typeof setTimeout> | undefined>(undefined)
 
   // The address decides; when it says nothing, all is shown.
   const wanted = param('at')
-  useEffect(() => {
-    if (!moving.value) view.value = fromAddress() ?? fitted(area, size)
+  useLayoutEffect(() => {
+    if (!moving.value) view.value = fromAddress() ?? beginning(area, size, anchor)
   }, [wanted, area.x, area.y, area.width, area.height, size.width, size.height])
 
   const settle = () => {
@@ -91,8 +115,29 @@ export function useViewport(ref: RefObject<Element | null>, area: Area, size: Si
   const fit = () => {
     clearTimeout(timer.value)
     moving.value = false
-    view.value = fitted(area, size)
-    set({ at: null }, true)
+    const all = fitted(area, size)
+    view.value = all
+    // Without a place in the address the picture begins anew, which for a big one is not all of it.
+    const whole = all.zoom >= READABLE
+    set(
+      { at: whole ? null : `${Math.round(all.x)},${Math.round(all.y)},${Number(all.zoom.toPrecision(3))}` },
+      true,
+    )
+  }
+
+  const reveal = (wanted: Area) => {
+    const { x, y, zoom } = view.value
+    const left = wanted.x * zoom + x
+    const top = wanted.y * zoom + y
+    const right = size.width - MARGIN.right - wanted.width * zoom
+    const bottom = size.height - MARGIN.bottom - wanted.height * zoom
+    const dx = Math.max(MARGIN.left, Math.min(right, left)) - left
+    const dy = Math.max(MARGIN.top, Math.min(bottom, top)) - top
+    if (Math.abs(dx) > 1 || Math.abs(dy) > 1) {
+      // From far away to the middle, where its neighbours are in sight too.
+      const far = Math.abs(dx) > size.width / 2 || Math.abs(dy) > size.height / 2
+      panBy(far ? size.width / 2 - left : dx, far ? size.height / 2 - top : dy)
+    }
   }
 
   useEffect(() => {
@@ -118,5 +163,5 @@ export function useViewport(ref: RefObject<Element | null>, area: Area, size: Si
     },
     [],
   )
-  return { view, moving, zoomBy, panBy, fit }
+  return { view, moving, zoomBy, panBy, fit, reveal }
 }

@@ -15,7 +15,17 @@ function Group({ title, children }: { title: string; children: ComponentChildren
   )
 }
 
-function Line({ name, title, bad, children }: { name: string; title?: string; bad?: boolean; children: ComponentChildren }) {
+function Line({
+  name,
+  title,
+  bad,
+  children,
+}: {
+  name: string
+  title?: string
+  bad?: boolean
+  children: ComponentChildren
+}) {
   return (
     <div title={title}>
       <dt>{name}</dt>
@@ -77,7 +87,9 @@ export function StatusPage() {
           <Group title="Spans">
             <Count name="Stored" of={now.spans.stored} />
             <Count name="Received" of={now.spans.received} />
-            {now.spans.rate_per_s !== undefined && <Line name="Coming in">{short(now.spans.rate_per_s)}/s</Line>}
+            {now.spans.rate_per_s !== undefined && (
+              <Line name="Coming in">{short(now.spans.rate_per_s)}/s</Line>
+            )}
             <Count name="Rejected" of={now.spans.rejected} bad />
             <Time name="Oldest" at={now.spans.oldest} />
             <Time name="Newest" at={now.spans.newest} />
@@ -96,7 +108,11 @@ export function StatusPage() {
             <Size name="Head" of={now.bytes?.head} />
             <Size name="Memory" of={now.memory_bytes} />
             {now.disk && (
-              <Line name="Disk free" title={`${exact(now.disk.free_bytes)} B`} bad={now.disk.free_bytes < now.disk.total_bytes * 0.05}>
+              <Line
+                name="Disk free"
+                title={`${exact(now.disk.free_bytes)} B`}
+                bad={now.disk.free_bytes < now.disk.total_bytes * 0.05}
+              >
                 {bytes(now.disk.free_bytes)} of {bytes(now.disk.total_bytes)}
               </Line>
             )}

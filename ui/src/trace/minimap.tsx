@@ -4,7 +4,7 @@ import { useSignalEffect, useSignal } from '@preact/signals'
 import { useRef } from 'preact/hooks'
 import { duration } from '../base/format'
 import { sharpen, useSize } from '../base/size'
-import { dark, token } from '../base/theme'
+import { token } from '../base/theme'
 import type { Part, Trace } from './model'
 
 interface Props {
@@ -27,7 +27,8 @@ function drawn(drag: Drag, at: number, length: number): Part {
   const clamp = (ns: number) => Math.max(0, Math.min(length, ns))
   if (drag.what === 'from') return { from: Math.min(clamp(at), to - least), to }
   if (drag.what === 'to') return { from, to: Math.max(clamp(at), from + least) }
-  if (drag.what === 'new') return { from: clamp(Math.min(drag.at, at)), to: clamp(Math.max(drag.at, at, drag.at + least)) }
+  if (drag.what === 'new')
+    return { from: clamp(Math.min(drag.at, at)), to: clamp(Math.max(drag.at, at, drag.at + least)) }
   const start = Math.max(0, Math.min(from + by, length - (to - from)))
   return { from: start, to: start + (to - from) }
 }
@@ -45,7 +46,6 @@ export function Minimap({ trace, part, skew, colours, onPart }: Props) {
   useSignalEffect(() => {
     const { width, height } = size.value
     const now = inputs.value
-    void dark.value
     const context = canvas.current && width > 0 ? sharpen(canvas.current, width, height) : null
     if (!context) return
     const { rows, length } = now.trace
@@ -56,7 +56,12 @@ export function Minimap({ trace, part, skew, colours, onPart }: Props) {
       const x = PAD + ((row.start + (now.skew ? row.skew : 0)) / length) * room
       const y = 4 + (row.index / rows.length) * (height - 8)
       context.fillStyle = row.error ? error : (now.colours.get(row.span.service) ?? '')
-      context.fillRect(x, y, Math.max(1, (row.duration / length) * room), row.error ? Math.max(1.5, high) : Math.min(1.5, high))
+      context.fillRect(
+        x,
+        y,
+        Math.max(1, (row.duration / length) * room),
+        row.error ? Math.max(1.5, high) : Math.min(1.5, high),
+      )
     }
   })
 
@@ -70,7 +75,14 @@ export function Minimap({ trace, part, skew, colours, onPart }: Props) {
     if (event.button !== 0) return
     const at = timeAt(event)
     const grip = (GRIP / width) * trace.length
-    const what = Math.abs(at - part.from) < grip ? 'from' : Math.abs(at - part.to) < grip ? 'to' : whole || at < part.from || at > part.to ? 'new' : 'move'
+    const what =
+      Math.abs(at - part.from) < grip
+        ? 'from'
+        : Math.abs(at - part.to) < grip
+          ? 'to'
+          : whole || at < part.from || at > part.to
+            ? 'new'
+            : 'move'
     drag.current = { what, at, part }
     root.current?.setPointerCapture(event.pointerId)
   }
@@ -95,7 +107,8 @@ export function Minimap({ trace, part, skew, colours, onPart }: Props) {
         const now = drag.current
         drag.current = null
         // A click, not a drag: leave the part as it was.
-        if (now?.what === 'new' && Math.abs(timeAt(event) - now.at) < (3 / width) * trace.length) onPart(now.part)
+        if (now?.what === 'new' && Math.abs(timeAt(event) - now.at) < (3 / width) * trace.length)
+          onPart(now.part)
       }}
       onDblClick={() => {
         onPart({ from: 0, to: trace.length })

@@ -120,7 +120,7 @@ export function traceOf(answer: TraceAnswer): Trace {
 export function visibleRows(trace: Trace, folded: ReadonlySet<string>): Row[] {
   if (folded.size === 0) return trace.rows
   const out: Row[] = []
-  for (let at = 0; at < trace.rows.length; ) {
+  for (let at = 0; at < trace.rows.length;) {
     const row = trace.rows[at]
     if (!row) break
     out.push(row)

@@ -52,24 +52,37 @@ function guides(context: CanvasRenderingContext2D, scene: Scene, row: Row, top: 
   context.lineTo(x(row.depth - 1), row.last ? top + ROW / 2 : top + ROW)
   context.moveTo(x(row.depth - 1), top + ROW / 2 + 0.5)
   context.lineTo(x(row.depth - 1) + scene.indent * 0.5, top + ROW / 2 + 0.5)
-  for (let above = scene.trace.rows[row.parent]; above && above.parent >= 0; above = scene.trace.rows[above.parent]) {
+  for (
+    let above = scene.trace.rows[row.parent];
+    above && above.parent >= 0;
+    above = scene.trace.rows[above.parent]
+  ) {
     if (above.last) continue
     context.moveTo(x(above.depth - 1), top)
     context.lineTo(x(above.depth - 1), top + ROW)
   }
 }
 
-function label(context: CanvasRenderingContext2D, scene: Scene, row: Row, colours: Look, x: number, end: number, y: number): void {
+function label(
+  context: CanvasRenderingContext2D,
+  scene: Scene,
+  row: Row,
+  colours: Look,
+  x: number,
+  end: number,
+  y: number,
+): void {
   const text = duration(row.duration)
   const wide = context.measureText(text).width
   const visibleEnd = Math.min(end, scene.right)
   const visibleStart = Math.max(x, scene.left)
   context.fillStyle = row.error ? colours.error : colours.muted
   if (visibleEnd + 6 + wide <= scene.right) context.fillText(text, visibleEnd + 6, y)
+  else if (visibleStart - 6 - wide >= scene.left) context.fillText(text, visibleStart - 6 - wide, y)
   else if (visibleEnd - visibleStart > wide + 12) {
     context.fillStyle = colours.onBar
     context.fillText(text, visibleEnd - wide - 5, y)
-  } else if (visibleStart - 6 - wide >= scene.left) context.fillText(text, visibleStart - 6 - wide, y)
+  }
 }
 
 function bar(context: CanvasRenderingContext2D, scene: Scene, row: Row, colours: Look, top: number): void {
@@ -122,7 +135,11 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene, colours: 
   context.lineWidth = 1
   context.beginPath()
   for (const at of axisTicks(scene.part, Math.max(2, (scene.right - scene.left) / 100))) {
-    const x = Math.round(scene.left + ((at - scene.part.from) / (scene.part.to - scene.part.from)) * (scene.right - scene.left)) + 0.5
+    const x =
+      Math.round(
+        scene.left +
+          ((at - scene.part.from) / (scene.part.to - scene.part.from)) * (scene.right - scene.left),
+      ) + 0.5
     context.moveTo(x, 0)
     context.lineTo(x, height)
   }

@@ -19,8 +19,20 @@ interface Props {
 
 function Fold({ folded }: { folded: boolean }) {
   return (
-    <svg class={folded ? 'fold folded' : 'fold'} width="12" height="12" viewBox="0 0 12 12" aria-hidden="true">
-      <path d="M2.5 4.5L6 8l3.5-3.5" fill="none" stroke="currentColor" stroke-width="1.3" stroke-linecap="round" />
+    <svg
+      class={folded ? 'fold folded' : 'fold'}
+      width="12"
+      height="12"
+      viewBox="0 0 12 12"
+      aria-hidden="true"
+    >
+      <path
+        d="M2.5 4.5L6 8l3.5-3.5"
+        fill="none"
+        stroke="currentColor"
+        stroke-width="1.3"
+        stroke-linecap="round"
+      />
     </svg>
   )
 }
@@ -28,7 +40,9 @@ function Fold({ folded }: { folded: boolean }) {
 export function TreeRow({ row, at, indent, selected, folded, colour, nameWidth, onSelect, onFold }: Props) {
   const { span } = row
   const children = row.end - row.index - 1
-  const about = [row.error ? 'error' : '', span.orphan ? 'orphan' : '', duration(row.duration)].filter((part) => part !== '')
+  const about = [row.error ? 'error' : '', span.orphan ? 'orphan' : '', duration(row.duration)].filter(
+    (part) => part !== '',
+  )
   return (
     <div
       id={`row-${span.span_id}-${row.index}`}
@@ -43,7 +57,10 @@ export function TreeRow({ row, at, indent, selected, folded, colour, nameWidth, 
         onSelect(row)
       }}
     >
-      <div class="tree-name" style={{ width: `${nameWidth}px`, paddingLeft: `${TREE_LEFT + row.depth * indent}px` }}>
+      <div
+        class="tree-name"
+        style={{ width: `${nameWidth}px`, paddingLeft: `${TREE_LEFT + row.depth * indent}px` }}
+      >
         <span
           class="tree-fold"
           onClick={(event) => {

@@ -7,7 +7,7 @@ import { hrefTo, hrefWith } from '../base/route'
 import { moment, nsBetween } from '../base/time'
 import { ErrorIcon, SearchIcon } from '../frame/icons'
 import { CopyButton } from '../frame/notice'
-import { Figures, Panel, Section } from '../frame/panel'
+import { Figures, Panel, Section, type Figure } from '../frame/panel'
 import type { Row, Trace } from './model'
 import { sameValue, valueText } from './values'
 
@@ -17,7 +17,10 @@ function Value({ text, bad }: { text: string; bad?: boolean }) {
   const open = useSignal(false)
   const cut = text.length > LONG && !open.value
   return (
-    <span class={bad ? 'attribute-value bad' : 'attribute-value'} title={text.length > 28 && text.length < 2000 ? text : undefined}>
+    <span
+      class={bad ? 'attribute-value bad' : 'attribute-value'}
+      title={text.length > 28 && text.length < 2000 ? text : undefined}
+    >
       {cut ? `${text.slice(0, LONG)}… ` : text}
       {cut && (
         <button class="link" onClick={() => (open.value = true)}>
@@ -46,7 +49,12 @@ function Attributes({ title, level, list }: { title: string; level: 'span' | 're
               <dd>
                 <Value text={text} {...(isBad(pair.key, text) ? { bad: true } : {})} />
                 {q !== null && (
-                  <a class="attribute-find" href={hrefTo(['traces'], { q })} aria-label={`Find traces with ${pair.key} = ${text.slice(0, 80)}`} title="Find traces with this value">
+                  <a
+                    class="attribute-find"
+                    href={hrefTo(['traces'], { q })}
+                    aria-label={`Find traces with ${pair.key} = ${text.slice(0, 80)}`}
+                    title="Find traces with this value"
+                  >
                     <SearchIcon />
                   </a>
                 )}
@@ -72,7 +80,9 @@ function Event({ event, trace }: { event: SpanEvent; trace: Trace }) {
       {exception && (
         <pre class="stack" tabIndex={0} aria-label="Exception">
           {[get('exception.type'), get('exception.message')].filter((part) => part !== '').join(': ')}
-          {get('exception.stacktrace') !== '' && <span class="muted">{`\n${get('exception.stacktrace')}`}</span>}
+          {get('exception.stacktrace') !== '' && (
+            <span class="muted">{`\n${get('exception.stacktrace')}`}</span>
+          )}
         </pre>
       )}
       {rest.length > 0 && (
@@ -100,11 +110,17 @@ function Links({ span, trace }: { span: Span; trace: Trace }) {
         const here = link.trace_id === span.trace_id
         const at = here ? trace.bySpan.get(link.span_id) : undefined
         const target = at === undefined ? undefined : trace.rows[at]
-        const href = here ? hrefWith({ span: link.span_id }) : hrefTo(['trace', link.trace_id], { span: link.span_id })
+        const href = here
+          ? hrefWith({ span: link.span_id })
+          : hrefTo(['trace', link.trace_id], { span: link.span_id })
         return (
           <div class="row" key={`${link.trace_id}${link.span_id}`}>
             <a class="row-left" href={href}>
-              {target ? `${target.span.service} ${target.span.name}` : here ? 'span of this trace' : 'another trace'}
+              {target
+                ? `${target.span.service} ${target.span.name}`
+                : here
+                  ? 'span of this trace'
+                  : 'another trace'}
             </a>
             <span class="row-right mono muted">{shortId(here ? link.span_id : link.trace_id)}</span>
           </div>
@@ -146,7 +162,15 @@ function Ids({ span, trace }: { span: Span; trace: Trace }) {
         {parent !== undefined && parent !== '' && (
           <div>
             <dt>parent</dt>
-            <dd>{known ? <a href={hrefWith({ span: parent })}>{parent}</a> : <>{parent} <span class="muted">never came</span></>}</dd>
+            <dd>
+              {known ? (
+                <a href={hrefWith({ span: parent })}>{parent}</a>
+              ) : (
+                <>
+                  {parent} <span class="muted">never came</span>
+                </>
+              )}
+            </dd>
           </div>
         )}
         <div>
@@ -172,6 +196,33 @@ function Ids({ span, trace }: { span: Span; trace: Trace }) {
   )
 }
 
+function figuresOf({ span, ...row }: Row, skew: boolean): Figure[] {
+  const start = row.start + (skew ? row.skew : 0)
+  const figure = (label: string, ns: number) => ({
+    label,
+    quantity: durationOf(ns),
+    exact: exactDuration(ns),
+  })
+  return [
+    { ...figure('Start', start), quantity: { ...durationOf(start), value: `+${durationOf(start).value}` } },
+    figure('Duration', row.duration),
+    ...(span.self_time_ns === undefined ? [] : [figure('Self', span.self_time_ns)]),
+    figure('On critical path', span.critical_ns ?? 0),
+  ]
+}
+
+function Failure({ message }: { message: string }) {
+  return (
+    <div class="span-error">
+      <ErrorIcon />
+      <div>
+        <strong>Error</strong>
+        {message !== '' && <p>{message}</p>}
+      </div>
+    </div>
+  )
+}
+
 interface Props {
   row: Row
   trace: Trace
@@ -182,17 +233,7 @@ interface Props {
 
 export function SpanPanel({ row, trace, colour, skew, onClose }: Props) {
   const { span } = row
-  const start = row.start + (skew ? row.skew : 0)
   const events = span.events ?? []
-  const figures = [
-    { label: 'Start', quantity: { ...durationOf(start), value: `+${durationOf(start).value}` }, exact: exactDuration(start) },
-    { label: 'Duration', quantity: durationOf(row.duration), exact: exactDuration(row.duration) },
-    { label: 'On critical path', quantity: durationOf(span.critical_ns ?? 0), exact: exactDuration(span.critical_ns ?? 0) },
-  ]
-  if (span.self_time_ns !== undefined) {
-    figures.splice(2, 0, { label: 'Self', quantity: durationOf(span.self_time_ns), exact: exactDuration(span.self_time_ns) })
-  }
-  const message = span.status?.message ?? ''
   return (
     <Panel
       title={span.name}
@@ -201,22 +242,14 @@ export function SpanPanel({ row, trace, colour, skew, onClose }: Props) {
       sub={`${span.service} · ${span.kind ?? 'unspecified'} span${row.note === '' ? '' : ` · ${row.note}`}`}
       onClose={onClose}
     >
-      {row.error && (
-        <div class="span-error">
-          <ErrorIcon />
-          <div>
-            <strong>Error</strong>
-            {message !== '' && <p>{message}</p>}
-          </div>
-        </div>
-      )}
+      {row.error && <Failure message={span.status?.message ?? ''} />}
       {span.orphan && (
         <Section>
           <p class="muted">Its parent {span.parent_span_id ?? ''} never came. It is shown as a root.</p>
         </Section>
       )}
       <Section>
-        <Figures figures={figures} />
+        <Figures small figures={figuresOf(row, skew)} />
         {row.skew !== 0 && <p class="muted">Its clock is off by {duration(Math.abs(row.skew))}.</p>}
       </Section>
       <Attributes title="Attributes" level="span" list={span.attributes ?? []} />

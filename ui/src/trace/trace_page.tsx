@@ -25,7 +25,9 @@ function useFolded(trace: Trace) {
   useEffect(() => {
     const wanted = new Set((param('fold') ?? '').split(',').filter((part) => part !== ''))
     if (wanted.size === 0) return
-    folded.value = new Set(trace.rows.map((row) => row.span.span_id).filter((id) => wanted.has(id.slice(0, ID_PART))))
+    folded.value = new Set(
+      trace.rows.map((row) => row.span.span_id).filter((id) => wanted.has(id.slice(0, ID_PART))),
+    )
   }, [trace])
   const put = (next: Set<string>) => {
     folded.value = next
@@ -76,14 +78,32 @@ function Head({ trace }: { trace: Trace }) {
         <span>
           Services <strong>{exact(trace.services.length)}</strong>
         </span>
-        {answer.errors > 0 && <span class="bad">{answer.errors === 1 ? '1 error' : `${exact(answer.errors)} errors`}</span>}
-        {answer.orphans > 0 && <span title="Spans whose parent never came">{answer.orphans === 1 ? '1 orphan' : `${exact(answer.orphans)} orphans`}</span>}
+        {answer.errors > 0 && (
+          <span class="bad">{answer.errors === 1 ? '1 error' : `${exact(answer.errors)} errors`}</span>
+        )}
+        {answer.orphans > 0 && (
+          <span title="Spans whose parent never came">
+            {answer.orphans === 1 ? '1 orphan' : `${exact(answer.orphans)} orphans`}
+          </span>
+        )}
       </div>
     </div>
   )
 }
 
-function Check({ name, text, on, disabled, title }: { name: string; text: string; on: boolean; disabled?: boolean; title?: string }) {
+function Check({
+  name,
+  text,
+  on,
+  disabled,
+  title,
+}: {
+  name: string
+  text: string
+  on: boolean
+  disabled?: boolean
+  title?: string
+}) {
   return (
     <label class={disabled ? 'check disabled' : 'check'} title={title}>
       <input
@@ -91,7 +111,17 @@ function Check({ name, text, on, disabled, title }: { name: string; text: string
         checked={on}
         disabled={disabled}
         onChange={(event) => {
-          set({ [name]: event.currentTarget.checked === (name === 'path') ? null : event.currentTarget.checked ? '1' : '0' }, true)
+          set(
+            {
+              [name]:
+                event.currentTarget.checked === (name === 'path')
+                  ? null
+                  : event.currentTarget.checked
+                    ? '1'
+                    : '0',
+            },
+            true,
+          )
         }}
       />
       {text}
@@ -101,7 +131,8 @@ function Check({ name, text, on, disabled, title }: { name: string; text: string
 
 interface Moves {
   rows: () => Row[]
-  selected: Row | undefined
+  /** Asked at the time of the key: keys may come faster than the page is drawn. */
+  selected: () => Row | undefined
   folded: () => ReadonlySet<string>
   select: (row: Row) => void
   fold: (row: Row, on: boolean) => void
@@ -110,36 +141,51 @@ interface Moves {
 function useTreeKeys({ rows, selected, folded, select, fold }: Moves, trace: Trace): void {
   const step = (by: number) => {
     const list = rows()
-    const at = selected ? list.findIndex((row) => row.index === selected.index) : -1
+    const now = selected()
+    const at = now ? list.findIndex((row) => row.index === now.index) : -1
     const next = list[Math.max(0, Math.min(list.length - 1, at + by))]
     if (next) select(next)
   }
   const into = () => {
-    if (!selected) return
-    if (folded().has(selected.span.span_id)) fold(selected, false)
-    else if (selected.end > selected.index + 1) step(1)
+    const now = selected()
+    if (!now) return
+    if (folded().has(now.span.span_id)) fold(now, false)
+    else if (now.end > now.index + 1) step(1)
   }
   const out = () => {
-    if (!selected) return
-    const open = selected.end > selected.index + 1 && !folded().has(selected.span.span_id)
-    const parent = trace.rows[selected.parent]
-    if (open) fold(selected, true)
+    const now = selected()
+    if (!now) return
+    const open = now.end > now.index + 1 && !folded().has(now.span.span_id)
+    const parent = trace.rows[now.parent]
+    if (open) fold(now, true)
     else if (parent) select(parent)
   }
   const inTree = (event: KeyboardEvent) => (event.target as Element).getAttribute('role') !== 'slider'
   useKeys({
-    j: () => { step(1) },
-    k: () => { step(-1) },
+    j: () => {
+      step(1)
+    },
+    k: () => {
+      step(-1)
+    },
     l: into,
     h: out,
     ArrowDown: (event) => inTree(event) && (step(1), true),
     ArrowUp: (event) => inTree(event) && (step(-1), true),
     ArrowRight: (event) => inTree(event) && (into(), true),
     ArrowLeft: (event) => inTree(event) && (out(), true),
-    PageDown: () => { step(20) },
-    PageUp: () => { step(-20) },
-    Home: () => { step(-1e9) },
-    End: () => { step(1e9) },
+    PageDown: () => {
+      step(20)
+    },
+    PageUp: () => {
+      step(-20)
+    },
+    Home: () => {
+      step(-1e9)
+    },
+    End: () => {
+      step(1e9)
+    },
     Escape: () => {
       if (param('span') !== null) set({ span: null }, true)
       else if (param('t') !== null) set({ t: null }, true)
@@ -153,8 +199,9 @@ function Shown({ trace }: { trace: Trace }) {
   const { folded, put } = useFolded(trace)
   const rows = useComputed(() => visibleRows(trace, folded.value))
   const colours = useMemo(() => serviceColours(trace.services, dark.value), [trace, dark.value])
-  const selectedIndex = trace.bySpan.get(param('span') ?? '') ?? null
-  const selected = selectedIndex === null ? undefined : trace.rows[selectedIndex]
+  const current = () => trace.rows[trace.bySpan.get(param('span') ?? '') ?? -1]
+  const selected = current()
+  const selectedIndex = selected?.index ?? null
   const part = partOf(trace)
   const critical = param('path') !== '0'
   const skew = trace.skewed && param('skew') === '1'
@@ -167,7 +214,7 @@ function Shown({ trace }: { trace: Trace }) {
     else next.delete(row.span.span_id)
     put(next)
   }
-  useTreeKeys({ rows: () => rows.value, selected, folded: () => folded.value, select, fold }, trace)
+  useTreeKeys({ rows: () => rows.value, selected: current, folded: () => folded.value, select, fold }, trace)
   return (
     <div class="page">
       <main class="column trace">
@@ -179,10 +226,19 @@ function Shown({ trace }: { trace: Trace }) {
             text="Correct clock skew"
             on={skew}
             disabled={!trace.skewed}
-            title={trace.skewed ? 'Moves spans into their parents where clocks differ' : 'No clock is off in this trace'}
+            title={
+              trace.skewed
+                ? 'Moves spans into their parents where clocks differ'
+                : 'No clock is off in this trace'
+            }
           />
           {folded.value.size > 0 && (
-            <button class="link" onClick={() => { put(new Set()) }}>
+            <button
+              class="link"
+              onClick={() => {
+                put(new Set())
+              }}
+            >
               Unfold all
             </button>
           )}
@@ -190,7 +246,15 @@ function Shown({ trace }: { trace: Trace }) {
             <kbd>j</kbd> <kbd>k</kbd> move <kbd>h</kbd> <kbd>l</kbd> fold
           </span>
         </div>
-        <Minimap trace={trace} part={part} skew={skew} colours={colours} onPart={(next) => { showPart(trace, next) }} />
+        <Minimap
+          trace={trace}
+          part={part}
+          skew={skew}
+          colours={colours}
+          onPart={(next) => {
+            showPart(trace, next)
+          }}
+        />
         <Waterfall
           trace={trace}
           rows={rows}
@@ -201,8 +265,12 @@ function Shown({ trace }: { trace: Trace }) {
           skew={skew}
           colours={colours}
           onSelect={select}
-          onFold={(row) => { fold(row) }}
-          onPart={(next) => { showPart(trace, next) }}
+          onFold={(row) => {
+            fold(row)
+          }}
+          onPart={(next) => {
+            showPart(trace, next)
+          }}
         />
       </main>
       {selected && (
@@ -212,7 +280,9 @@ function Shown({ trace }: { trace: Trace }) {
           trace={trace}
           colour={colours.get(selected.span.service) ?? ''}
           skew={skew}
-          onClose={() => { set({ span: null }, true) }}
+          onClose={() => {
+            set({ span: null }, true)
+          }}
         />
       )}
     </div>

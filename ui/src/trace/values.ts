@@ -18,7 +18,11 @@ export function valueText(value: AnyValue | undefined): string {
 }
 
 /** The query for spans with the same value; null for lists and maps. */
-export function sameValue(level: 'span' | 'resource', key: string, value: AnyValue | undefined): string | null {
+export function sameValue(
+  level: 'span' | 'resource',
+  key: string,
+  value: AnyValue | undefined,
+): string | null {
   if (!value) return null
   const spelled =
     value.stringValue !== undefined

@@ -5,7 +5,6 @@ import { useSignal, useSignalEffect, type ReadonlySignal } from '@preact/signals
 import { useEffect, useRef } from 'preact/hooks'
 import { duration } from '../base/format'
 import { sharpen, useSize } from '../base/size'
-import { dark } from '../base/theme'
 import { axisTicks, type Part, type Row, type Trace } from './model'
 import { look, paint, ROW } from './paint'
 import { TreeRow } from './rows'
@@ -44,7 +43,7 @@ function Axis({ part, left, width }: { part: Part; left: number; width: number }
         {axisTicks(part, Math.max(2, room / 100)).map((at) => {
           const x = left + ((at - part.from) / (part.to - part.from)) * room
           return x > width - 30 ? null : (
-            <text key={at} x={x + 4} y={15}>
+            <text key={at} x={x} y={15} text-anchor={at === 0 ? 'start' : 'middle'}>
               {at === 0 ? '0' : duration(at)}
             </text>
           )
@@ -71,6 +70,32 @@ function useReveal(scroller: { current: HTMLElement | null }, rows: Row[], selec
   }, [selected, rows])
 }
 
+/** Ctrl or Cmd and the wheel (or a pinch) zoom in time around the pointer. */
+function useZoomWheel(
+  scroller: { current: HTMLElement | null },
+  part: Part,
+  left: number,
+  room: number,
+  onPart: (part: Part) => void,
+): void {
+  useEffect(() => {
+    const element = scroller.current
+    if (!element) return
+    const wheel = (event: WheelEvent) => {
+      if (!event.ctrlKey && !event.metaKey) return
+      event.preventDefault()
+      const x = event.clientX - element.getBoundingClientRect().left - left
+      const at = part.from + (Math.max(0, x) / Math.max(1, room)) * (part.to - part.from)
+      const by = Math.exp(event.deltaY / 300)
+      onPart({ from: at - (at - part.from) * by, to: at + (part.to - at) * by })
+    }
+    element.addEventListener('wheel', wheel, { passive: false })
+    return () => {
+      element.removeEventListener('wheel', wheel)
+    }
+  })
+}
+
 export function Waterfall(props: WaterfallProps) {
   const { trace, part, selected, colours } = props
   const scroller = useRef<HTMLDivElement>(null)
@@ -85,7 +110,11 @@ export function Waterfall(props: WaterfallProps) {
   const last = Math.min(rows.length, first.value + Math.ceil(height / ROW) + STRIDE * 3)
   const indent = Math.min(INDENT, INDENT_ROOM / Math.max(1, trace.maxDepth))
   const drawn = useSignal<WaterfallProps & { left: number; last: number; width: number; indent: number }>({
-    ...props, left, last, width: inner, indent,
+    ...props,
+    left,
+    last,
+    width: inner,
+    indent,
   })
   drawn.value = { ...props, left, last, width: inner, indent }
 
@@ -98,7 +127,6 @@ export function Waterfall(props: WaterfallProps) {
 
   useSignalEffect(() => {
     const now = drawn.value
-    void dark.value
     const from = first.value
     const count = Math.max(0, now.last - from)
     const context = canvas.current && now.width > 0 ? sharpen(canvas.current, now.width, count * ROW) : null
@@ -122,23 +150,7 @@ export function Waterfall(props: WaterfallProps) {
     )
   })
 
-  useEffect(() => {
-    const element = scroller.current
-    if (!element) return
-    const wheel = (event: WheelEvent) => {
-      if (!event.ctrlKey && !event.metaKey) return
-      event.preventDefault()
-      const x = event.clientX - element.getBoundingClientRect().left - left
-      const at = part.from + (Math.max(0, x) / Math.max(1, inner - left - RIGHT)) * (part.to - part.from)
-      const by = Math.exp(event.deltaY / 300)
-      props.onPart({ from: at - (at - part.from) * by, to: at + (part.to - at) * by })
-    }
-    element.addEventListener('wheel', wheel, { passive: false })
-    return () => {
-      element.removeEventListener('wheel', wheel)
-    }
-  })
-
+  useZoomWheel(scroller, part, left, inner - left - RIGHT, props.onPart)
   const shown = rows.slice(first.value, last)
   const current = selected === null ? undefined : trace.rows[selected]
   const top = first.value * ROW
@@ -173,7 +185,11 @@ export function Waterfall(props: WaterfallProps) {
             ref={canvas}
             class="wf-canvas"
             aria-hidden="true"
-            style={{ transform: `translateY(${top}px)`, width: `${inner}px`, height: `${Math.max(0, last - first.value) * ROW}px` }}
+            style={{
+              transform: `translateY(${top}px)`,
+              width: `${inner}px`,
+              height: `${Math.max(0, last - first.value) * ROW}px`,
+            }}
           />
         </div>
       </div>

@@ -26,7 +26,13 @@ function Services({ item, onFilter }: { item: TraceItem; onFilter: (service: str
         </button>
       ))}
       {more > 0 && (
-        <span class="muted" title={item.services.slice(SERVICES_SHOWN).map((service) => service.name).join(', ')}>
+        <span
+          class="muted"
+          title={item.services
+            .slice(SERVICES_SHOWN)
+            .map((service) => service.name)
+            .join(', ')}
+        >
           +{more}
         </span>
       )}
@@ -34,7 +40,17 @@ function Services({ item, onFilter }: { item: TraceItem; onFilter: (service: str
   )
 }
 
-function Item({ item, longest, dated, onFilter }: { item: TraceItem; longest: number; dated: boolean; onFilter: (service: string) => void }) {
+function Item({
+  item,
+  longest,
+  dated,
+  onFilter,
+}: {
+  item: TraceItem
+  longest: number
+  dated: boolean
+  onFilter: (service: string) => void
+}) {
   const at = ms(item.start)
   const root = item.root_name ?? 'root span missing'
   return (
@@ -61,7 +77,10 @@ function Item({ item, longest, dated, onFilter }: { item: TraceItem; longest: nu
       </span>
       <span class="trace-count muted">{plural(item.spans, 'span')}</span>
       <span class="trace-duration" title={exactDuration(item.duration_ns)}>
-        <span class="trace-bar" style={{ transform: `scaleX(${Math.max(0.01, item.duration_ns / longest)})` }} />
+        <span
+          class="trace-bar"
+          style={{ transform: `scaleX(${Math.max(0.01, item.duration_ns / longest)})` }}
+        />
         <span>{duration(item.duration_ns)}</span>
       </span>
     </li>

@@ -31,15 +31,18 @@ function knownAttributes(): Promise<AttributeItem[]> {
 async function values(key: string): Promise<Offer[]> {
   const fixed = INTRINSICS[key]
   if (fixed && fixed.length > 0) return fixed.map((text) => ({ text, note: '' }))
-  const list = await get<List<ValueItem>>(address(`attributes/${encodeURIComponent(key)}/values`, { limit: 100 })).catch(() => ({ items: [] }))
-  return list.items.map((item) => ({ text: quoted(String(item.value)), note: short(item.count) }))
+  const list = await get<List<ValueItem>>(
+    address(`attributes/${encodeURIComponent(key)}/values`, { limit: 100 }),
+  ).catch(() => ({ items: [] }))
+  return list.items.map((item) => ({ text: quoted(item.value), note: short(item.count) }))
 }
 
 async function offers(spot: Spot): Promise<Offer[]> {
   const wanted = spot.text.toLowerCase().replace(/^"/, '')
   const fits = (text: string) => text.toLowerCase().includes(wanted)
   if (spot.what === 'operator') return OPERATORS.map((text) => ({ text, note: '' }))
-  if (spot.what === 'value') return (await values(spot.key)).filter((offer) => fits(offer.text)).slice(0, MOST)
+  if (spot.what === 'value')
+    return (await values(spot.key)).filter((offer) => fits(offer.text)).slice(0, MOST)
   const keys = (await knownAttributes()).map((item) => ({ text: item.key, note: short(item.count) }))
   const all = [...Object.keys(INTRINSICS).map((text) => ({ text, note: 'span' })), ...keys]
   const begins = (offer: Offer) => (offer.text.toLowerCase().startsWith(wanted) ? 0 : 1)
@@ -67,6 +70,35 @@ function Where({ query, error }: { query: string; error: ApiError }) {
       </p>
     </div>
   )
+}
+
+function Offers({ list, at, onTake }: { list: Offer[]; at: number; onTake: (offer: Offer) => void }) {
+  return (
+    <ul class="results offers" id="query-offers" role="listbox" aria-label="Completions">
+      {list.map((offer, index) => (
+        <li
+          key={offer.text}
+          id={`offer-${index}`}
+          role="option"
+          aria-selected={index === at}
+          onPointerDown={(event) => {
+            event.preventDefault()
+            onTake(offer)
+          }}
+        >
+          <span class="results-text mono">{offer.text}</span>
+          <span class="results-kind">{offer.note}</span>
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+/** A bare condition is meant as a filter; a lone word as a span's name. */
+function whole(text: string): string {
+  const wanted = text.trim()
+  if (wanted === '' || wanted.startsWith('{') || wanted.startsWith('(')) return wanted
+  return /[=<>]/.test(wanted) ? `{ ${wanted} }` : `{ name = ${quoted(wanted)} }`
 }
 
 interface Props {
@@ -101,19 +133,16 @@ export function QueryField({ query, error, onQuery }: Props) {
     const tail = what === 'value' ? '' : ' '
     const before = `${open}${text.value.slice(0, start)}${offer.text}${tail}`
     text.value = before + text.value.slice(cursor)
-    requestAnimationFrame(() => {
-      input.current?.focus()
-      input.current?.setSelectionRange(before.length, before.length)
-      void refresh()
-    })
+    // At once, not with the next paint: the next key may come before it.
+    if (input.current) input.current.value = text.value
+    input.current?.focus()
+    input.current?.setSelectionRange(before.length, before.length)
+    void refresh()
   }
   const submit = () => {
     open.value = false
-    const wanted = text.value.trim()
-    // A bare condition is meant as a filter; a lone word as a span's name.
-    const whole = wanted === '' || wanted.startsWith('{') || wanted.startsWith('(') ? wanted : /[=<>]/.test(wanted) ? `{ ${wanted} }` : `{ name = ${quoted(wanted)} }`
-    text.value = whole
-    onQuery(whole)
+    text.value = whole(text.value)
+    onQuery(text.value)
   }
   const onKeyDown = (event: KeyboardEvent) => {
     const offer = list.value[at.value]
@@ -165,7 +194,14 @@ export function QueryField({ query, error, onQuery }: Props) {
           onKeyDown={onKeyDown}
         />
         {text.value !== '' && (
-          <button class="plain" aria-label="Clear the query" onClick={() => { text.value = ''; onQuery('') }}>
+          <button
+            class="plain"
+            aria-label="Clear the query"
+            onClick={() => {
+              text.value = ''
+              onQuery('')
+            }}
+          >
             <CloseIcon />
           </button>
         )}
@@ -173,25 +209,7 @@ export function QueryField({ query, error, onQuery }: Props) {
           Search
         </button>
       </div>
-      {shown && (
-        <ul class="results offers" id="query-offers" role="listbox" aria-label="Completions">
-          {list.value.map((offer, index) => (
-            <li
-              key={offer.text}
-              id={`offer-${index}`}
-              role="option"
-              aria-selected={index === at.value}
-              onPointerDown={(event) => {
-                event.preventDefault()
-                take(offer)
-              }}
-            >
-              <span class="results-text mono">{offer.text}</span>
-              <span class="results-kind">{offer.note}</span>
-            </li>
-          ))}
-        </ul>
-      )}
+      {shown && <Offers list={list.value} at={at.value} onTake={take} />}
       {error && <Where query={query} error={error} />}
     </div>
   )

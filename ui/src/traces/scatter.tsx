@@ -6,8 +6,8 @@ import { useRef } from 'preact/hooks'
 import type { TraceItem } from '../api/types'
 import { duration } from '../base/format'
 import { useSize, sharpen } from '../base/size'
-import { dark, token } from '../base/theme'
-import { clockSeconds, ms, ticks, tickText } from '../base/time'
+import { token } from '../base/theme'
+import { ms, ticks, tickText } from '../base/time'
 
 interface Box {
   x0: number
@@ -72,7 +72,8 @@ function drawAxes(context: CanvasRenderingContext2D, scale: Scale): void {
     for (const factor of few ? [1] : [1, 2, 5]) {
       const level = power + Math.log10(factor)
       if (level < scale.low || level > scale.high) continue
-      const y = Math.round(scale.top + (1 - (level - scale.low) / (scale.high - scale.low)) * scale.height) + 0.5
+      const y =
+        Math.round(scale.top + (1 - (level - scale.low) / (scale.high - scale.low)) * scale.height) + 0.5
       context.beginPath()
       context.moveTo(scale.left, y)
       context.lineTo(scale.left + scale.width, y)
@@ -83,12 +84,16 @@ function drawAxes(context: CanvasRenderingContext2D, scale: Scale): void {
   context.textAlign = 'center'
   for (const at of ticks(scale.from, scale.to, Math.max(2, Math.floor(scale.width / 120)))) {
     const x = scale.left + ((at - scale.from) / (scale.to - scale.from)) * scale.width
-    const text = scale.to - scale.from < 300e3 ? clockSeconds(at) : tickText(at, scale.from, scale.to)
-    context.fillText(text, x, scale.top + scale.height + 13)
+    context.fillText(tickText(at, scale.from, scale.to), x, scale.top + scale.height + 13)
   }
 }
 
-function drawDots(context: CanvasRenderingContext2D, items: TraceItem[], scale: Scale, hovered: TraceItem | null): void {
+function drawDots(
+  context: CanvasRenderingContext2D,
+  items: TraceItem[],
+  scale: Scale,
+  hovered: TraceItem | null,
+): void {
   const colours = { good: token('--edge'), bad: token('--error'), accent: token('--accent') }
   for (const bad of [false, true]) {
     for (const item of items) {
@@ -97,7 +102,7 @@ function drawDots(context: CanvasRenderingContext2D, items: TraceItem[], scale: 
       const radius = Math.min(7, 2.6 + Math.log10(Math.max(1, item.spans)))
       context.beginPath()
       context.arc(x, y, radius, 0, 7)
-      context.globalAlpha = bad ? 0.9 : 0.55
+      context.globalAlpha = bad ? 0.9 : 0.75
       context.fillStyle = bad ? colours.bad : colours.good
       context.fill()
       if (bad) {
@@ -145,7 +150,6 @@ export function Scatter({ items, onOpen, onBrush }: Props) {
   useSignalEffect(() => {
     const { width, height } = size.value
     const list = shown.value
-    void dark.value
     const context = canvas.current && width > 0 ? sharpen(canvas.current, width, height) : null
     if (!context || list.length === 0) return
     const scale = scaleOf(list, width, height)
@@ -184,7 +188,11 @@ export function Scatter({ items, onOpen, onBrush }: Props) {
       class="scatter"
       ref={root}
       style={hover ? { cursor: 'pointer' } : undefined}
-      title={hover ? `${hover.root_service ?? ''} ${hover.root_name ?? ''}, ${duration(hover.duration_ns)}` : undefined}
+      title={
+        hover
+          ? `${hover.root_service ?? ''} ${hover.root_name ?? ''}, ${duration(hover.duration_ns)}`
+          : undefined
+      }
       onPointerDown={(event) => {
         if (event.button !== 0) return
         const { x, y } = at(event)

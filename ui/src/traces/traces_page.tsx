@@ -17,7 +17,7 @@ import { conditions, durationText, quoted, withCondition, withoutCondition } fro
 import { QueryField } from './query_field'
 import { Scatter } from './scatter'
 
-const PAGE = 50
+const PAGE = 100
 const LIVE_MS = 5000
 const DURATIONS = ['100ms', '500ms', '1s', '5s']
 
@@ -32,7 +32,17 @@ function effective(query: string): string {
   return withCondition(query, `resource.deployment.environment.name = ${quoted(env)}`)
 }
 
-function Facet({ query, condition, text, note }: { query: string; condition: string; text: string; note?: string }) {
+function Facet({
+  query,
+  condition,
+  text,
+  note,
+}: {
+  query: string
+  condition: string
+  text: string
+  note?: string
+}) {
   const on = conditions(query).includes(condition)
   return (
     <button
@@ -50,22 +60,34 @@ function Facet({ query, condition, text, note }: { query: string; condition: str
 
 function Facets({ query }: { query: string }) {
   const total = new Map<string, number>()
-  for (const service of services.value) total.set(service.name, (total.get(service.name) ?? 0) + service.spans)
+  for (const service of services.value)
+    total.set(service.name, (total.get(service.name) ?? 0) + service.spans)
   const names = [...total.entries()].sort((a, b) => b[1] - a[1]).slice(0, 40)
   return (
-    <div class="facets" role="group" aria-label="Filters">
+    <aside class="facets" aria-label="Filters">
       <h2>Status</h2>
       <Facet query={query} condition="status = error" text="Error" />
       <Facet query={query} condition="status = ok" text="OK" />
       <h2>Span longer than</h2>
       {DURATIONS.map((length) => (
-        <Facet key={length} query={query} condition={`duration > ${length}`} text={length.replace(/(\d)([a-z])/, '$1 $2')} />
+        <Facet
+          key={length}
+          query={query}
+          condition={`duration > ${length}`}
+          text={length.replace(/(\d)([a-z])/, '$1 $2')}
+        />
       ))}
       <h2>Service</h2>
       {names.map(([name, spans]) => (
-        <Facet key={name} query={query} condition={`resource.service.name = ${quoted(name)}`} text={name} note={short(spans)} />
+        <Facet
+          key={name}
+          query={query}
+          condition={`resource.service.name = ${quoted(name)}`}
+          text={name}
+          note={short(spans)}
+        />
       ))}
-    </div>
+    </aside>
   )
 }
 
@@ -93,7 +115,11 @@ function Chips({ query }: { query: string }) {
 /** The first page is kept fresh; older pages are added below it and kept. */
 function useTraces(query: string) {
   const window = timeWindow.value
-  const params = { q: effective(query) === '' ? null : effective(query), ...windowParams(window), limit: PAGE }
+  const params = {
+    q: effective(query) === '' ? null : effective(query),
+    ...windowParams(window),
+    limit: PAGE,
+  }
   const url = address('traces', params)
   const first = useAnswer<TraceList>(url, window.live ? LIVE_MS : null)
   const older = useSignal<{ of: string; items: TraceItem[]; cursor: string | null } | null>(null)
@@ -113,7 +139,11 @@ function useTraces(query: string) {
     try {
       const next = await get<TraceList>(address('traces', { ...params, cursor }))
       // The live page moves on; what it held stays in the list.
-      older.value = { of: url, items: [...page.items, ...(added?.items ?? []), ...next.items], cursor: next.cursor ?? null }
+      older.value = {
+        of: url,
+        items: [...page.items, ...(added?.items ?? []), ...next.items],
+        cursor: next.cursor ?? null,
+      }
     } finally {
       busy.value = false
     }
@@ -121,10 +151,42 @@ function useTraces(query: string) {
   return { first, page, items, cursor, busy, more }
 }
 
+function Nothing({ query, page }: { query: string; page: TraceList }) {
+  if (query === '') return <NothingHere />
+  return (
+    <Notice title="No trace in this window fits the query">
+      <p>
+        {page.scanned_spans !== undefined && <>{exact(page.scanned_spans)} spans were looked at. </>}
+        Take a condition away, or choose a longer window.
+      </p>
+    </Notice>
+  )
+}
+
+function Sum({ items, stopped }: { items: TraceItem[]; stopped: boolean }) {
+  const errors = items.filter((item) => item.errors > 0).length
+  return (
+    <p class="traces-sum muted" aria-live="polite">
+      Newest {plural(items.length, 'trace')}
+      {errors > 0 && <>, {exact(errors)} with errors</>}
+      {stopped && '. The search stopped at its limit: there are more.'}
+    </p>
+  )
+}
+
+/** The server read the query and found it wrong. */
+function refused(error: unknown): ApiError | null {
+  return error instanceof ApiError && error.status >= 400 && error.status < 500 ? error : null
+}
+
+function Searching({ slow }: { slow: boolean }) {
+  return slow ? <p class="waiting">Searching…</p> : null
+}
+
 function Found({ query }: { query: string }) {
   const { first, page, items, cursor, busy, more } = useTraces(query)
   const error = first.error.value
-  const queryError = error instanceof ApiError && error.status >= 400 && error.status < 500 ? error : null
+  const queryError = refused(error)
   const brush = (from: number, to: number, least: number, most: number) => {
     const longer = withCondition(query, `traceDuration >= ${durationText(least)}`)
     const both = withCondition(longer, `traceDuration <= ${durationText(most)}`)
@@ -137,36 +199,33 @@ function Found({ query }: { query: string }) {
   }, [page, items])
   const shown = page ? items : kept.value
   const empty = page !== null && items.length === 0
-  const errors = shown.filter((item) => item.errors > 0).length
+  const failed = shown.length === 0 && !queryError ? error : null
+  const listed = shown.length > 0 && !empty && !queryError
   return (
     <>
       <QueryField query={query} error={queryError} onQuery={ask} />
-      <Chips query={query} />
-      {error && !queryError && shown.length === 0 && <Problem error={error} />}
-      {empty && conditions(query).length === 0 && query === '' && <NothingHere />}
-      {empty && query !== '' && (
-        <Notice title="No trace in this window fits the query">
-          <p>
-            {page.scanned_spans !== undefined && <>{exact(page.scanned_spans)} spans were looked at. </>}
-            Take a condition away, or choose a longer window.
-          </p>
-        </Notice>
-      )}
-      {!page && !error && first.slow.value && shown.length === 0 && <p class="waiting">Searching…</p>}
-      {shown.length > 0 && !empty && !queryError && (
+      {!queryError && <Chips query={query} />}
+      {failed && <Problem error={failed} />}
+      {empty && <Nothing query={query} page={page} />}
+      <Searching slow={!page && shown.length === 0 && first.slow.value} />
+      {listed && (
         <>
-          <p class="traces-sum muted" aria-live="polite">
-            Newest {plural(shown.length, 'trace')}
-            {errors > 0 && <>, {exact(errors)} with errors</>}
-            {page?.truncated && '. The search stopped at its limit: there are more.'}
-          </p>
-          <Scatter items={shown} onOpen={(item) => { go(hrefTo(['trace', item.trace_id])) }} onBrush={brush} />
+          <Sum items={shown} stopped={page?.truncated ?? false} />
+          <Scatter
+            items={shown}
+            onOpen={(item) => {
+              go(hrefTo(['trace', item.trace_id]))
+            }}
+            onBrush={brush}
+          />
           <TraceRows
             items={shown}
             more={cursor !== null}
             busy={busy.value}
             scanned={page?.scanned_spans}
-            onFilter={(service) => { ask(withCondition(query, `resource.service.name = ${quoted(service)}`)) }}
+            onFilter={(service) => {
+              ask(withCondition(query, `resource.service.name = ${quoted(service)}`))
+            }}
             onMore={() => void more()}
           />
         </>

@@ -19,7 +19,6 @@
 enum {
     LISTENERS_MAX = 4,
     DRAIN_MS = 5000,
-    QUERY_QUEUE_MAX = 256,
     NS_PER_MS = 1000000,
     NS_PER_S = 1000000000
 };
@@ -214,7 +213,7 @@ static int listen_all(House *house, const HouseOptions *options, Buf *why)
 
 static int start_serving(House *house, const HouseOptions *options, Buf *why)
 {
-    if (pool_new("query", house->settings->query_threads, QUERY_QUEUE_MAX, &house->queries) != 0 ||
+    if (pool_new("query", house->settings->query_threads, API_QUERIES_MAX, &house->queries) != 0 ||
         server_new(house->settings->loops, &house->server) != 0) {
         buf_append_str(why, STR("no threads can be started"));
         return 1;

@@ -78,6 +78,7 @@ enum {
     API_QUERY_BYTES_MAX = 64 << 10,
     API_LIMIT_MAX = 1000,
     API_RETRY_AFTER_S = 1,
+    API_QUERIES_MAX = 256, /* that may wait: the query pool is made with it */
 };
 
 typedef struct ApiCall ApiCall;

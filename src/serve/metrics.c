@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-enum { QUEUE_BYTES_MAX = 64 << 20, POOL_QUEUE_MAX = 1024 };
+enum { QUEUE_BYTES_MAX = 64 << 20 }; /* as the store's default */
 
 /* Resident pages are the second number of /proc/self/statm; 0 where there is no /proc. */
 static uint64_t memory_bytes(void)
@@ -222,7 +222,7 @@ static void status_machine_write(ApiCall *call, const Vitals *v)
 
     json_key_open(json, "queues", '[');
     queue_write(json, "store_bytes", v->store.queue_bytes, QUEUE_BYTES_MAX);
-    queue_write(json, "queries", v->pool_depth, POOL_QUEUE_MAX);
+    queue_write(json, "queries", v->pool_depth, API_QUERIES_MAX);
     json_close(json, ']');
     json_key_open(json, "disk", '{');
     json_key_u64(json, "free_bytes", v->store.disk_free_bytes);

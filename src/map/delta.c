@@ -62,29 +62,40 @@ static Str *key_field(NodeKey *key, KeyField field)
     return NULL;
 }
 
-static void append_field(Buf *buf, Str field)
+static uint8_t *put_field(uint8_t *at, Str field)
 {
     uint64_t rest = field.len;
 
-    ASSERT(field.len <= UINT32_MAX);
     while (rest >= 0x80) {
-        buf_append_byte(buf, (uint8_t)(rest | 0x80));
+        *at++ = (uint8_t)(rest | 0x80);
         rest >>= 7;
     }
-    buf_append_byte(buf, (uint8_t)rest);
-    buf_append(buf, field.ptr, field.len);
+    *at++ = (uint8_t)rest;
+    mem_copy(at, field.ptr, field.len);
+    return at + field.len;
 }
 
+/* Into room that is large enough, as this is done for every edge of every trace. */
 void node_key_append(const NodeKey *key, Buf *buf)
 {
     NodeKey copy = *key;
     const uint8_t *fields = fields_of[key->type];
+    size_t size = 1;
 
     ASSERT(key->type <= NODE_NAME);
-    buf_append_byte(buf, (uint8_t)key->type);
     for (size_t i = 0; i < FIELDS_MAX && fields[i] != KEY_END; i++) {
-        append_field(buf, *key_field(&copy, fields[i]));
+        size_t length = key_field(&copy, fields[i])->len;
+
+        ASSERT(length <= UINT32_MAX);
+        size += LENGTH_BYTES_MAX + length;
     }
+    buf_reserve(buf, size);
+    uint8_t *at = buf->ptr + buf->len;
+    *at++ = (uint8_t)key->type;
+    for (size_t i = 0; i < FIELDS_MAX && fields[i] != KEY_END; i++) {
+        at = put_field(at, *key_field(&copy, fields[i]));
+    }
+    buf->len = (size_t)(at - buf->ptr);
 }
 
 /* Takes a length off @at; 1 when it is cut, too long or not in its shortest form. */

@@ -132,7 +132,7 @@ static Str join_port(Str host, uint32_t port, Arena *arena)
     return (Str){.ptr = text, .len = n};
 }
 
-void host_normalise(Str text, Str port, Arena *arena, Str *ret_host, Str *ret_address)
+void host_normalise(Str text, uint32_t port, Arena *arena, Str *ret_host, Str *ret_address)
 {
     Str host;
     Str own_port;
@@ -143,14 +143,13 @@ void host_normalise(Str text, Str port, Arena *arena, Str *ret_host, Str *ret_ad
     if (is_loopback(host)) {
         host = STR("localhost");
     }
-    uint32_t number = port_parse(port);
-    if (number == 0) {
-        number = port_parse(own_port);
+    if (port == 0) {
+        port = port_parse(own_port);
     }
     *ret_host = host;
     *ret_address = host;
-    if (host.len > 0 && number != 0 && number != 80 && number != 443) {
-        *ret_address = join_port(host, number, arena);
+    if (host.len > 0 && port != 0 && port != 80 && port != 443) {
+        *ret_address = join_port(host, port, arena);
     }
 }
 

@@ -184,19 +184,25 @@ static Str text_of(const Value *value, Arena *arena)
 
 #define TEXT(slots, first, last, arena) text_of(slots_first((slots), RANGE(first, last)), (arena))
 
-/* The first port attribute that is a port. */
-static Str read_port(const Slots *slots, Arena *arena)
+static uint32_t port_of(const Value *value, Arena *arena)
 {
-    for (int slot = SLOT_SERVER_PORT; slot <= SLOT_NET_SOCK_PEER_PORT; slot++) {
-        if ((slots->present >> slot & 1) != 0) {
-            Str text = text_of(slots->values[slot], arena);
+    if (value->type == VALUE_INT) {
+        return value->integer > 0 && value->integer <= UINT16_MAX ? (uint32_t)value->integer : 0;
+    }
+    return port_parse(text_of(value, arena));
+}
 
-            if (port_parse(text) != 0) {
-                return text;
-            }
+/* The first port attribute that is a port; 0: none. */
+static uint32_t read_port(const Slots *slots, Arena *arena)
+{
+    uint32_t port = 0;
+
+    for (int slot = SLOT_SERVER_PORT; slot <= SLOT_NET_SOCK_PEER_PORT && port == 0; slot++) {
+        if ((slots->present >> slot & 1) != 0) {
+            port = port_of(slots->values[slot], arena);
         }
     }
-    return (Str){0};
+    return port;
 }
 
 static Str read_address(const Slots *slots, Arena *arena, Str *ret_host, Str *ret_address)
@@ -363,7 +369,7 @@ static const OutboundReading *read_outbound(const Slots *slots, Arena *arena)
     reading->rpc_service = read_rpc_service(slots, arena);
     Str http_host = read_http_host(slots, arena);
     if (http_host.len > 0) {
-        host_normalise(http_host, (Str){0}, arena, &host, &reading->http_host);
+        host_normalise(http_host, 0, arena, &host, &reading->http_host);
         reading->http_host_is_loopback = str_equal(host, STR("localhost"));
     }
     return reading;

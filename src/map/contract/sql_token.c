@@ -4,65 +4,52 @@
 #include "base/assert.h"
 #include "base/memory.h"
 
-static const struct {
-    Str text;
+enum { KEYWORD_LENGTH_MAX = 12 };
+
+typedef struct Word {
+    char text[KEYWORD_LENGTH_MAX + 1];
     Keyword keyword;
-} keywords[] = {
-    {STR("as"), WORD_AS},
-    {STR("do"), WORD_DO},
-    {STR("if"), WORD_SKIPPED},
-    {STR("on"), WORD_ON},
-    {STR("by"), WORD_ENDS},
-    {STR("or"), WORD_RESERVED},
-    {STR("and"), WORD_RESERVED},
-    {STR("for"), WORD_FOR},
-    {STR("key"), WORD_KEY},
-    {STR("not"), WORD_NOT},
-    {STR("set"), WORD_ENDS},
-    {STR("drop"), WORD_DROP},
-    {STR("from"), WORD_FROM},
-    {STR("full"), WORD_RESERVED},
-    {STR("into"), WORD_INTO},
-    {STR("join"), WORD_JOIN},
-    {STR("left"), WORD_RESERVED},
-    {STR("only"), WORD_SKIPPED},
-    {STR("then"), WORD_RESERVED},
-    {STR("when"), WORD_ENDS},
-    {STR("with"), WORD_WITH},
-    {STR("alter"), WORD_ALTER},
-    {STR("cross"), WORD_RESERVED},
-    {STR("fetch"), WORD_ENDS},
-    {STR("group"), WORD_ENDS},
-    {STR("inner"), WORD_RESERVED},
-    {STR("limit"), WORD_ENDS},
-    {STR("merge"), WORD_MERGE},
-    {STR("order"), WORD_ENDS},
-    {STR("right"), WORD_RESERVED},
-    {STR("table"), WORD_TABLE},
-    {STR("union"), WORD_ENDS},
-    {STR("using"), WORD_USING},
-    {STR("where"), WORD_ENDS},
-    {STR("create"), WORD_CREATE},
-    {STR("delete"), WORD_DELETE},
-    {STR("except"), WORD_ENDS},
-    {STR("exists"), WORD_SKIPPED},
-    {STR("having"), WORD_ENDS},
-    {STR("ignore"), WORD_SKIPPED},
-    {STR("insert"), WORD_RESERVED},
-    {STR("offset"), WORD_ENDS},
-    {STR("select"), WORD_SELECT},
-    {STR("update"), WORD_UPDATE},
-    {STR("values"), WORD_ENDS},
-    {STR("window"), WORD_ENDS},
-    {STR("lateral"), WORD_SKIPPED},
-    {STR("natural"), WORD_RESERVED},
-    {STR("distinct"), WORD_DISTINCT},
-    {STR("truncate"), WORD_TRUNCATE},
-    {STR("intersect"), WORD_ENDS},
-    {STR("recursive"), WORD_RECURSIVE},
-    {STR("returning"), WORD_ENDS},
-    {STR("low_priority"), WORD_SKIPPED},
-    {STR("materialized"), WORD_MATERIALIZED},
+} Word;
+
+/* By length, so that most words are looked up among a handful. */
+static const Word words_of_2[] = {{"as", WORD_AS}, {"do", WORD_DO},   {"if", WORD_SKIPPED},
+                                  {"on", WORD_ON}, {"by", WORD_ENDS}, {"or", WORD_RESERVED}};
+static const Word words_of_3[] = {{"and", WORD_RESERVED},
+                                  {"for", WORD_FOR},
+                                  {"key", WORD_KEY},
+                                  {"not", WORD_NOT},
+                                  {"set", WORD_ENDS}};
+static const Word words_of_4[] = {
+    {"drop", WORD_DROP}, {"from", WORD_FROM},     {"full", WORD_RESERVED}, {"into", WORD_INTO},
+    {"join", WORD_JOIN}, {"left", WORD_RESERVED}, {"only", WORD_SKIPPED},  {"then", WORD_RESERVED},
+    {"when", WORD_ENDS}, {"with", WORD_WITH}};
+static const Word words_of_5[] = {
+    {"alter", WORD_ALTER}, {"cross", WORD_RESERVED}, {"fetch", WORD_ENDS},
+    {"group", WORD_ENDS},  {"inner", WORD_RESERVED}, {"limit", WORD_ENDS},
+    {"merge", WORD_MERGE}, {"order", WORD_ENDS},     {"right", WORD_RESERVED},
+    {"table", WORD_TABLE}, {"union", WORD_ENDS},     {"using", WORD_USING},
+    {"where", WORD_ENDS}};
+static const Word words_of_6[] = {
+    {"create", WORD_CREATE},   {"delete", WORD_DELETE}, {"except", WORD_ENDS},
+    {"exists", WORD_SKIPPED},  {"having", WORD_ENDS},   {"ignore", WORD_SKIPPED},
+    {"insert", WORD_RESERVED}, {"offset", WORD_ENDS},   {"select", WORD_SELECT},
+    {"update", WORD_UPDATE},   {"values", WORD_ENDS},   {"window", WORD_ENDS}};
+static const Word words_of_7[] = {{"lateral", WORD_SKIPPED}, {"natural", WORD_RESERVED}};
+static const Word words_of_8[] = {{"distinct", WORD_DISTINCT}, {"truncate", WORD_TRUNCATE}};
+static const Word words_of_9[] = {
+    {"intersect", WORD_ENDS}, {"recursive", WORD_RECURSIVE}, {"returning", WORD_ENDS}};
+static const Word words_of_12[] = {{"low_priority", WORD_SKIPPED},
+                                   {"materialized", WORD_MATERIALIZED}};
+
+static const struct {
+    const Word *words;
+    size_t count;
+} words_by_length[KEYWORD_LENGTH_MAX + 1] = {
+    [2] = {words_of_2, ARRAY_LEN(words_of_2)},    [3] = {words_of_3, ARRAY_LEN(words_of_3)},
+    [4] = {words_of_4, ARRAY_LEN(words_of_4)},    [5] = {words_of_5, ARRAY_LEN(words_of_5)},
+    [6] = {words_of_6, ARRAY_LEN(words_of_6)},    [7] = {words_of_7, ARRAY_LEN(words_of_7)},
+    [8] = {words_of_8, ARRAY_LEN(words_of_8)},    [9] = {words_of_9, ARRAY_LEN(words_of_9)},
+    [12] = {words_of_12, ARRAY_LEN(words_of_12)},
 };
 
 static bool starts_word(char byte)
@@ -162,12 +149,16 @@ static size_t skip_name(Str text, size_t at, bool *ret_plain)
 
 static Keyword keyword_of(Str word)
 {
+    if (word.len > KEYWORD_LENGTH_MAX) {
+        return WORD_OTHER;
+    }
     char first = ascii_lower(word.ptr[0]);
+    for (size_t i = 0; i < words_by_length[word.len].count; i++) {
+        const Word *known = &words_by_length[word.len].words[i];
 
-    for (size_t i = 0; i < ARRAY_LEN(keywords) && keywords[i].text.len <= word.len; i++) {
-        if (keywords[i].text.len == word.len && keywords[i].text.ptr[0] == first &&
-            str_equal_nocase(keywords[i].text, word)) {
-            return keywords[i].keyword;
+        if (known->text[0] == first &&
+            str_equal_nocase(str_from_bytes(known->text, word.len), word)) {
+            return known->keyword;
         }
     }
     return WORD_OTHER;

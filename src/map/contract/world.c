@@ -5,10 +5,13 @@
 
 /*
  * Built once per contribution, so the common case is what counts: one trace of a few dozen spans,
- * few resources, most pointers shared. A resource is known by its pointer first; only when a trace
- * has several pointers are they compared as sets of typed values.
+ * few resources, most pointers shared. A resource is known by its pointer first; pointers are then
+ * compared as sets of typed values, by hash when there are many.
  */
-enum { INTERN_SLOTS_MIN = 64 };
+enum {
+    INTERN_SLOTS_MIN = 64,
+    FEW_RESOURCES = 16, /* up to here they are compared one by one */
+};
 
 #define UNKNOWN_SERVICE STR("unknown_service")
 
@@ -80,10 +83,11 @@ bool world_first_time(World *world, uint32_t number, Str name, Str text)
     bool is_new;
 
     buf_clear(&world->scratch);
-    buf_append_u32le(&world->scratch, number);
-    buf_append_u32le(&world->scratch, (uint32_t)name.len);
-    buf_append_str(&world->scratch, name);
-    buf_append_str(&world->scratch, text);
+    uint8_t *at = buf_grow(&world->scratch, 2 * sizeof(uint32_t) + name.len + text.len);
+    uint32_t head[] = {number, (uint32_t)name.len};
+    mem_copy(at, head, sizeof(head));
+    mem_copy(at + sizeof(head), name.ptr, name.len);
+    mem_copy(at + sizeof(head) + name.len, text.ptr, text.len);
     intern_put(&world->emitted, buf_str(&world->scratch), world->arena, &is_new);
     return is_new;
 }
@@ -121,13 +125,34 @@ static uint32_t find_same(WorldTrace *trace, ResourceIndex *table, uint32_t inde
     return index;
 }
 
-/* Sets are compared only from the second pointer on. */
+/* A trace has few resources, whose services differ: comparing those is cheaper than hashing sets.
+ */
+static uint32_t find_same_of_few(const WorldTrace *trace, uint32_t index)
+{
+    const WorldResource *resource = &trace->resources[index];
+
+    for (uint32_t i = 0; i < index; i++) {
+        const WorldResource *other = &trace->resources[i];
+
+        if (other->same == i && str_equal(other->reading.service, resource->reading.service) &&
+            attributes_same_set(other->resource->attributes, resource->resource->attributes)) {
+            return i;
+        }
+    }
+    return index;
+}
+
 static uint32_t classify_resource(WorldTrace *trace, ResourceIndex *table, uint32_t index)
 {
-    if (index == 1) {
-        (void)find_same(trace, table, 0);
+    if (index < FEW_RESOURCES) {
+        return find_same_of_few(trace, index);
     }
-    return index == 0 ? 0 : find_same(trace, table, index);
+    for (uint32_t i = 0; index == FEW_RESOURCES && i < index; i++) {
+        if (trace->resources[i].same == i) {
+            (void)find_same(trace, table, i);
+        }
+    }
+    return find_same(trace, table, index);
 }
 
 static uint32_t take_resource(World *world, WorldTrace *trace, ResourceIndex *table,
@@ -145,10 +170,8 @@ static uint32_t take_resource(World *world, WorldTrace *trace, ResourceIndex *ta
     WorldResource *added = &trace->resources[index];
     *added = (WorldResource){.resource = resource, .last_service = WORLD_NONE};
     table->by_pointer[at] = index + 1;
+    resource_reading_take(resource, world->arena, &added->reading);
     added->same = classify_resource(trace, table, index);
-    if (added->same == index) {
-        resource_reading_take(resource, world->arena, &added->reading);
-    }
     return added->same;
 }
 

@@ -20,9 +20,10 @@ typedef struct BlockSummary {
 BlockBuilder *block_builder_new(void);
 BlockBuilder *block_builder_free(BlockBuilder *builder);
 
-/* Adds a span; all spans of a trace one after the other, each trace sorted by start. The views must
- * live until finish. Strings that repeat should be the same pointer (as interned heads give them):
- * it is the fast path, not a condition. */
+/* Adds a span; all spans of a trace one after the other, each trace sorted by start. Strings and the
+ * resource and scope structs must live until finish, arrays (attributes, events, links) only during
+ * the call. Strings that repeat should be the same pointer (as interned heads give them): it is the
+ * fast path, not a condition. At most 2^24 spans (asserted). */
 void block_builder_add(BlockBuilder *builder, const Span *span);
 
 /* Encodes the file behind @file's content. The builder is then empty and can be used again. */

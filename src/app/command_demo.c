@@ -18,10 +18,12 @@
  * history.
  */
 enum {
-    BATCH_SPANS = 4096,
+    BATCH_SPANS = 1024,
     BUSY_WAIT_US = 2000,
-    CHUNK_SECONDS = 300,      /* history is filled in pieces of this length, newest first */
-    PENDING_BYTES = 16 << 20, /* appended and not yet acknowledged, so that the demo stays small */
+    CHUNK_SECONDS = 900, /* history is filled in pieces of this length, newest first */
+    QUEUE_BYTES = 16 << 20,
+    BLOCK_SPANS = 131072,
+    PENDING_BYTES = 4 << 20, /* appended and not yet acknowledged, so that the demo stays small */
 };
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -119,6 +121,9 @@ static void *fill_history(void *context)
         uint64_t from = to - end > CHUNK_SECONDS ? to - CHUNK_SECONDS : end;
 
         play(demo, from, to);
+        if (to == demo->start_s) {
+            store_wait_settled(house_store(demo->house)); /* the picture is there at once */
+        }
         to = from;
     }
     if (!serving_ended()) {
@@ -232,6 +237,9 @@ static int run_demo(const Arguments *arguments)
                             .ready_file = cli_value(arguments, "ready-file", NULL)};
 
     settings_init(&settings);
+    settings.quiet = NS_PER_S; /* the shop's traces come whole */
+    settings.queue_bytes = QUEUE_BYTES;
+    settings.block_spans = BLOCK_SPANS;
     TRY(serving_ports_option(arguments, &options.any_port));
     TRY(parse_options(arguments, &demo));
     if (directory == NULL && mkdtemp(temporary) == NULL) {

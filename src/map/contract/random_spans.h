@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <stdio.h>
+
 #include "base/arena.h"
 #include "map/contract.h"
 #include "map/map.h"
@@ -271,4 +273,28 @@ static inline void dump_map(Map *map, Buf *buf)
                           STR_ARG(findings[i].node_id), (unsigned long long)findings[i].count,
                           (unsigned long long)findings[i].spans);
     }
+}
+
+/* Prints the lines that only one of two dumps has; returns whether they are the same. */
+static inline bool dumps_equal(const Buf *expected, const Buf *got, uint64_t seed)
+{
+    Str sides[] = {buf_str(expected), buf_str(got)};
+
+    if (str_equal(sides[0], sides[1])) {
+        return true;
+    }
+    printf("seed %llu\n", (unsigned long long)seed);
+    for (int side = 0; side < 2; side++) {
+        Str rest = sides[side];
+
+        while (rest.len > 0) {
+            Str line;
+
+            str_split(rest, '\n', &line, &rest);
+            if (str_find(sides[1 - side], line) == sides[1 - side].len) {
+                printf("%s %.*s\n", side == 0 ? "  missing:" : "  too much:", STR_ARG(line));
+            }
+        }
+    }
+    return false;
 }

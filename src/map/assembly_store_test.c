@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/*
+ * The law of CONTRACT.md with the real store in a directory: blocks, tables, restarts. What
+ * assembly_test.c shows for thousands of worlds on an array, this shows for a few on disk.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "map/assembly.h"
+#include "map/contract/random_spans.h"
+
+typedef struct Rig {
+    char directory[64];
+    FileSystem *fs;
+    Store *store;
+    Map *map;
+    Assembly *assembly;
+    Arena arena;
+    Span *sent; /* everything, for the expected map */
+    size_t n_sent, capacity;
+} Rig;
+
+/* Bodies are never replayed here: the store is always closed in order. */
+static int decode_nothing(Str body, Arena *arena, Batch *ret_batch, ParseError *ret_error)
+{
+    (void)body;
+    (void)arena;
+    (void)ret_error;
+    *ret_batch = (Batch){0};
+    return 0;
+}
+
+static void rig_open(Rig *rig)
+{
+    const char *why = NULL;
+    const MapOptions map_options = {0};
+
+    assert_int_equal(fs_open_directory(rig->directory, &rig->fs), 0);
+    rig->map = map_new(&map_options);
+    const AssemblyOptions options = {.map = rig->map, .clock = &clock_system, .quiet_ms = 3600000};
+    rig->assembly = assembly_new(&options);
+    const StoreOptions store_options = {.fs = rig->fs,
+                                        .decode = decode_nothing,
+                                        .clock = &clock_system,
+                                        .observer = assembly_observer(rig->assembly),
+                                        .commit_delay_us = 50,
+                                        .generation_rows = 40,
+                                        .retention_age_s = 100 * 365 * 86400U};
+    assert_int_equal(store_open(&store_options, &rig->store, &why), 0);
+    assembly_attach(rig->assembly, rig->store);
+}
+
+static void rig_close(Rig *rig)
+{
+    store_close(rig->store);
+    assembly_free(rig->assembly);
+    map_free(rig->map);
+    rig->fs->ops->free(rig->fs);
+}
+
+/* On the log's thread. */
+static void appended(void *context, int result)
+{
+    atomic_int *waiting = context;
+
+    atomic_store(waiting, result == 0 ? 0 : -1);
+}
+
+static void rig_send(Rig *rig, const Span *spans, size_t n)
+{
+    StoreBatch *batch = store_batch_new();
+    atomic_int waiting = 1;
+
+    buf_append_str(&batch->body, STR("body"));
+    batch->spans = (Batch){.spans = spans_copy(spans, n, &batch->arena), .n_spans = n};
+    assert_int_equal(store_append(rig->store, batch, appended, &waiting), 0);
+    while (atomic_load(&waiting) == 1) { /* settling covers what is acknowledged */
+        usleep(20);
+    }
+    assert_int_equal(atomic_load(&waiting), 0);
+    for (size_t i = 0; i < n; i++) {
+        ARRAY_RESERVE(rig->sent, rig->n_sent, rig->capacity);
+        rig->sent[rig->n_sent++] = spans[i];
+    }
+}
+
+static void expected_map(const Rig *rig, unsigned n_traces, Buf *buf)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    const MapOptions options = {0};
+    Map *map = map_new(&options);
+    ContractTrace *traces = ARENA_ARRAY(&arena, ContractTrace, n_traces);
+
+    for (unsigned i = 0; i < n_traces; i++) {
+        Span *spans = ARENA_ARRAY(&arena, Span, rig->n_sent + 1);
+        size_t n = 0;
+
+        traces[i].id = (TraceId){{0xaa, [15] = (uint8_t)(i + 1)}};
+        for (size_t j = 0; j < rig->n_sent; j++) {
+            spans[n] = rig->sent[j];
+            n += trace_id_equal(rig->sent[j].trace_id, traces[i].id);
+        }
+        traces[i].spans = spans;
+        traces[i].n_spans = n == 0 ? 0 : spans_deduplicate(spans, n);
+    }
+    for (unsigned i = 0; i < n_traces; i++) {
+        Deltas deltas = {.arena = &arena};
+
+        contract_contribution(&traces[i], traces, n_traces, &deltas);
+        map_apply(map, &deltas, 1);
+    }
+    dump_map(map, buf);
+    map_free(map);
+}
+
+static void assert_map_is_lawful(const Rig *rig, unsigned n_traces, uint64_t seed)
+{
+    CLEANUP(buf_deinit) Buf expected = {0};
+    CLEANUP(buf_deinit) Buf got = {0};
+
+    expected_map(rig, n_traces, &expected);
+    dump_map(rig->map, &got);
+    assert_true(dumps_equal(&expected, &got, seed));
+}
+
+static void random_step(Rig *rig, RandomSpans *random)
+{
+    Span spans[8];
+    size_t n = 1 + random_below(random, 8);
+
+    switch (random_below(random, 8)) {
+    case 0:
+        rig_close(rig);
+        rig_open(rig);
+        break;
+    case 1:
+        store_wait_settled(rig->store);
+        break;
+    case 2:
+        if (rig->n_sent > 0) { /* a resend */
+            spans[0] = rig->sent[random_below(random, (unsigned)rig->n_sent)];
+            rig_send(rig, spans, 1);
+        }
+        break;
+    default:
+        for (size_t i = 0; i < n; i++) {
+            spans[i] = random_span(random);
+        }
+        rig_send(rig, spans, n);
+        break;
+    }
+}
+
+static void run_world(uint64_t seed)
+{
+    Rig rig = {.directory = "/tmp/weft-assembly-XXXXXX"};
+    RandomSpans random = {.state = random_seed(seed), .arena = &rig.arena, .dense = seed % 2 == 0};
+    char command[128];
+
+    assert_non_null(mkdtemp(rig.directory));
+    rig_open(&rig);
+    random.n_traces = 1 + random_below(&random, 20);
+    random.n_ids = 1 + random_below(&random, 4);
+    for (unsigned i = 0; i < 30; i++) {
+        random_step(&rig, &random);
+    }
+    store_wait_settled(rig.store);
+    assert_map_is_lawful(&rig, random.n_traces, seed);
+    rig_close(&rig);
+    rig_open(&rig); /* from tables alone */
+    assert_map_is_lawful(&rig, random.n_traces, seed);
+    rig_close(&rig);
+    snprintf(command, sizeof(command), "rm -rf '%s'", rig.directory);
+    assert_int_equal(system(command), 0);
+    mem_free(rig.sent);
+    arena_deinit(&rig.arena);
+}
+
+static void test_the_law_holds_on_disk_and_over_restarts(void **state)
+{
+    (void)state;
+    enum { WORLDS = 12 };
+    const char *text = getenv("WEFT_SEED");
+    uint64_t first = 1;
+
+    if (text != NULL) {
+        assert_int_equal(str_parse_u64(str_from_cstr(text), &first), 0);
+    }
+    printf("seeds from %llu (WEFT_SEED)\n", (unsigned long long)first);
+    for (uint64_t seed = first; seed < first + WORLDS; seed++) {
+        run_world(seed);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_law_holds_on_disk_and_over_restarts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

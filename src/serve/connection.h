@@ -208,5 +208,28 @@ int exchange_status(const Exchange *exchange);
 void worker_count_status(Worker *worker, int status);
 Str worker_date(Worker *worker);
 
+/* ---- http2_frames.c ---- */
+
+struct nghttp2_session;
+
+/*
+ * Follows the frames of an HTTP/2 client and gives them to its session, all but what a client's
+ * GOAWAY says of our streams: as a server we open none, so whatever id it names, it means "I am
+ * going". nghttp2 takes any id but 0 for a broken protocol and ends the session, requests and all;
+ * gRPC for Go names 1 whenever it closes (grpc-go, internal/transport/http2_client.go).
+ *
+ * Zero is a connection before its preface. Used by one thread at a time.
+ */
+typedef struct Http2Frames {
+    size_t preface; /* bytes of it seen */
+    size_t left;    /* bytes of the present frame's payload still to come */
+    bool replaced;  /* they are of a GOAWAY and not given to the session */
+} Http2Frames;
+
+/* Gives the session what is in @in and advances past it; at most a part of a frame's head stays
+ * there, to be given again with more behind it.
+ * Returns 0, or nghttp2's error (< 0): the session reads no more. */
+MUST_USE int http2_frames_give(Http2Frames *frames, struct nghttp2_session *session, Str *in);
+
 /* server.c, for tests: before server_start(). */
 void server_set_limits(Server *server, uint64_t idle_ms, uint64_t progress_ms, uint64_t bodies_max);

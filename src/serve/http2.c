@@ -23,7 +23,8 @@ enum {
     CONNECTION_WINDOW = 16 << 20,
     FRAME_SIZE_MAX = 256 << 10,
     FLOOD_WINDOW_MS = 10000,
-    CONTROL_FRAMES_MAX = 10000, /* PING, SETTINGS, PRIORITY, CONTINUATION, empty DATA a window */
+    CONTROL_FRAMES_MAX =
+        10000, /* PING, GOAWAY, SETTINGS, PRIORITY and so on, empty DATA a window */
     ANSWER_NV_MAX = ANSWER_FIELDS_MAX + 3 + GRPC_TRAILERS_MAX,
 };
 
@@ -31,6 +32,7 @@ typedef enum DrainStage { DRAIN_NOT, DRAIN_NOTICED, DRAIN_REFUSING } DrainStage;
 
 typedef struct Http2 {
     nghttp2_session *session;
+    Http2Frames frames;
     LIST_HEAD(, Exchange) streams;
     bool receiving; /* inside nghttp2_session_mem_recv */
     DrainStage drain;
@@ -244,6 +246,7 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head
         }
         break;
     case NGHTTP2_PING:
+    case NGHTTP2_GOAWAY:
     case NGHTTP2_SETTINGS:
     case NGHTTP2_PRIORITY:
     case NGHTTP2_CONTINUATION:
@@ -496,21 +499,23 @@ static void http2_free(Connection *connection)
 static size_t http2_input(Connection *connection, Str bytes)
 {
     Http2 *http = connection->state;
+    Str rest = bytes;
 
     http->receiving = true;
-    ssize_t n = nghttp2_session_mem_recv(http->session, (const uint8_t *)bytes.ptr, bytes.len);
+    int r = http2_frames_give(&http->frames, http->session, &rest);
     http->receiving = false;
-    if (n < 0) {
+    if (r < 0) {
+        uint32_t code =
+            r == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR;
+
         COUNT(connection->worker, protocol_errors, 1);
-        (void)nghttp2_session_terminate_session(http->session, n == NGHTTP2_ERR_FLOODED
-                                                                   ? NGHTTP2_ENHANCE_YOUR_CALM
-                                                                   : NGHTTP2_PROTOCOL_ERROR);
+        (void)nghttp2_session_terminate_session(http->session, code);
     }
     pump(connection);
-    if (n < 0) {
+    if (r < 0) {
         connection_finish(connection);
     }
-    return bytes.len;
+    return bytes.len - rest.len;
 }
 
 static void http2_input_ended(Connection *connection)

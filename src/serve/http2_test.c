@@ -738,6 +738,31 @@ static void a_drain_says_goaway_and_lets_streams_finish(void **state)
     pthread_join(drainer, NULL);
 }
 
+/* As grpc-go closes: the id it names is one of its own streams. */
+static void a_client_that_says_goaway_gets_its_answers_and_then_the_end(void **state)
+{
+    static const uint8_t goaway[] = {
+        0, 0, 11, NGHTTP2_GOAWAY, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 'b', 'y', 'e'};
+    Response response = {.status = 202};
+
+    client_open();
+    Stream *stream = client_get("/park");
+    assert_true(client_flush());
+    assert_true(client_write(goaway, 5)); /* in pieces, as the network likes it */
+    wait_parked();
+    assert_true(client_write(goaway + 5, 6));
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    assert_true(client_write(goaway + 11, sizeof(goaway) - 11));
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    exchange_respond(parked(), &response);
+    client_run();
+    expect_head(stream, STR(":status: 202\n"));
+    while (client_read()) {
+    }
+    assert_false(client.goaway && client.goaway_error != NGHTTP2_NO_ERROR);
+    client_close();
+}
+
 static void an_answer_to_a_stream_that_was_reset_goes_nowhere(void **state)
 {
     Response response = {.status = 202};
@@ -910,6 +935,7 @@ int main(void)
         SERVER_TEST(a_head_that_is_too_long_is_431),
         cmocka_unit_test_setup_teardown(a_request_without_progress_is_reset, setup_hasty, teardown),
         SERVER_TEST(a_drain_says_goaway_and_lets_streams_finish),
+        SERVER_TEST(a_client_that_says_goaway_gets_its_answers_and_then_the_end),
         SERVER_TEST(an_answer_to_a_stream_that_was_reset_goes_nowhere),
         SERVER_TEST(alpn_chooses_http2_over_tls),
         SERVER_TEST(http1_is_served_over_tls),

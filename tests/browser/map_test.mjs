@@ -1,373 +1,305 @@
 // SPDX-License-Identifier: Apache-2.0
-import { check, same, Skip, until } from "./tools.mjs";
+import { check, same, Skip, until } from './tools.mjs'
 
 async function busiestEdge(bench) {
-  const map = await bench.api("map?from=-15m&to=now");
-  const edge = [...map.edges].sort((a, b) => b.count - a.count)[0];
-  if (!edge) throw new Skip("the map has no edges");
+  const map = await bench.api('map?from=-15m&to=now')
+  const edge = [...map.edges].sort((a, b) => b.count - a.count)[0]
+  if (!edge) throw new Skip('the map has no edges')
   return {
     map,
     edge,
     name: (id) => map.nodes.find((node) => node.id === id)?.name,
-  };
+  }
 }
 
 /** The rectangles of boxes and the sampled points of lines, in the picture's own pixels. */
 function geometry() {
-  const boxes = [...document.querySelectorAll(".node[data-box]")].map(
-    (node) => {
-      const box = (node.querySelector(".node-shape") ?? node).getBBox();
-      return {
-        id: node.getAttribute("data-box"),
-        x: box.x,
-        y: box.y,
-        width: box.width,
-        height: box.height,
-      };
-    },
-  );
-  const lines = [...document.querySelectorAll(".line-group")].map((group) => {
-    const path = group.querySelector(".line-hit");
-    const length = path.getTotalLength();
-    const points = Array.from({ length: 80 }, (_, at) =>
-      path.getPointAtLength((length * (at + 0.5)) / 80),
-    );
+  const boxes = [...document.querySelectorAll('.node[data-box]')].map((node) => {
+    const box = (node.querySelector('.node-shape') ?? node).getBBox()
     return {
-      key: group.getAttribute("data-line"),
+      id: node.getAttribute('data-box'),
+      x: box.x,
+      y: box.y,
+      width: box.width,
+      height: box.height,
+    }
+  })
+  const lines = [...document.querySelectorAll('.line-group')].map((group) => {
+    const path = group.querySelector('.line-hit')
+    const length = path.getTotalLength()
+    const points = Array.from({ length: 80 }, (_, at) => path.getPointAtLength((length * (at + 0.5)) / 80))
+    return {
+      key: group.getAttribute('data-line'),
       points: points.map(({ x, y }) => [x, y]),
-    };
-  });
-  return { boxes, lines };
+    }
+  })
+  return { boxes, lines }
 }
 
 /** A line's y at x, or null where it is not. */
 function yAt(line, x) {
-  const at = line.points.findIndex(([px]) => px >= x);
-  if (at <= 0) return null;
-  const [[x0, y0], [x1, y1]] = [line.points[at - 1], line.points[at]];
-  return y0 + ((y1 - y0) * (x - x0)) / Math.max(0.01, x1 - x0);
+  const at = line.points.findIndex(([px]) => px >= x)
+  if (at <= 0) return null
+  const [[x0, y0], [x1, y1]] = [line.points[at - 1], line.points[at]]
+  return y0 + ((y1 - y0) * (x - x0)) / Math.max(0.01, x1 - x0)
 }
 
-const FIRST_GAP = 60;
+const FIRST_GAP = 60
 
 /** Whether two lines from one box change sides within the gap behind it. */
 function cross(a, b) {
-  const left = Math.max(a.points[0][0], b.points[0][0]);
-  const sides = new Set();
+  const left = Math.max(a.points[0][0], b.points[0][0])
+  const sides = new Set()
   for (let x = left + 2; x < left + FIRST_GAP; x += 4) {
-    const [ya, yb] = [yAt(a, x), yAt(b, x)];
-    if (ya !== null && yb !== null && Math.abs(ya - yb) > 1)
-      sides.add(Math.sign(ya - yb));
+    const [ya, yb] = [yAt(a, x), yAt(b, x)]
+    if (ya !== null && yb !== null && Math.abs(ya - yb) > 1) sides.add(Math.sign(ya - yb))
   }
-  return sides.size > 1;
+  return sides.size > 1
 }
 
 export const tests = [
   {
-    name: "map: every node of the answer stands at the server’s position",
+    name: 'map: every node of the answer stands at the server’s position',
     anyServer: true,
     async run(bench) {
-      await bench.open("");
-      await bench.see(".node");
-      const map = await bench.api("map?from=-15m&to=now");
+      await bench.open('')
+      await bench.see('.node')
+      const map = await bench.api('map?from=-15m&to=now')
       const drawn = await bench.page.evaluate(() =>
-        [...document.querySelectorAll("[data-box]")].map((node) =>
-          node.getAttribute("data-box"),
-        ),
-      );
-      const expected = map.nodes.filter(
-        (node) => node.type !== "table" && node.layout,
-      );
-      for (const node of expected)
-        check(drawn.includes(node.id), `${node.name} is not drawn`);
-      const service = expected.find((node) => node.type === "service");
+        [...document.querySelectorAll('[data-box]')].map((node) => node.getAttribute('data-box')),
+      )
+      const expected = map.nodes.filter((node) => node.type !== 'table' && node.layout)
+      for (const node of expected) check(drawn.includes(node.id), `${node.name} is not drawn`)
+      const service = expected.find((node) => node.type === 'service')
       const at = await bench.page.evaluate((id) => {
-        const box = document.querySelector(`[data-box="${id}"] rect`).getBBox();
-        return [box.x, box.y];
-      }, service.id);
-      same(at, [service.layout.x, service.layout.y], service.name);
+        const box = document.querySelector(`[data-box="${id}"] rect`).getBBox()
+        return [box.x, box.y]
+      }, service.id)
+      same(at, [service.layout.x, service.layout.y], service.name)
     },
   },
   {
-    name: "map: no line runs under a node",
+    name: 'map: no line runs under a node',
     async run(bench) {
-      await bench.open("");
-      await bench.see(".line-group");
-      const { boxes, lines } = await bench.page.evaluate(geometry);
-      const under = [];
+      await bench.open('')
+      await bench.see('.line-group')
+      const { boxes, lines } = await bench.page.evaluate(geometry)
+      const under = []
       for (const line of lines) {
         for (const box of boxes) {
           const inside = line.points.some(
             ([x, y]) =>
-              x > box.x + 3 &&
-              x < box.x + box.width - 3 &&
-              y > box.y + 1 &&
-              y < box.y + box.height - 1,
-          );
-          if (inside && !line.key.includes(box.id))
-            under.push(`${line.key} under ${box.id}`);
+              x > box.x + 3 && x < box.x + box.width - 3 && y > box.y + 1 && y < box.y + box.height - 1,
+          )
+          if (inside && !line.key.includes(box.id)) under.push(`${line.key} under ${box.id}`)
         }
       }
-      same(under, [], "lines under nodes");
+      same(under, [], 'lines under nodes')
     },
   },
   {
-    name: "map: lines from one box do not cross in their first gap",
+    name: 'map: lines from one box do not cross in their first gap',
     async run(bench) {
-      await bench.open("");
-      await bench.see(".line-group");
-      const { lines } = await bench.page.evaluate(geometry);
-      const sources = [...new Set(lines.map((line) => line.key.split(" ")[0]))];
+      await bench.open('')
+      await bench.see('.line-group')
+      const { lines } = await bench.page.evaluate(geometry)
+      const sources = [...new Set(lines.map((line) => line.key.split(' ')[0]))]
       for (const source of sources) {
-        const group = lines.filter((line) => line.key.startsWith(source));
-        for (const a of group)
-          for (const b of group)
-            check(!cross(a, b), `${a.key} and ${b.key} cross`);
+        const group = lines.filter((line) => line.key.startsWith(source))
+        for (const a of group) for (const b of group) check(!cross(a, b), `${a.key} and ${b.key} cross`)
       }
     },
   },
   {
-    name: "map: a click on an edge tells its numbers, why it is there, and example traces",
+    name: 'map: a click on an edge tells its numbers, why it is there, and example traces',
     anyServer: true,
     async run(bench) {
-      const { edge, name } = await busiestEdge(bench);
-      await bench.open(`#/map?edge=${edge.id}`);
-      const panel = await bench.see(".panel");
+      const { edge, name } = await busiestEdge(bench)
+      await bench.open(`#/map?edge=${edge.id}`)
+      const panel = await bench.see('.panel')
       const text = await until(async () => {
-        const now = await panel.innerText();
-        return now.includes("max ") && now;
-      }, "the series did not come");
-      for (const part of [
-        name(edge.source),
-        name(edge.target),
-        "Rate",
-        "Errors",
-        "Why",
-        "Since",
-      ])
-        check(text.includes(part), `the panel lacks ${part}`);
+        const now = await panel.innerText()
+        return now.includes('max ') && now
+      }, 'the series did not come')
+      for (const part of [name(edge.source), name(edge.target), 'Rate', 'Errors', 'Why', 'Since'])
+        check(text.includes(part), `the panel lacks ${part}`)
       for (const rule of Object.keys(edge.rules))
-        check(text.includes(rule), `the panel lacks the rule ${rule}`);
-      const link = await bench.page.$(".example a");
-      check(link, "no example trace");
-      await link.click();
-      await bench.see(".tree-row");
+        check(text.includes(rule), `the panel lacks the rule ${rule}`)
+      const link = await bench.page.$('.example a')
+      check(link, 'no example trace')
+      await link.click()
+      await bench.see('.tree-row')
     },
   },
   {
-    name: "map: clicking the line itself selects its edge, Escape lets go",
+    name: 'map: clicking the line itself selects its edge, Escape lets go',
     async run(bench) {
-      await bench.open("");
-      await bench.see(".line-group");
+      await bench.open('')
+      await bench.see('.line-group')
       const spot = await bench.page.evaluate(() => {
-        const path = document.querySelector(".line-group .line-hit");
-        const point = path
-          .getPointAtLength(path.getTotalLength() / 2)
-          .matrixTransform(path.getScreenCTM());
-        return { x: point.x, y: point.y };
-      });
-      await bench.page.mouse.click(spot.x, spot.y);
-      await bench.see(".panel");
-      check(bench.param("edge"), "the edge is not in the address");
-      await bench.page.keyboard.press("Escape");
-      await bench.see(".panel", { state: "detached" });
+        const path = document.querySelector('.line-group .line-hit')
+        const point = path.getPointAtLength(path.getTotalLength() / 2).matrixTransform(path.getScreenCTM())
+        return { x: point.x, y: point.y }
+      })
+      await bench.page.mouse.click(spot.x, spot.y)
+      await bench.see('.panel')
+      check(bench.param('edge'), 'the edge is not in the address')
+      await bench.page.keyboard.press('Escape')
+      await bench.see('.panel', { state: 'detached' })
     },
   },
   {
-    name: "map: a click on a node tells what it is and who talks to it",
+    name: 'map: a click on a node tells what it is and who talks to it',
     anyServer: true,
     async run(bench) {
-      const { map, edge, name } = await busiestEdge(bench);
-      await bench.open("");
-      const target = map.nodes.find((node) => node.id === edge.target);
-      const box = target.type === "table" ? target.parent : target.id;
-      await bench.see(`[data-box="${box}"]`);
+      const { map, edge, name } = await busiestEdge(bench)
+      await bench.open('')
+      const target = map.nodes.find((node) => node.id === edge.target)
+      const box = target.type === 'table' ? target.parent : target.id
+      await bench.see(`[data-box="${box}"]`)
       await bench.page.click(`[data-box="${box}"]`, {
         position: { x: 20, y: 20 },
-      });
-      const panel = await bench.see(".panel");
-      const text = await panel.innerText();
-      check(
-        text.includes("From") && text.includes(name(edge.source)),
-        "the panel does not name the caller",
-      );
+      })
+      const panel = await bench.see('.panel')
+      const text = await panel.innerText()
+      check(text.includes('From') && text.includes(name(edge.source)), 'the panel does not name the caller')
     },
   },
   {
-    name: "map: a double click focuses, hops widen, the breadcrumb leads back",
+    name: 'map: a double click focuses, hops widen, the breadcrumb leads back',
     async run(bench) {
-      await bench.open("");
-      await bench.see(".node");
-      const all = await bench.page.locator(".node").count();
-      await bench.page.dblclick('[aria-label^="cart,"]');
+      await bench.open('')
+      await bench.see('.node')
+      const all = await bench.page.locator('.node').count()
+      await bench.page.dblclick('[aria-label^="cart,"]')
       await until(
-        async () => (await bench.page.locator(".node").count()) < all,
-        "the focus did not narrow the map",
-      );
-      const one = await bench.page.locator(".node").count();
-      await bench.page.click(".trail .hops a:nth-child(2)");
+        async () => (await bench.page.locator('.node').count()) < all,
+        'the focus did not narrow the map',
+      )
+      const one = await bench.page.locator('.node').count()
+      await bench.page.click('.trail .hops a:nth-child(2)')
       await until(
-        async () => (await bench.page.locator(".node").count()) > one,
-        "two hops show no more than one",
-      );
-      await bench.page.click(".trail > a");
+        async () => (await bench.page.locator('.node').count()) > one,
+        'two hops show no more than one',
+      )
+      await bench.page.click('.trail > a')
       await until(
-        async () => (await bench.page.locator(".node").count()) === all,
-        "the way back does not show all",
-      );
+        async () => (await bench.page.locator('.node').count()) === all,
+        'the way back does not show all',
+      )
     },
   },
   {
-    name: "map: zoom and place are in the address, and a reload keeps them",
+    name: 'map: zoom and place are in the address, and a reload keeps them',
     async run(bench) {
-      await bench.open("");
-      await bench.see(".node");
-      await bench.page.mouse.move(500, 400);
-      await bench.page.mouse.wheel(0, -300);
-      await until(() => bench.param("at"), "no place in the address");
-      const zoom = await bench.page.textContent(".zoom output");
-      await bench.page.reload();
-      await bench.see(".node");
-      same(
-        await bench.page.textContent(".zoom output"),
-        zoom,
-        "zoom after a reload",
-      );
+      await bench.open('')
+      await bench.see('.node')
+      await bench.page.mouse.move(500, 400)
+      await bench.page.mouse.wheel(0, -300)
+      await until(() => bench.param('at'), 'no place in the address')
+      const zoom = await bench.page.textContent('.zoom output')
+      await bench.page.reload()
+      await bench.see('.node')
+      same(await bench.page.textContent('.zoom output'), zoom, 'zoom after a reload')
     },
   },
   {
-    name: "map: opening the panel moves nothing",
+    name: 'map: opening the panel moves nothing',
     async run(bench) {
-      await bench.open("");
-      await bench.see(".node");
+      await bench.open('')
+      await bench.see('.node')
       const place = () =>
         bench.page.$eval('.node[aria-label^="cart,"] .node-name', (text) => [
           text.getBoundingClientRect().x,
           text.getBoundingClientRect().y,
-        ]);
-      const before = await place();
-      await bench.page.click('.node[aria-label^="cart,"]');
-      await bench.see(".panel");
-      same(await place(), before, "the place of cart");
+        ])
+      const before = await place()
+      await bench.page.click('.node[aria-label^="cart,"]')
+      await bench.see('.panel')
+      same(await place(), before, 'the place of cart')
     },
   },
   {
-    name: "map: arrow keys go from box to box, Enter opens one",
+    name: 'map: arrow keys go from box to box, Enter opens one',
     async run(bench) {
-      await bench.open("");
-      await bench.see(".node");
-      await bench.page.focus('.node[tabindex="0"]');
-      const first = await bench.page.evaluate(() =>
-        document.activeElement.getAttribute("data-box"),
-      );
-      await bench.page.keyboard.press("ArrowRight");
-      const second = await bench.page.evaluate(() =>
-        document.activeElement.getAttribute("data-box"),
-      );
-      check(second && second !== first, "the arrow key did not move");
-      await bench.page.keyboard.press("Enter");
-      await bench.see(".panel");
-      same(bench.param("node"), second, "the node in the address");
+      await bench.open('')
+      await bench.see('.node')
+      await bench.page.focus('.node[tabindex="0"]')
+      const first = await bench.page.evaluate(() => document.activeElement.getAttribute('data-box'))
+      await bench.page.keyboard.press('ArrowRight')
+      const second = await bench.page.evaluate(() => document.activeElement.getAttribute('data-box'))
+      check(second && second !== first, 'the arrow key did not move')
+      await bench.page.keyboard.press('Enter')
+      await bench.see('.panel')
+      same(bench.param('node'), second, 'the node in the address')
     },
   },
   {
-    name: "map: the table has the same edges and nodes",
+    name: 'map: the table has the same edges and nodes',
     anyServer: true,
     async run(bench) {
-      const { map } = await busiestEdge(bench);
-      await bench.open("#/map?view=table");
-      await bench.see(".map-table tbody tr");
-      const [edges, nodes] = await bench.page.$$eval(
-        ".map-table caption .muted",
-        (found) =>
-          found.map((element) =>
-            Number(element.textContent.replace(/\D/g, "")),
-          ),
-      );
+      const { map } = await busiestEdge(bench)
+      await bench.open('#/map?view=table')
+      await bench.see('.map-table tbody tr')
+      const [edges, nodes] = await bench.page.$$eval('.map-table caption .muted', (found) =>
+        found.map((element) => Number(element.textContent.replace(/\D/g, ''))),
+      )
       check(
-        Math.abs(edges - map.edges.length) <= 2 &&
-          Math.abs(nodes - map.nodes.length) <= 2,
+        Math.abs(edges - map.edges.length) <= 2 && Math.abs(nodes - map.nodes.length) <= 2,
         `${edges} edges and ${nodes} nodes`,
-      );
+      )
     },
   },
   {
-    name: "map: 1,000 nodes and 4,000 edges are drawn and can be searched",
+    name: 'map: 1,000 nodes and 4,000 edges are drawn and can be searched',
     async run(bench) {
-      const map = await bench.api("map?from=-15m&to=now", "/scale");
-      await bench.open("", "/scale");
-      await bench.see(".node", { timeout: 20_000 });
-      same(
-        await bench.page.locator(".node").count(),
-        map.nodes.length,
-        "boxes",
-      );
-      await bench.page.keyboard.press("/");
-      await bench.page.keyboard.type(map.nodes[700].name);
-      await bench.see(".results li");
-      await bench.page.keyboard.press("Enter");
-      await bench.see(".panel");
-      const box = await bench.page
-        .locator(`[data-box="${map.nodes[700].id}"]`)
-        .boundingBox();
-      check(
-        box.x > 56 && box.x < 1100 && box.y > 48 && box.y < 800,
-        "the node found is not in sight",
-      );
+      const map = await bench.api('map?from=-15m&to=now', '/scale')
+      await bench.open('', '/scale')
+      await bench.see('.node', { timeout: 20_000 })
+      same(await bench.page.locator('.node').count(), map.nodes.length, 'boxes')
+      await bench.page.keyboard.press('/')
+      await bench.page.keyboard.type(map.nodes[700].name)
+      await bench.see('.results li')
+      await bench.page.keyboard.press('Enter')
+      await bench.see('.panel')
+      const box = await bench.page.locator(`[data-box="${map.nodes[700].id}"]`).boundingBox()
+      check(box.x > 56 && box.x < 1100 && box.y > 48 && box.y < 800, 'the node found is not in sight')
     },
   },
   {
-    name: "dock: dragging over it moves the window, and the map follows",
+    name: 'dock: dragging over it moves the window, and the map follows',
     async run(bench) {
-      await bench.open("");
-      await bench.see(".dock .bar");
-      await until(
-        async () =>
-          (await bench.page.getAttribute(".dock .bar", "d")).length > 100,
-        "no bars",
-      );
-      const dock = await bench.page.locator(".dock-svg").boundingBox();
-      await bench.page.mouse.move(dock.x + 200, dock.y + 50);
-      await bench.page.mouse.down();
-      await bench.page.mouse.move(dock.x + 260, dock.y + 50, { steps: 5 });
-      await bench.page.mouse.up();
-      await until(
-        () => bench.param("from") && bench.param("to"),
-        "the window is not in the address",
-      );
-      same(
-        await bench.page.getAttribute(".live", "aria-pressed"),
-        "false",
-        "live",
-      );
-      await bench.page.click('[aria-label="Now"]');
-      await until(() => bench.param("from") === null, "Now does not lead back");
+      await bench.open('')
+      await bench.see('.dock .bar')
+      await until(async () => (await bench.page.getAttribute('.dock .bar', 'd')).length > 100, 'no bars')
+      const dock = await bench.page.locator('.dock-svg').boundingBox()
+      await bench.page.mouse.move(dock.x + 200, dock.y + 50)
+      await bench.page.mouse.down()
+      await bench.page.mouse.move(dock.x + 260, dock.y + 50, { steps: 5 })
+      await bench.page.mouse.up()
+      await until(() => bench.param('from') && bench.param('to'), 'the window is not in the address')
+      same(await bench.page.getAttribute('.live', 'aria-pressed'), 'false', 'live')
+      await bench.page.click('[aria-label="Now"]')
+      await until(() => bench.param('from') === null, 'Now does not lead back')
     },
   },
   {
-    name: "map: live numbers change in place, nothing else does",
+    name: 'map: live numbers change in place, nothing else does',
     async run(bench) {
-      await bench.open("");
-      await bench.see(".node");
+      await bench.open('')
+      await bench.see('.node')
       const places = () =>
-        bench.page.$$eval(".node-shape", (shapes) =>
+        bench.page.$$eval('.node-shape', (shapes) =>
           shapes.map(
-            (shape) =>
-              shape.getAttribute("d") ??
-              `${shape.getAttribute("x")} ${shape.getAttribute("y")}`,
+            (shape) => shape.getAttribute('d') ?? `${shape.getAttribute('x')} ${shape.getAttribute('y')}`,
           ),
-        );
-      await bench.page.$eval(".node", (node) => (node.dataset.mark = "kept"));
-      const before = await places();
-      await bench.page.waitForResponse((response) =>
-        response.url().includes("api/v1/map?"),
-      );
-      await bench.page.waitForTimeout(200);
-      same(await places(), before, "places");
-      check(
-        await bench.page.$(".node[data-mark=kept]"),
-        "the picture was built anew",
-      );
+        )
+      await bench.page.$eval('.node', (node) => (node.dataset.mark = 'kept'))
+      const before = await places()
+      await bench.page.waitForResponse((response) => response.url().includes('api/v1/map?'))
+      await bench.page.waitForTimeout(200)
+      same(await places(), before, 'places')
+      check(await bench.page.$('.node[data-mark=kept]'), 'the picture was built anew')
     },
   },
-];
+]

@@ -3,90 +3,73 @@
 //
 // Without WEFT_URL they run against the mock server of ui/mock; with it, those that hold for any server with
 // spans in it run against that one. Prints a line per test and ends with `N passed, N failed`.
-import { existsSync } from "node:fs";
-import { startMock } from "../../ui/mock/server.mjs";
-import { openBrowser, Skip } from "./tools.mjs";
-import { tests as access } from "./access_test.mjs";
-import { tests as frame } from "./frame_test.mjs";
-import { tests as map } from "./map_test.mjs";
-import { tests as states } from "./states_test.mjs";
-import { tests as trace } from "./trace_test.mjs";
-import { tests as traces } from "./traces_test.mjs";
+import { existsSync } from 'node:fs'
+import { startMock } from '../../ui/mock/server.mjs'
+import { openBrowser, Skip } from './tools.mjs'
+import { tests as access } from './access_test.mjs'
+import { tests as frame } from './frame_test.mjs'
+import { tests as map } from './map_test.mjs'
+import { tests as states } from './states_test.mjs'
+import { tests as trace } from './trace_test.mjs'
+import { tests as traces } from './traces_test.mjs'
 
-const TIMEOUT_MS = 90_000;
-const real = process.env.WEFT_URL;
-const wanted = process.argv.slice(2);
+const TIMEOUT_MS = 90_000
+const real = process.env.WEFT_URL
+const wanted = process.argv.slice(2)
 
-const chosen = [
-  ...map,
-  ...traces,
-  ...trace,
-  ...states,
-  ...frame,
-  ...access,
-].filter(
+const chosen = [...map, ...traces, ...trace, ...states, ...frame, ...access].filter(
   (test) =>
-    (!real || test.anyServer) &&
-    (wanted.length === 0 || wanted.some((part) => test.name.includes(part))),
-);
+    (!real || test.anyServer) && (wanted.length === 0 || wanted.some((part) => test.name.includes(part))),
+)
 if (chosen.length === 0) {
-  console.log(`No test has such a name: ${wanted.join(", ")}`);
-  process.exit(2);
+  console.log(`No test has such a name: ${wanted.join(', ')}`)
+  process.exit(2)
 }
 if (!real && !existsSync(`${import.meta.dirname}/../../ui/dist/index.html`)) {
-  console.log("ui/dist is missing: run `npm run build` in ui first");
-  process.exit(1);
+  console.log('ui/dist is missing: run `npm run build` in ui first')
+  process.exit(1)
 }
 
-const mock = real ? null : await startMock();
-const base = (real ?? `http://127.0.0.1:${mock.port}`).replace(/\/$/, "");
-const browser = await openBrowser();
-let passed = 0;
-let failed = 0;
+const mock = real ? null : await startMock()
+const base = (real ?? `http://127.0.0.1:${mock.port}`).replace(/\/$/, '')
+const browser = await openBrowser()
+let passed = 0
+let failed = 0
 
 function within(promise, ms) {
-  let timer;
+  let timer
   const late = new Promise((_, reject) => {
-    timer = setTimeout(
-      () => reject(new Error(`not done after ${ms / 1000} s`)),
-      ms,
-    );
-  });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+    timer = setTimeout(() => reject(new Error(`not done after ${ms / 1000} s`)), ms)
+  })
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
 
 for (const test of chosen) {
-  const began = performance.now();
-  const bench = await browser.bench(base, test);
+  const began = performance.now()
+  const bench = await browser.bench(base, test)
   try {
-    await within(test.run(bench), TIMEOUT_MS);
-    if (bench.problems.length > 0)
-      throw new Error(`the page complained: ${bench.problems.join(" | ")}`);
-    passed++;
-    console.log(
-      `ok    ${test.name} (${Math.round(performance.now() - began)} ms)`,
-    );
+    await within(test.run(bench), TIMEOUT_MS)
+    if (bench.problems.length > 0) throw new Error(`the page complained: ${bench.problems.join(' | ')}`)
+    passed++
+    console.log(`ok    ${test.name} (${Math.round(performance.now() - began)} ms)`)
   } catch (error) {
-    if (error instanceof Skip)
-      console.log(`skip  ${test.name}: ${error.message}`);
+    if (error instanceof Skip) console.log(`skip  ${test.name}: ${error.message}`)
     else {
-      failed++;
+      failed++
       console.log(
         `FAIL  ${test.name}\n      ${String(error.stack ?? error)
-          .split("\n")
+          .split('\n')
           .slice(0, 8)
-          .join("\n      ")}`,
-      );
-      const shot = process.env.WEFT_SHOTS;
+          .join('\n      ')}`,
+      )
+      const shot = process.env.WEFT_SHOTS
       if (shot)
-        await bench.page
-          .screenshot({ path: `${shot}/${test.name.replace(/\W+/g, "-")}.png` })
-          .catch(() => {});
+        await bench.page.screenshot({ path: `${shot}/${test.name.replace(/\W+/g, '-')}.png` }).catch(() => {})
     }
   }
-  await bench.close();
+  await bench.close()
 }
-await browser.close();
-mock?.close();
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed > 0 ? 1 : 0);
+await browser.close()
+mock?.close()
+console.log(`${passed} passed, ${failed} failed`)
+process.exit(failed > 0 ? 1 : 0)

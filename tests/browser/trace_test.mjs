@@ -1,219 +1,161 @@
 // SPDX-License-Identifier: Apache-2.0
-import { check, same, Skip, until } from "./tools.mjs";
+import { check, same, Skip, until } from './tools.mjs'
 
-const BIG = "00000000000000000000000000004e20";
+const BIG = '00000000000000000000000000004e20'
 
 async function anyTrace(bench, fits = () => true) {
-  const list = await bench.api("traces?limit=100");
-  const item = list.items.find(fits);
-  if (!item) throw new Skip("no such trace");
-  return bench.api(`traces/${item.trace_id}`);
+  const list = await bench.api('traces?limit=100')
+  const item = list.items.find(fits)
+  if (!item) throw new Skip('no such trace')
+  return bench.api(`traces/${item.trace_id}`)
 }
 
 export const tests = [
   {
-    name: "trace: a row for every span, in the server’s order, with its level",
+    name: 'trace: a row for every span, in the server’s order, with its level',
     anyServer: true,
     async run(bench) {
-      const trace = await anyTrace(
-        bench,
-        (item) => item.spans > 3 && item.spans < 40,
-      );
-      await bench.open(`#/trace/${trace.trace_id}`);
-      await bench.see(".tree-row");
-      const rows = await bench.page.$$eval("[role=treeitem]", (found) =>
+      const trace = await anyTrace(bench, (item) => item.spans > 3 && item.spans < 40)
+      await bench.open(`#/trace/${trace.trace_id}`)
+      await bench.see('.tree-row')
+      const rows = await bench.page.$$eval('[role=treeitem]', (found) =>
         found.map(
-          (row) =>
-            `${row.getAttribute("aria-level")} ${row.querySelector(".tree-operation").textContent}`,
+          (row) => `${row.getAttribute('aria-level')} ${row.querySelector('.tree-operation').textContent}`,
         ),
-      );
-      same(
-        rows,
-        trace.spans
-          .map((span) => `${span.depth + 1} ${span.name}`)
-          .slice(0, rows.length),
-        "rows",
-      );
-      check(
-        rows.length === trace.spans.length,
-        `${rows.length} rows of ${trace.spans.length}`,
-      );
+      )
+      same(rows, trace.spans.map((span) => `${span.depth + 1} ${span.name}`).slice(0, rows.length), 'rows')
+      check(rows.length === trace.spans.length, `${rows.length} rows of ${trace.spans.length}`)
     },
   },
   {
-    name: "trace: a span shows its attributes, events, status and place on the map",
+    name: 'trace: a span shows its attributes, events, status and place on the map',
     async run(bench) {
-      const trace = await anyTrace(bench, (item) => item.errors > 0);
+      const trace = await anyTrace(bench, (item) => item.errors > 0)
       const span = trace.spans.find(
-        (candidate) =>
-          candidate.events.some((event) => event.name === "exception") &&
-          candidate.map,
-      );
-      await bench.open(`#/trace/${trace.trace_id}?span=${span.span_id}`);
-      const panel = await bench.see(".panel");
-      const text = await panel.innerText();
+        (candidate) => candidate.events.some((event) => event.name === 'exception') && candidate.map,
+      )
+      await bench.open(`#/trace/${trace.trace_id}?span=${span.span_id}`)
+      const panel = await bench.see('.panel')
+      const text = await panel.innerText()
       for (const part of [
         span.name,
         span.status.message,
-        "exception",
-        "RateLimitError",
-        "On the map",
+        'exception',
+        'RateLimitError',
+        'On the map',
         ...span.attributes.map((pair) => pair.key),
       ])
-        check(text.includes(part), `the panel lacks ${part}`);
-      await bench.page.click('.panel-section:has-text("On the map") a');
-      await bench.see(".map-svg");
-      same(bench.param("edge"), span.map[0].edge, "the edge on the map");
+        check(text.includes(part), `the panel lacks ${part}`)
+      await bench.page.click('.panel-section:has-text("On the map") a')
+      await bench.see('.map-svg')
+      same(bench.param('edge'), span.map[0].edge, 'the edge on the map')
     },
   },
   {
-    name: "trace: j and k move, h and l fold, Escape closes",
+    name: 'trace: j and k move, h and l fold, Escape closes',
     anyServer: true,
     async run(bench) {
-      const trace = await anyTrace(
-        bench,
-        (item) => item.spans > 3 && item.spans < 60,
-      );
-      await bench.open(`#/trace/${trace.trace_id}`);
-      await bench.see(".tree-row");
-      await bench.page.keyboard.press("j");
+      const trace = await anyTrace(bench, (item) => item.spans > 3 && item.spans < 60)
+      await bench.open(`#/trace/${trace.trace_id}`)
+      await bench.see('.tree-row')
+      await bench.page.keyboard.press('j')
+      await until(() => bench.param('span') === trace.spans[0].span_id, 'j selects the first row')
+      await bench.page.keyboard.press('j')
+      await until(() => bench.param('span') === trace.spans[1].span_id, 'j goes on')
+      await bench.page.keyboard.press('k')
+      await bench.page.keyboard.press('h')
+      await bench.see('.tree-row[aria-expanded=false]')
+      check((await bench.page.locator('.tree-row').count()) < trace.spans.length, 'nothing was folded')
+      check(bench.param('fold'), 'the fold is not in the address')
+      await bench.page.keyboard.press('l')
       await until(
-        () => bench.param("span") === trace.spans[0].span_id,
-        "j selects the first row",
-      );
-      await bench.page.keyboard.press("j");
-      await until(
-        () => bench.param("span") === trace.spans[1].span_id,
-        "j goes on",
-      );
-      await bench.page.keyboard.press("k");
-      await bench.page.keyboard.press("h");
-      await bench.see(".tree-row[aria-expanded=false]");
-      check(
-        (await bench.page.locator(".tree-row").count()) < trace.spans.length,
-        "nothing was folded",
-      );
-      check(bench.param("fold"), "the fold is not in the address");
-      await bench.page.keyboard.press("l");
-      await until(
-        async () =>
-          (await bench.page.locator(".tree-row").count()) ===
-          trace.spans.length,
-        "l does not unfold",
-      );
-      await bench.page.keyboard.press("Escape");
-      await bench.see(".panel", { state: "detached" });
+        async () => (await bench.page.locator('.tree-row').count()) === trace.spans.length,
+        'l does not unfold',
+      )
+      await bench.page.keyboard.press('Escape')
+      await bench.see('.panel', { state: 'detached' })
     },
   },
   {
-    name: "trace: the waterfall is drawn, and the critical path can be switched off",
+    name: 'trace: the waterfall is drawn, and the critical path can be switched off',
     async run(bench) {
-      const trace = await anyTrace(bench, (item) => item.spans > 10);
-      await bench.open(`#/trace/${trace.trace_id}`);
-      await bench.see(".tree-row");
+      const trace = await anyTrace(bench, (item) => item.spans > 10)
+      await bench.open(`#/trace/${trace.trace_id}`)
+      await bench.see('.tree-row')
       const ink = () =>
-        bench.page.$eval(".wf-canvas", (canvas) => {
-          const { data } = canvas
-            .getContext("2d")
-            .getImageData(0, 0, canvas.width, canvas.height);
-          let dark = 0;
+        bench.page.$eval('.wf-canvas', (canvas) => {
+          const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+          let dark = 0
           for (let at = 0; at < data.length; at += 4)
-            if (
-              data[at + 3] > 200 &&
-              data[at] < 45 &&
-              data[at + 1] < 50 &&
-              data[at + 2] < 60
-            )
-              dark++;
-          return dark;
-        });
-      const on = await until(ink, "no critical path is drawn");
-      await bench.page.click("text=Critical path");
-      await until(
-        async () => (await ink()) < on / 4,
-        "the critical path stays",
-      );
-      same(bench.param("path"), "0", "the switch in the address");
+            if (data[at + 3] > 200 && data[at] < 45 && data[at + 1] < 50 && data[at + 2] < 60) dark++
+          return dark
+        })
+      const on = await until(ink, 'no critical path is drawn')
+      await bench.page.click('text=Critical path')
+      await until(async () => (await ink()) < on / 4, 'the critical path stays')
+      same(bench.param('path'), '0', 'the switch in the address')
     },
   },
   {
-    name: "trace: the minimap’s window is in the address and moves with the keyboard",
+    name: 'trace: the minimap’s window is in the address and moves with the keyboard',
     async run(bench) {
-      const trace = await anyTrace(bench, (item) => item.spans > 10);
-      await bench.open(`#/trace/${trace.trace_id}`);
-      const map = await (await bench.see(".minimap")).boundingBox();
-      await bench.page.mouse.move(map.x + 300, map.y + 24);
-      await bench.page.mouse.down();
-      await bench.page.mouse.move(map.x + 600, map.y + 24, { steps: 4 });
-      await bench.page.mouse.up();
-      const part = await until(
-        () => bench.param("t"),
-        "the part is not in the address",
-      );
-      await bench.page.focus('.minimap-grip[aria-label="Shown to"]');
-      await bench.page.keyboard.press("ArrowLeft");
-      await until(
-        () => bench.param("t") !== part,
-        "the key does not move the end",
-      );
+      const trace = await anyTrace(bench, (item) => item.spans > 10)
+      await bench.open(`#/trace/${trace.trace_id}`)
+      const map = await (await bench.see('.minimap')).boundingBox()
+      await bench.page.mouse.move(map.x + 300, map.y + 24)
+      await bench.page.mouse.down()
+      await bench.page.mouse.move(map.x + 600, map.y + 24, { steps: 4 })
+      await bench.page.mouse.up()
+      const part = await until(() => bench.param('t'), 'the part is not in the address')
+      await bench.page.focus('.minimap-grip[aria-label="Shown to"]')
+      await bench.page.keyboard.press('ArrowLeft')
+      await until(() => bench.param('t') !== part, 'the key does not move the end')
     },
   },
   {
-    name: "trace: clock skew is shown and can be corrected",
+    name: 'trace: clock skew is shown and can be corrected',
     async run(bench) {
-      const trace = await anyTrace(bench, (item) => item.spans > 10);
-      await bench.open(`#/trace/${trace.trace_id}`);
-      await bench.page.click("text=Correct clock skew");
-      await until(
-        () => bench.param("skew") === "1",
-        "the switch is not in the address",
-      );
+      const trace = await anyTrace(bench, (item) => item.spans > 10)
+      await bench.open(`#/trace/${trace.trace_id}`)
+      await bench.page.click('text=Correct clock skew')
+      await until(() => bench.param('skew') === '1', 'the switch is not in the address')
     },
   },
   {
-    name: "trace: a link jumps to the span it names",
+    name: 'trace: a link jumps to the span it names',
     async run(bench) {
-      const trace = await anyTrace(bench, (item) => item.spans > 10);
-      const span = trace.spans.find((candidate) => candidate.links.length > 0);
-      await bench.open(`#/trace/${trace.trace_id}?span=${span.span_id}`);
-      await bench.page.click('.panel-section:has-text("Links") a');
-      await until(
-        () => bench.param("span") === span.links[0].span_id,
-        "the link leads elsewhere",
-      );
+      const trace = await anyTrace(bench, (item) => item.spans > 10)
+      const span = trace.spans.find((candidate) => candidate.links.length > 0)
+      await bench.open(`#/trace/${trace.trace_id}?span=${span.span_id}`)
+      await bench.page.click('.panel-section:has-text("Links") a')
+      await until(() => bench.param('span') === span.links[0].span_id, 'the link leads elsewhere')
     },
   },
   {
-    name: "trace: 20,000 spans keep few rows in the page while scrolling to the end",
+    name: 'trace: 20,000 spans keep few rows in the page while scrolling to the end',
     async run(bench) {
-      await bench.open(`#/trace/${BIG}`);
-      await bench.see(".tree-row", { timeout: 20_000 });
+      await bench.open(`#/trace/${BIG}`)
+      await bench.see('.tree-row', { timeout: 20_000 })
       const seen = await bench.page.evaluate(async () => {
-        const scroller = document.querySelector(".wf-scroll");
-        let most = 0;
+        const scroller = document.querySelector('.wf-scroll')
+        let most = 0
         for (let step = 0; step <= 60; step++) {
-          scroller.scrollTop = (scroller.scrollHeight * step) / 60;
-          await new Promise((resolve) =>
-            requestAnimationFrame(() => requestAnimationFrame(resolve)),
-          );
-          most = Math.max(most, document.querySelectorAll(".tree-row").length);
+          scroller.scrollTop = (scroller.scrollHeight * step) / 60
+          await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))
+          most = Math.max(most, document.querySelectorAll('.tree-row').length)
           // Whatever is in sight has its row: nothing white while scrolling.
-          const box = scroller.getBoundingClientRect();
-          if (
-            !document
-              .elementFromPoint(box.left + 60, box.top + box.height / 2)
-              ?.closest(".tree-row")
-          )
-            return { hole: step };
+          const box = scroller.getBoundingClientRect()
+          if (!document.elementFromPoint(box.left + 60, box.top + box.height / 2)?.closest('.tree-row'))
+            return { hole: step }
         }
         return {
           most,
-          last: [...document.querySelectorAll(".tree-row")].at(-1).id,
-        };
-      });
-      check(seen.hole === undefined, `no row in sight at step ${seen.hole}`);
-      check(seen.most < 120, `${seen.most} rows in the page`);
-      check(seen.last.endsWith("-19999"), `the last row is ${seen.last}`);
+          last: [...document.querySelectorAll('.tree-row')].at(-1).id,
+        }
+      })
+      check(seen.hole === undefined, `no row in sight at step ${seen.hole}`)
+      check(seen.most < 120, `${seen.most} rows in the page`)
+      check(seen.last.endsWith('-19999'), `the last row is ${seen.last}`)
     },
   },
-];
+]

@@ -9,21 +9,21 @@ const UNITS = { ns: 1, us: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 }
 export function parse(text) {
   const query = text.trim()
   if (query === '' || /^\{\s*\}$/.test(query)) return []
-  if (!query.startsWith('{')) throw new BadQuery(`expected '{' at position 0`)
-  if (!query.endsWith('}')) throw new BadQuery(`expected '}' at position ${query.length}`)
+  if (!query.startsWith('{')) throw new BadQuery(`at character 1: '{' expected`)
+  if (!query.endsWith('}')) throw new BadQuery(`at character ${query.length + 1}: '}' expected`)
   const conditions = []
   let at = 1
   const skip = () => (at += /^\s*/.exec(query.slice(at))[0].length)
   for (;;) {
     skip()
     const match = /^([\w.:-]+)\s*(=~|!=|>=|<=|=|>|<)\s*("(?:[^"\\]|\\.)*"|[\w.]+)/.exec(query.slice(at))
-    if (!match) throw new BadQuery(`expected a condition at position ${at}`)
+    if (!match) throw new BadQuery(`at character ${at + 1}: a condition expected`)
     const [whole, key, operator, raw] = match
     conditions.push({ key, operator, value: valueOf(raw) })
     at += whole.length
     skip()
     if (query[at] === '}') return conditions
-    if (!query.startsWith('&&', at)) throw new BadQuery(`expected '&&' or '}' at position ${at}`)
+    if (!query.startsWith('&&', at)) throw new BadQuery(`at character ${at + 1}: '&&' or '}' expected`)
     at += 2
   }
 }

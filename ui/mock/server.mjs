@@ -98,7 +98,7 @@ export function startMock(port = 0) {
       throw new Refusal(
         400,
         'bad_query',
-        `The query is wrong: ${error.message}.`,
+        `q, ${error.message}`,
         'A span filter looks like { duration > 1s }.',
       )
     }

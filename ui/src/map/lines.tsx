@@ -110,9 +110,9 @@ export function TroubleLabels({
       {[...worst.values()].map((line) => {
         const route = routes.get(line.key)
         if (!route || line.key === skip) return null
-        const { x, y, left } = route.end
+        const { x, y, left, above } = route.end
         return (
-          <text key={line.key} class={left ? '' : 'end'} x={x + (left ? 14 : -14)} y={y - 8}>
+          <text key={line.key} class={left ? '' : 'end'} x={x + (left ? 14 : -14)} y={above ? y + 16 : y - 8}>
             {share(line.errors, line.count)} err
           </text>
         )

@@ -7,7 +7,8 @@ import type { Box, Scene } from './scene'
 
 export interface Route {
   d: string
-  end: { x: number; y: number; left: boolean }
+  /** `above`: the line comes down to its end, so what is written near it stands below. */
+  end: { x: number; y: number; left: boolean; above: boolean }
   /** The middle of the last bend: where a label stands. */
   middle: { x: number; y: number }
   /** A coarse polyline for finding what lies under the pointer. */
@@ -87,11 +88,6 @@ function gapNear(column: Column, y: number): [number, number] {
   return y - block[0] < block[1] - y ? [before, block[0]] : [block[1], after]
 }
 
-function isFree(column: Column, y: number): boolean {
-  const [low, high] = gapNear(column, y)
-  return y >= low && y <= high
-}
-
 function nodeMiddle(box: Box, id: string): number {
   if (id === box.node.id)
     return box.node.type === 'database' && box.tables.length > 0 ? box.y + 24 : box.y + box.height / 2
@@ -99,28 +95,61 @@ function nodeMiddle(box: Box, id: string): number {
   return table ? table.y + table.height / 2 : box.y + box.height / 2
 }
 
+function clampTo(column: Column, y: number): number {
+  const [low, high] = gapNear(column, y)
+  return Math.min(Math.max(y, low), high)
+}
+
+const BEND = 24
+
+function step(from: number, to: number): number {
+  const by = Math.abs(to - from)
+  return by > 1 ? by + BEND : 0
+}
+
+/** The way over the columns with the least up and down and the fewest bends, by dynamic programming. */
+function cheapest(columns: Column[], heights: number[], startY: number, endY: number): number[] {
+  let ways = [{ y: startY, cost: 0, path: [] as number[] }]
+  for (const column of columns) {
+    const places = [...new Set(heights.map((y) => clampTo(column, y)))]
+    ways = places.map((y) => {
+      let best = { y, cost: Infinity, path: [] as number[] }
+      for (const way of ways) {
+        const cost = way.cost + step(way.y, y)
+        if (cost < best.cost) best = { y, cost, path: [...way.path, y] }
+      }
+      return best
+    })
+  }
+  let best = ways[0]
+  for (const way of ways)
+    if (best && way.cost + step(way.y, endY) < best.cost + step(best.y, endY)) best = way
+  return best?.path ?? []
+}
+
 function lanesOf(trip: Trip, columns: Map<number, Column>, order: number[]): Lane[] {
   const first = order.indexOf(trip.from.layer)
   const last = order.indexOf(trip.to.layer)
-  const step = Math.sign(last - first)
-  const lanes: Lane[] = []
-  let y = trip.startY
-  for (let at = first + step; step !== 0 && at !== last; at += step) {
-    const layer = order[at]
-    const column = layer === undefined ? undefined : columns.get(layer)
-    if (layer === undefined || !column) continue
-    const part = (at - first) / (last - first)
-    const between = trip.startY + (trip.endY - trip.startY) * part
-    // As few bends as can be: straight on, or already at the target's height, or between the two.
-    let chosen = [y, trip.endY].find((candidate) => isFree(column, candidate))
-    if (chosen === undefined) {
-      const [low, high] = gapNear(column, between)
-      chosen = Math.min(Math.max(between, low), high)
-    }
-    lanes.push({ column: layer, y: chosen, wanted: chosen, towards: trip.endY })
-    y = chosen
-  }
-  return lanes
+  const direction = Math.sign(last - first)
+  const layers: number[] = []
+  for (let at = first + direction; direction !== 0 && at !== last; at += direction)
+    layers.push(order[at] ?? 0)
+  const crossed = layers.map((layer) => columns.get(layer)).filter((column) => column !== undefined)
+  const between = layers.map(
+    (_, at) => trip.startY + ((trip.endY - trip.startY) * (at + 1)) / (layers.length + 1),
+  )
+  const wishes = [trip.startY, trip.endY, ...between]
+  // What is free in one column is worth trying in the others: a lane may then run straight on.
+  const heights = [
+    ...new Set([...wishes, ...crossed.flatMap((column) => wishes.map((y) => clampTo(column, y)))]),
+  ]
+  const path = cheapest(crossed, heights, trip.startY, trip.endY)
+  return layers.map((column, at) => ({
+    column,
+    y: path[at] ?? trip.endY,
+    wanted: path[at] ?? trip.endY,
+    towards: trip.endY,
+  }))
 }
 
 /** Puts values at least `spacing` apart within [low, high], as near to where they want to be as order allows. */
@@ -314,7 +343,12 @@ function draw(trip: Trip, columns: Map<number, Column>): Route {
       x: Math.max(startX, endX) + (out - Math.max(startX, endX)) * 0.75,
       y: (trip.startY + trip.endY) / 2,
     }
-    return { d: pen.d, end: { x: endX, y: trip.endY, left: true }, middle, points: pen.points }
+    return {
+      d: pen.d,
+      end: { x: endX, y: trip.endY, left: true, above: trip.startY < trip.endY },
+      middle,
+      points: pen.points,
+    }
   }
   // To the column's edge first where the box is narrower than its column.
   const own = columns.get(trip.from.layer)
@@ -333,7 +367,13 @@ function draw(trip: Trip, columns: Map<number, Column>): Route {
     : tipX
   pen.bend(bendTo, trip.endY)
   pen.line(tipX, trip.endY)
-  return { d: pen.d, end: { x: endX, y: trip.endY, left: back }, middle: pen.middle, points: pen.points }
+  const above = (trip.lanes.at(-1)?.y ?? trip.startY) < trip.endY - 10
+  return {
+    d: pen.d,
+    end: { x: endX, y: trip.endY, left: back, above },
+    middle: pen.middle,
+    points: pen.points,
+  }
 }
 
 export function routes(scene: Scene): Map<string, Route> {

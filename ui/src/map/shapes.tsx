@@ -3,18 +3,40 @@
 import type { MapNode } from '../api/types'
 import { duration, rate } from '../base/format'
 import type { Box, Marks, Scene } from './scene'
-import { cut } from './text'
+import { cut, fit } from './text'
 
 export function rateOfNode(scene: Scene, id: string): string {
   const traffic = scene.traffic.get(id)
   return traffic === undefined ? '' : rate(traffic / scene.minutes)
 }
 
+interface FittedProps {
+  class: string
+  x: number
+  y: number
+  width: number
+  text: string
+  weight: number
+}
+
+function Fitted({ class: name, x, y, width, text, weight }: FittedProps) {
+  const fitted = fit(text, width, 13, weight)
+  return (
+    <text
+      class={name}
+      x={x}
+      y={y}
+      textLength={fitted.textLength}
+      lengthAdjust={fitted.textLength === undefined ? undefined : 'spacingAndGlyphs'}
+    >
+      {fitted.text}
+    </text>
+  )
+}
+
 function Name({ box, y, text, right = 8 }: { box: Box; y: number; text: string; right?: number }) {
   return (
-    <text class="node-name" x={box.x + 12} y={y}>
-      {cut(text, box.width - 12 - right, 13, 600)}
-    </text>
+    <Fitted class="node-name" x={box.x + 12} y={y} width={box.width - 12 - right} text={text} weight={600} />
   )
 }
 
@@ -97,9 +119,14 @@ function TableRow({
     <g class={`table-row ${selected ? 'selected' : ''}`} data-node={table.id}>
       <rect class="table-hit" x={box.x + 0.5} y={at.y} width={box.width - 1} height={at.height} />
       <path class="table-line" d={`M${box.x} ${at.y}h${box.width}`} />
-      <text class="table-name" x={box.x + 12} y={middle + 4.5}>
-        {cut(table.name, box.width - 12 - marksRoom - 34, 13)}
-      </text>
+      <Fitted
+        class="table-name"
+        x={box.x + 12}
+        y={middle + 4.5}
+        width={box.width - 12 - marksRoom - 34}
+        text={table.name}
+        weight={400}
+      />
       <text class="node-sub end" x={box.x + box.width - marksRoom - 3} y={middle + 4}>
         {count}
       </text>
@@ -168,9 +195,14 @@ function Queue({ box, scene }: { box: Box; scene: Scene }) {
       <path class="node-shape" d={`${mouth}A${cap} ${half} 0 0 0 ${x + width - cap} ${middle - half}`} />
       <path class="line queue" d={`M${x + width - cap} ${middle}h${cap}`} />
       <path class="line queue-core" d={`M${x + width - cap} ${middle}h${cap}`} />
-      <text class="node-name" x={x + 2} y={middle - 18}>
-        {cut(box.node.name, width - 46, 13, 600)}
-      </text>
+      <Fitted
+        class="node-name"
+        x={x + 2}
+        y={middle - 18}
+        width={width - 46}
+        text={box.node.name}
+        weight={600}
+      />
       <text class="node-sub end" x={x + width - 2} y={middle - 18}>
         {cut(box.node.system ?? '', 44, 11)}
       </text>

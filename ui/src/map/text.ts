@@ -29,3 +29,19 @@ export function cut(text: string, width: number, size: number, weight = 400): st
   known.set(key, out)
   return out
 }
+
+/** How much narrower than drawn a name may be set before it is cut: fonts differ in width from the server's guess. */
+const SQUEEZE = 1.2
+
+/** A name for a width: as it is, set narrower, or cut. */
+export function fit(
+  text: string,
+  width: number,
+  size: number,
+  weight = 400,
+): { text: string; textLength?: number } {
+  const wide = textWidth(text, size, weight)
+  if (wide <= width) return { text }
+  if (wide <= width * SQUEEZE) return { text, textLength: width }
+  return { text: cut(text, width * SQUEEZE, size, weight), textLength: width }
+}

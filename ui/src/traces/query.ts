@@ -126,8 +126,8 @@ export const INTRINSICS: Record<string, string[]> = {
 
 export const OPERATORS = ['=', '!=', '=~', '!~', '>', '>=', '<', '<=']
 
-/** Where the server says the query is wrong: it names the position in its message. */
+/** Where the server says the query is wrong: its message counts characters from 1, this from 0. */
 export function errorPosition(message: string): number | null {
-  const match = /\b(?:position|column|offset|byte|char(?:acter)?|at)\s*:?\s*(\d+)/i.exec(message)
-  return match ? Number(match[1]) : null
+  const match = /\bcharacter (\d+)/i.exec(message)
+  return match ? Math.max(0, Number(match[1]) - 1) : null
 }

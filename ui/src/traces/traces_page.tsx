@@ -131,7 +131,10 @@ function useTraces(query: string) {
   const items = useMemo(() => {
     const seen = new Set<string>()
     const all = [...(page?.items ?? []), ...(added?.items ?? [])]
-    return all.filter((item) => !seen.has(item.trace_id) && seen.add(item.trace_id))
+    // Spans that came late may have moved a trace's start since its page was made.
+    return all
+      .filter((item) => !seen.has(item.trace_id) && seen.add(item.trace_id))
+      .sort((a, b) => (a.start < b.start ? 1 : a.start > b.start ? -1 : 0))
   }, [page, added])
   const more = async () => {
     if (cursor === null || busy.value || !page) return

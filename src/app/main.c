@@ -115,17 +115,18 @@ const Command command_completion = {.name = "completion",
                                     .run = run_completion};
 
 /*
- * glibc's defaults trade memory for speed: an arena per thread, and freed blocks of up to 32 MiB
- * kept for later. Batches and blocks come and go in large pieces, so what is freed goes back to the
- * system: measured on the demo's 24 h, 87 MB afterwards instead of 289 MB, at the same speed.
+ * glibc gives every thread an arena and maps what is large anew each time. Batches and blocks come
+ * and go in pieces of up to a megabyte: two arenas that keep their pages cost no page faults (7
+ * against 10.7 CPU-seconds per million spans with a low threshold), and mem_trim() hands back what
+ * a block leaves behind.
  */
 static void bound_memory(void)
 {
-    enum { ARENAS = 2, RETURNED_BYTES = 256 << 10 };
+    enum { ARENAS = 2, MAPPED_BYTES = 8 << 20, KEPT_BYTES = 64 << 20 };
 
     mallopt(M_ARENA_MAX, ARENAS);
-    mallopt(M_MMAP_THRESHOLD, RETURNED_BYTES);
-    mallopt(M_TRIM_THRESHOLD, RETURNED_BYTES);
+    mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
 }
 
 int main(int argc, char **argv)

@@ -18,6 +18,9 @@ void *mem_try_alloc(size_t size) __attribute__((malloc));
 
 void mem_free(void *memory);
 
+/* Hands freed pages back to the system. Some milliseconds; for moments after much was freed. */
+void mem_trim(void);
+
 /* For CLEANUP on a pointer variable: frees what it points to. */
 void mem_freep(void *pointer_to_pointer);
 

@@ -466,6 +466,7 @@ static void *writer(void *context)
         pthread_mutex_unlock(&store->mutex);
         if (cut != NULL) {
             finish_cut(store, cut, write_cut(store, cut));
+            mem_trim(); /* what a block took to build */
         }
         if (stop) {
             return NULL;

@@ -149,9 +149,19 @@ export function NearLabels({
 }
 
 interface Bundle {
+  key: string
   name: string
   d: string[]
   arrows: string[]
+}
+
+const TILE = 1600
+
+/** The stretch of the picture that a line lies in; those that cross several lie in none. */
+function tileOf(route: Route): string {
+  const ys = route.points.filter((_, at) => at % 2 === 1)
+  const top = Math.floor(Math.min(...ys) / TILE)
+  return top === Math.floor(Math.max(...ys) / TILE) ? String(top) : 'long'
 }
 
 /** All lines in a handful of paths. */
@@ -169,15 +179,17 @@ export function LinesTogether({
     const route = routes.get(line.key)
     if (!route) continue
     const name = errorShare(line) >= TROUBLE ? 'bad' : line.kind
-    const bundle = bundles.get(name) ?? { name, d: [], arrows: [] }
+    // Lines of one neighbourhood share a path, so that a browser need not draw those out of sight.
+    const key = `${name} ${tileOf(route)}`
+    const bundle = bundles.get(key) ?? { key, name, d: [], arrows: [] }
     bundle.d.push(route.d)
     bundle.arrows.push(arrow(route.end, 7))
-    bundles.set(name, bundle)
+    bundles.set(key, bundle)
   }
   return (
     <g class={`together ${quiet ? 'quiet' : ''}`}>
       {[...bundles.values()].map((bundle) => (
-        <g key={bundle.name} class={bundle.name}>
+        <g key={bundle.key} class={bundle.name}>
           <path
             class="line"
             d={bundle.d.join('')}

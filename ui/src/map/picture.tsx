@@ -107,6 +107,7 @@ export function Picture(props: PictureProps) {
   // Panning moves one attribute; boxes and lines are drawn anew only when the level of detail changes.
   useSignalEffect(() => {
     const { x, y, zoom } = viewport.view.value
+    root.current?.classList.toggle('moving', viewport.moving.value)
     world.current?.setAttribute('transform', `translate(${x} ${y}) scale(${zoom})`)
   })
   const level = useComputed(() => {

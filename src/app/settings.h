@@ -49,9 +49,9 @@
         "oldest spans are deleted beyond this size; 0: no limit")                                  \
     ROW(commit_delay, DURATION, "exporters.weft.log.commit_delay", "1ms",                          \
         "how long a group commit may collect requests")                                            \
-    ROW(queue_bytes, BYTES, "exporters.weft.log.queue", "64MiB",                                   \
+    ROW(queue_bytes, BYTES, "exporters.weft.log.queue", "16MiB",                                   \
         "what may wait between socket and store; beyond it clients are asked to retry")            \
-    ROW(block_spans, NUMBER, "exporters.weft.block.spans", "262144", "spans of a block")           \
+    ROW(block_spans, NUMBER, "exporters.weft.block.spans", "131072", "spans of a block")           \
     ROW(block_age, DURATION, "exporters.weft.block.age", "60s",                                    \
         "a block is written at this age even if it is small")                                      \
     ROW(quiet, DURATION, "exporters.weft.assembly.quiet", "5s",                                    \
@@ -92,6 +92,10 @@ MUST_USE int settings_set(Settings *settings, Str path, Str value, Buf *why);
 /* Reads a YAML file over the settings. Returns 0; 1 with a sentence in @why that names file, line
  * and path. */
 MUST_USE int settings_load(Settings *settings, const char *file, Buf *why);
+
+/* Calls @visit with the path of every setting that differs. */
+void settings_compare(const Settings *a, const Settings *b,
+                      void (*visit)(void *context, const char *path), void *context);
 
 /* The whole table as text: path, help, default. */
 void settings_print_help(Buf *buf);

@@ -34,7 +34,7 @@ static void defaults_are_the_standard_ports(void **state)
     assert_true(str_equal(settings.otlp_http, STR("localhost:4318")));
     assert_true(str_equal(settings.http, STR("localhost:16686")));
     assert_int_equal(settings.quiet, 5000000000);
-    assert_int_equal(settings.queue_bytes, 64 << 20);
+    assert_int_equal(settings.queue_bytes, 16 << 20);
 }
 
 static void the_collectors_yaml_is_read(void **state)

@@ -22,8 +22,9 @@ const chosen = [...map, ...traces, ...trace, ...states, ...frame, ...access].fil
     (!real || test.anyServer) && (wanted.length === 0 || wanted.some((part) => test.name.includes(part))),
 )
 if (chosen.length === 0) {
-  console.log(`No test has such a name: ${wanted.join(', ')}`)
-  process.exit(2)
+  // Not a failure: tools/run_tests.py asks every suite for the same name.
+  console.log('0 passed, 0 failed')
+  process.exit(0)
 }
 if (!real && !existsSync(`${import.meta.dirname}/../../ui/dist/index.html`)) {
   console.log('ui/dist is missing: run `npm run build` in ui first')
@@ -51,13 +52,13 @@ for (const test of chosen) {
     await within(test.run(bench), TIMEOUT_MS)
     if (bench.problems.length > 0) throw new Error(`the page complained: ${bench.problems.join(' | ')}`)
     passed++
-    console.log(`ok    ${test.name} (${Math.round(performance.now() - began)} ms)`)
+    console.log(`ok ${test.name} (${Math.round(performance.now() - began)} ms)`)
   } catch (error) {
-    if (error instanceof Skip) console.log(`skip  ${test.name}: ${error.message}`)
+    if (error instanceof Skip) console.log(`skipped ${test.name}: ${error.message}`)
     else {
       failed++
       console.log(
-        `FAIL  ${test.name}\n      ${String(error.stack ?? error)
+        `FAILED ${test.name}\n      ${String(error.stack ?? error)
           .split('\n')
           .slice(0, 8)
           .join('\n      ')}`,

@@ -12,8 +12,9 @@
  * reads, and refuses appends until there is room.
  *
  * A damaged block or table is left out of the next manifest and its file is set aside in
- * `damaged/`, never deleted. A file that cannot be read at all (-errno) stops the start instead:
- * the next attempt may succeed, and a manifest without it must not be written.
+ * `damaged/`, never deleted; so are files that no manifest names because there is none. A file that
+ * cannot be read at all (-errno) stops the start instead: the next attempt may succeed, and a
+ * manifest without it must not be written.
  */
 enum {
     TABLE_READ_MAX = 1 << 30,
@@ -176,6 +177,13 @@ static int sweep_file(void *context, const char *name)
         if (manifest_files_find(sweep->files, number) != NULL) {
             return 0;
         }
+        if (store->manifest.edition == 0) {
+            /* Left by a crash before the first commit, or somebody lost the manifest: who knows. */
+            log_error("store: no MANIFEST names this file, set aside in damaged/",
+                      LOG_CSTR("directory", sweep->directory), LOG_CSTR("file", name));
+            set_aside(store, sweep->files == &store->manifest.blocks, number);
+            return 0;
+        }
     } else if (!str_ends_with(str_from_cstr(name), STR(".tmp"))) {
         return 0;
     }
@@ -200,7 +208,7 @@ static void sweep_leftovers(Store *store)
     for (size_t i = 0; i < ARRAY_LEN(sweeps); i++) {
         int result = store->fs->ops->list(store->fs, directories[i], sweep_file, &sweeps[i]);
 
-        if (result != 0) {
+        if (result != 0 && result != -ENOENT) { /* a new directory has no log yet */
             log_warn("store: leftovers stay", LOG_CSTR("directory", directories[i]),
                      LOG_ERR(result));
         }

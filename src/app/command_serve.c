@@ -51,6 +51,37 @@ int serving_ports_option(const Arguments *arguments, bool *ret_any)
     return 0;
 }
 
+typedef struct Reload {
+    const Arguments *arguments;
+    const Settings *running; /* what the house was started with */
+} Reload;
+
+static void tell_change(void *context, const char *path)
+{
+    if (!str_equal(str_from_cstr(path), STR("service.telemetry.logs.level"))) {
+        log_warn("this setting has changed and waits for a restart", LOG_CSTR("setting", path));
+    }
+}
+
+/* SIGHUP: the whole configuration is read again, as at the start. The log's level is swapped; what
+ * the house is built with would need another house, so it is only told. */
+static void reload(void *context)
+{
+    Reload *reload = context;
+    CLEANUP(buf_deinit) Buf why = {0};
+    CLEANUP(settings_deinit) Settings settings;
+
+    settings_init(&settings);
+    if (load_settings(reload->arguments, &settings, &why) != 0) {
+        log_error("the configuration cannot be read again, the old one goes on",
+                  LOG_STR("because", buf_str(&why)));
+        return;
+    }
+    settings_compare(reload->running, &settings, tell_change, NULL);
+    log_set_level(log_level(settings.log_level));
+    log_info("the configuration was read again", LOG_STR("log_level", settings.log_level));
+}
+
 static int run_serve(const Arguments *arguments)
 {
     CLEANUP(buf_deinit) Buf why = {0};
@@ -74,7 +105,8 @@ static int run_serve(const Arguments *arguments)
     fprintf(stderr, "weft: page and API on http://localhost:%u, OTLP on %u (gRPC) and %u (HTTP)\n",
             house_port(house, "http"), house_port(house, "otlp_grpc"),
             house_port(house, "otlp_http"));
-    serving_wait(0);
+    Reload again = {.arguments = arguments, .running = &settings};
+    serving_wait_reloading(reload, &again);
     house_stop(house);
     return EXIT_DONE;
 }
@@ -92,7 +124,8 @@ const Command command_serve = {
     .name = "serve",
     .summary = "Receive spans, keep them, show traces and map",
     .details = "No option is needed. SIGTERM drains and leaves; a second one leaves at "
-               "once.\n",
+               "once. SIGHUP reads the configuration again: the log's level changes at once, the "
+               "rest is told and waits for a restart.\n",
     .options = options,
     .n_options = ARRAY_LEN(options),
     .run = run_serve};

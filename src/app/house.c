@@ -16,12 +16,7 @@
  * every request in flight still finds what it needs, then queries, then the store writes its head
  * out.
  */
-enum {
-    LISTENERS_MAX = 4,
-    DRAIN_MS = 5000,
-    NS_PER_MS = 1000000,
-    NS_PER_S = 1000000000
-};
+enum { LISTENERS_MAX = 4, DRAIN_MS = 5000, NS_PER_MS = 1000000, NS_PER_S = 1000000000 };
 
 typedef struct Listener {
     const char *name;
@@ -43,15 +38,17 @@ struct House {
     size_t n_listeners;
 };
 
+static Str directory_of(const House *house, const HouseOptions *options)
+{
+    return options->directory != NULL ? str_from_cstr(options->directory)
+                                      : house->settings->directory;
+}
+
 static int open_directory(House *house, const HouseOptions *options, Buf *why)
 {
     Buf text = {0};
 
-    if (options->directory != NULL) {
-        buf_append_str(&text, str_from_cstr(options->directory));
-    } else {
-        buf_append_str(&text, house->settings->directory);
-    }
+    buf_append_str(&text, directory_of(house, options));
     int r = fs_open_directory(buf_cstr(&text), &house->fs);
     if (r != 0) {
         buf_append_format(why, "the data directory %s cannot be used: %s", buf_cstr(&text),
@@ -61,7 +58,7 @@ static int open_directory(House *house, const HouseOptions *options, Buf *why)
     return r != 0;
 }
 
-static int open_store(House *house, Buf *why)
+static int open_store(House *house, const HouseOptions *options, Buf *why)
 {
     const Settings *settings = house->settings;
     const MapOptions map_options = {
@@ -93,7 +90,8 @@ static int open_store(House *house, Buf *why)
     };
     int r = store_open(&store_options, &house->store, &problem);
     if (r != 0) {
-        buf_append_format(why, "%s", problem == NULL ? strerrordesc_np(r < 0 ? -r : EIO) : problem);
+        buf_append_format(why, "%.*s: %s", STR_ARG(directory_of(house, options)),
+                          problem == NULL ? strerrordesc_np(r < 0 ? -r : EIO) : problem);
         return 1;
     }
     assembly_attach(house->assembly, house->store);
@@ -265,7 +263,7 @@ static int write_ready_file(const House *house, const char *path, Buf *why)
 static int bring_up(House *house, const HouseOptions *options, Buf *why)
 {
     TRY(open_directory(house, options, why));
-    TRY(open_store(house, why));
+    TRY(open_store(house, options, why));
     TRY(start_serving(house, options, why));
     return options->ready_file == NULL ? 0 : write_ready_file(house, options->ready_file, why);
 }

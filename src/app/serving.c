@@ -9,13 +9,15 @@
 #include "base/assert.h"
 
 static int signal_fd = -1;
-static volatile sig_atomic_t n_signals;
+static volatile sig_atomic_t n_signals, reload_asked;
 
 static void on_signal(int number)
 {
     const uint64_t one = 1;
 
-    if (++n_signals > 1) {
+    if (number == SIGHUP) {
+        reload_asked = 1;
+    } else if (++n_signals > 1) {
         _exit(128 + number);
     }
     if (write(signal_fd, &one, sizeof(one)) < 0) {
@@ -31,12 +33,24 @@ void serving_catch_signals(void)
     ASSERT(signal_fd >= 0);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
 bool serving_ended(void)
 {
     return n_signals > 0;
+}
+
+/* Takes what woke us off the event descriptor, unless that is the end: it stays awake then. */
+static void take_wake(void)
+{
+    uint64_t n;
+
+    if (!serving_ended() && read(signal_fd, &n, sizeof(n)) == (ssize_t)sizeof(n) &&
+        serving_ended()) {
+        (void)!write(signal_fd, &n, sizeof(n)); /* the end came in between: leave it for others */
+    }
 }
 
 bool serving_wait(uint64_t timeout_ms)
@@ -49,6 +63,24 @@ bool serving_wait(uint64_t timeout_ms)
         if (n == 0) {
             return false;
         }
+        if (n > 0 && !serving_ended()) {
+            take_wake();
+        }
     }
     return true;
+}
+
+void serving_wait_reloading(void (*reload)(void *context), void *context)
+{
+    struct pollfd entry = {.fd = signal_fd, .events = POLLIN};
+
+    while (!serving_ended()) {
+        if (poll(&entry, 1, -1) > 0) {
+            take_wake();
+        }
+        if (reload_asked != 0 && !serving_ended()) {
+            reload_asked = 0;
+            reload(context);
+        }
+    }
 }

@@ -315,6 +315,21 @@ int settings_load(Settings *settings, const char *file, Buf *why)
     return r;
 }
 
+void settings_compare(const Settings *a, const Settings *b,
+                      void (*visit)(void *context, const char *path), void *context)
+{
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        const void *x = (const uint8_t *)a + table[i].offset;
+        const void *y = (const uint8_t *)b + table[i].offset;
+        bool is_same = table[i].type == TYPE_TEXT ? str_equal(*(const Str *)x, *(const Str *)y)
+                                                  : *(const uint64_t *)x == *(const uint64_t *)y;
+
+        if (!is_same) {
+            visit(context, table[i].path);
+        }
+    }
+}
+
 void settings_print_help(Buf *buf)
 {
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {

@@ -121,7 +121,7 @@ typedef struct Builder {
     TracePiece *pieces;
     size_t n_pieces, capacity;
     BlockBuilder *blocks;
-    Arena arena; /* of the rows in the builder */
+    Arena arena; /* of one trace */
     size_t n_rows;
     Span *spans; /* of one trace */
     size_t n_spans, span_capacity;
@@ -250,7 +250,6 @@ static int finish_block(Builder *builder)
         return 0;
     }
     block_builder_finish(builder->blocks, &content, &summary);
-    arena_reset(&builder->arena);
     builder->n_rows = 0;
     TRY(writer_new_file(builder->store, true, buf_str(&content), &number));
     cut->block_files[cut->n_blocks] = (ManifestFile){.number = number, .bytes = content.len};
@@ -273,6 +272,9 @@ static int add_trace(Builder *builder, size_t first, size_t end)
     for (size_t i = 0; i < builder->n_spans; i++) {
         block_builder_add(builder->blocks, &builder->spans[i]);
     }
+    /* The builder keeps strings, resources and scopes, which are the generation's; not the arrays,
+     * which would be some 800 bytes a span. */
+    arena_reset(&builder->arena);
     builder->n_rows += builder->n_spans;
     if (builder->n_rows >= builder->store->options.generation_rows &&
         builder->cut->n_blocks + 1 < CUT_BLOCKS_MAX) {

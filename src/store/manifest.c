@@ -30,7 +30,7 @@ static ManifestFiles copy_files(const ManifestFiles *files)
     ManifestFiles copy = {0};
 
     for (size_t i = 0; i < files->count; i++) {
-        manifest_files_add(&copy, files->items[i].number, files->items[i].bytes);
+        manifest_files_add(&copy, files->items[i]);
     }
     return copy;
 }
@@ -42,10 +42,10 @@ void manifest_copy(const Manifest *manifest, Manifest *to)
     to->tables = copy_files(&manifest->tables);
 }
 
-void manifest_files_add(ManifestFiles *files, uint64_t number, uint64_t bytes)
+void manifest_files_add(ManifestFiles *files, ManifestFile file)
 {
     ARRAY_RESERVE(files->items, files->count, files->capacity);
-    files->items[files->count++] = (ManifestFile){.number = number, .bytes = bytes};
+    files->items[files->count++] = file;
 }
 
 void manifest_files_drop(ManifestFiles *files, uint64_t number)
@@ -100,21 +100,28 @@ int manifest_parse_name(const char *name, uint64_t *ret_number)
     return str_parse_u64(str_slice(text, 0, text.len - extension.len), ret_number);
 }
 
-/* One `word number [number]` line. */
+/* One `word number [number [number]]` line. */
 typedef struct Line {
     Str word;
-    uint64_t first, second;
+    uint64_t first, second, third;
 } Line;
 
 static int parse_line(Str text, Line *ret_line)
 {
-    Str rest, first, second;
+    Str rest, first, second, third;
 
     (void)str_split(text, ' ', &ret_line->word, &rest);
-    (void)str_split(rest, ' ', &first, &second);
-    ret_line->second = 0;
+    (void)str_split(rest, ' ', &first, &rest);
+    (void)str_split(rest, ' ', &second, &third);
+    ret_line->second = ret_line->third = 0;
     TRY(str_parse_u64(first, &ret_line->first));
-    return second.len == 0 ? 0 : str_parse_u64(second, &ret_line->second);
+    TRY(second.len == 0 ? 0 : str_parse_u64(second, &ret_line->second));
+    return third.len == 0 ? 0 : str_parse_u64(third, &ret_line->third);
+}
+
+static ManifestFile line_file(const Line *line)
+{
+    return (ManifestFile){.number = line->first, .bytes = line->second, .written_s = line->third};
 }
 
 /* Words that are not known are of a newer program that thought them harmless: skipped. */
@@ -130,9 +137,9 @@ static int read_line(Str text, Manifest *manifest)
     } else if (str_equal(line.word, STR("next_file"))) {
         manifest->next_file = line.first;
     } else if (str_equal(line.word, STR("block"))) {
-        manifest_files_add(&manifest->blocks, line.first, line.second);
+        manifest_files_add(&manifest->blocks, line_file(&line));
     } else if (str_equal(line.word, STR("table"))) {
-        manifest_files_add(&manifest->tables, line.first, line.second);
+        manifest_files_add(&manifest->tables, line_file(&line));
     }
     return 0;
 }
@@ -198,8 +205,8 @@ int manifest_read(FileSystem *fs, Manifest *manifest, ParseError *ret_error)
 static void append_files(const ManifestFiles *files, const char *word, Buf *buf)
 {
     for (size_t i = 0; i < files->count; i++) {
-        buf_append_format(buf, "%s %" PRIu64 " %" PRIu64 "\n", word, files->items[i].number,
-                          files->items[i].bytes);
+        buf_append_format(buf, "%s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", word,
+                          files->items[i].number, files->items[i].bytes, files->items[i].written_s);
     }
 }
 

@@ -11,6 +11,7 @@
 typedef struct ManifestFile {
     uint64_t number;
     uint64_t bytes;
+    uint64_t written_s; /* blocks: when its newest rows came into a block, Unix seconds */
 } ManifestFile;
 
 typedef struct ManifestFiles {
@@ -32,7 +33,7 @@ void manifest_deinit(Manifest *manifest);
 /* A deep copy in the empty @to. */
 void manifest_copy(const Manifest *manifest, Manifest *to);
 
-void manifest_files_add(ManifestFiles *files, uint64_t number, uint64_t bytes);
+void manifest_files_add(ManifestFiles *files, ManifestFile file);
 void manifest_files_drop(ManifestFiles *files, uint64_t number);
 const ManifestFile *manifest_files_find(const ManifestFiles *files, uint64_t number);
 uint64_t manifest_files_bytes(const ManifestFiles *files);

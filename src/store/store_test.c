@@ -299,6 +299,27 @@ static void old_blocks_go_by_age(void **state)
     assert_int_equal(count_trace(fixture->store, 1, STORE_ALL), 0);
 }
 
+/* Somebody imports last year's traces: they stay as long as new ones would. */
+static void old_spans_that_just_came_are_kept(void **state)
+{
+    Fixture *fixture = *state;
+
+    __atomic_store_n(&fixture->now_ns, sample_base_ns + 400 * 86400 * 1000000000ULL,
+                     __ATOMIC_RELAXED);
+    fixture->options.retention_age_s = 100;
+    reopen(fixture);
+    append_trace(fixture, 1, 10);
+    reopen(fixture);
+    usleep(1500000); /* longer than the writer's period of upkeep */
+    assert_int_equal(status_of(fixture->store).retired_blocks, 0);
+    assert_int_equal(count_trace(fixture->store, 1, STORE_ALL), 10);
+    __atomic_fetch_add(&fixture->now_ns, 200 * 1000000000ULL, __ATOMIC_RELAXED);
+    for (int i = 0; i < 5000 && status_of(fixture->store).retired_blocks == 0; i++) {
+        usleep(1000);
+    }
+    assert_int_equal(count_trace(fixture->store, 1, STORE_ALL), 0);
+}
+
 static void the_oldest_blocks_go_beyond_the_bytes(void **state)
 {
     Fixture *fixture = *state;
@@ -431,6 +452,7 @@ int main(void)
         TEST(resends_are_stored_once_and_the_later_end_counts),
         TEST(a_second_store_is_told_that_the_directory_is_taken),
         TEST(old_blocks_go_by_age),
+        TEST(old_spans_that_just_came_are_kept),
         TEST(the_oldest_blocks_go_beyond_the_bytes),
         TEST(many_small_blocks_and_tables_become_few),
         TEST(scans_see_blocks_and_head),

@@ -155,6 +155,7 @@ static Cut *make_cut(Store *store)
     Cut *cut = NEW(Cut);
 
     cut->number = ++store->last_cut;
+    cut->written_s = clock_realtime_ns(store->clock) / 1000000000U;
     cut->log_from = store->applied_sequence + 1;
     pthread_rwlock_wrlock(&store->lock);
     for (size_t i = 0; i < store->n_generations; i++) {

@@ -57,6 +57,7 @@ typedef struct Cut {
     Generation *generations[GENERATIONS_MAX];
     size_t n_generations;
     void *pending; /* the observer's table rows; NULL: none */
+    uint64_t written_s; /* of its blocks, for the manifest */
 
     /* The writer's progress, so that a failed commit is tried again without a new block. */
     bool written;

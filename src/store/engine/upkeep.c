@@ -30,15 +30,17 @@ static bool commit(Store *store, Manifest *next, const char *what)
     return result == 0;
 }
 
-/* Retention. */
+/* Retention: by the newest span's start, but never sooner after a block came than its age, so that
+ * old traces that someone imports are kept as long as new ones. */
 
 static bool is_expired(const Store *store, const ShelfBlock *block, uint64_t bytes_so_far)
 {
-    uint64_t now_ns = clock_realtime_ns(store->clock);
-    uint64_t age_ns =
-        now_ns > block->summary.max_start_ns ? now_ns - block->summary.max_start_ns : 0;
+    const ManifestFile *file = manifest_files_find(&store->manifest.blocks, block->number);
+    uint64_t now_s = clock_realtime_ns(store->clock) / 1000000000U;
+    uint64_t newest_s =
+        MAX(block->summary.max_start_ns / 1000000000U, file == NULL ? 0 : file->written_s);
 
-    return age_ns / 1000000000U > store->options.retention_age_s ||
+    return (now_s > newest_s && now_s - newest_s > store->options.retention_age_s) ||
            (store->options.retention_bytes != 0 && bytes_so_far > store->options.retention_bytes);
 }
 
@@ -146,9 +148,9 @@ static void commit_tables(Store *store, const ManifestFiles *chosen, const Table
     for (size_t i = 0; i < merge->n; i++) {
         manifest_files_drop(&next.tables, chosen->items[i].number);
     }
-    manifest_files_add(&next.tables, number, merge->merged.len);
+    manifest_files_add(&next.tables, (ManifestFile){.number = number, .bytes = merge->merged.len});
     if (!commit(store, &next, "store: merging tables failed")) {
-        manifest_files_add(&store->orphan_tables, number, 0);
+        manifest_files_add(&store->orphan_tables, (ManifestFile){.number = number});
         return;
     }
     for (size_t i = 0; i < merge->n; i++) {
@@ -243,15 +245,27 @@ static void commit_blocks(Store *store, Cut *cut, ShelfBlock *const *chosen)
         manifest_files_drop(&next.blocks, chosen[i]->number);
     }
     for (size_t i = 0; i < cut->n_blocks; i++) {
-        manifest_files_add(&next.blocks, cut->block_files[i].number, cut->block_files[i].bytes);
+        manifest_files_add(&next.blocks, cut->block_files[i]);
     }
     if (commit(store, &next, "store: merging blocks failed")) {
         writer_publish(store, cut, chosen, MERGE_BLOCKS);
         return;
     }
     for (size_t i = 0; i < cut->n_blocks; i++) { /* the manifest on disk may name them */
-        manifest_files_add(&store->orphan_blocks, cut->block_files[i].number, 0);
+        manifest_files_add(&store->orphan_blocks, cut->block_files[i]);
     }
+}
+
+static uint64_t newest_written_s(const Store *store, ShelfBlock *const *chosen)
+{
+    uint64_t newest = 0;
+
+    for (size_t i = 0; i < MERGE_BLOCKS; i++) {
+        const ManifestFile *file = manifest_files_find(&store->manifest.blocks, chosen[i]->number);
+
+        newest = MAX(newest, file == NULL ? 0 : file->written_s);
+    }
+    return newest;
 }
 
 static void merge_blocks(Store *store)
@@ -262,6 +276,7 @@ static void merge_blocks(Store *store)
         return;
     }
     Cut *cut = NEW(Cut);
+    cut->written_s = newest_written_s(store, chosen);
     cut->generations[0] = generation_new(1);
     cut->n_generations = 1;
     int result = load_blocks(chosen, cut->generations[0]);

@@ -252,10 +252,11 @@ static int finish_block(Builder *builder)
     block_builder_finish(builder->blocks, &content, &summary);
     builder->n_rows = 0;
     TRY(writer_new_file(builder->store, true, buf_str(&content), &number));
-    cut->block_files[cut->n_blocks] = (ManifestFile){.number = number, .bytes = content.len};
+    cut->block_files[cut->n_blocks] =
+        (ManifestFile){.number = number, .bytes = content.len, .written_s = cut->written_s};
     int result = writer_open_block(builder->store, number, &cut->blocks[cut->n_blocks]);
     if (result != 0) { /* what was just written cannot be read */
-        manifest_files_add(&builder->store->orphan_blocks, number, content.len);
+        manifest_files_add(&builder->store->orphan_blocks, (ManifestFile){.number = number});
         return result > 0 ? -EIO : result;
     }
     cut->n_blocks++;
@@ -338,7 +339,7 @@ void writer_undo(Store *store, Cut *cut)
     }
     cut->n_blocks = 0;
     if (cut->has_table) {
-        manifest_files_add(&store->orphan_tables, cut->table_file.number, 0);
+        manifest_files_add(&store->orphan_tables, cut->table_file);
         remove_files(store, false, &store->orphan_tables);
     }
     cut->has_table = false;
@@ -365,10 +366,10 @@ static int commit_cut(Store *store, const Cut *cut)
 
     manifest_copy(&store->manifest, &next);
     for (size_t i = 0; i < cut->n_blocks; i++) {
-        manifest_files_add(&next.blocks, cut->block_files[i].number, cut->block_files[i].bytes);
+        manifest_files_add(&next.blocks, cut->block_files[i]);
     }
     if (cut->has_table) {
-        manifest_files_add(&next.tables, cut->table_file.number, cut->table_file.bytes);
+        manifest_files_add(&next.tables, cut->table_file);
     }
     next.log_from = MAX(next.log_from, cut->log_from);
     int result = writer_commit(store, &next);

@@ -47,7 +47,8 @@ def test_the_map_of_an_example_is_the_one_it_tells(tmp_path, example):
         answer = requests.post(server.url("otlp_http", "/v1/traces"), json=example["otlp"], timeout=30)
         assert answer.status_code == 200, answer.text
         found = map_lines.lines(server.map())
+        told = without_flow if example["name"] in CONTEXT_OVER_HOPS else str
         for kind in set(example["kinds"]) & set(found):
-            assert found[kind] == expected(example, kind), example["rule"]
+            assert list(map(told, found[kind])) == list(map(told, expected(example, kind))), example["rule"]
     finally:
         server.kill()

@@ -266,7 +266,11 @@ static void call_job(void *context)
 {
     ApiCall *call = context;
 
-    call_finish(call, call_run(call));
+    if (exchange_is_abandoned(call->exchange)) {
+        call->response.status = 408; /* read by nobody, counted as the client's doing */
+    } else {
+        call_finish(call, call_run(call));
+    }
     call_send(call);
 }
 

@@ -180,6 +180,40 @@ void connection_send_buf(Connection *connection, Buf *buf)
     }
 }
 
+typedef struct SentAnswer {
+    Buf body;
+    Shared *shared;
+    size_t charged;
+} SentAnswer;
+
+static void free_sent_answer(const void *bytes, size_t len, void *context)
+{
+    SentAnswer *sent = context;
+
+    atomic_fetch_sub(&sent->shared->answer_bytes, sent->charged);
+    buf_deinit(&sent->body);
+    mem_free(sent);
+}
+
+void connection_send_answer(Connection *connection, Exchange *exchange)
+{
+    if (exchange->answer_charged == 0) {
+        connection_send_buf(connection, &exchange->response.body);
+        return;
+    }
+    SentAnswer *sent = NEW(SentAnswer);
+
+    *sent = (SentAnswer){.body = exchange->response.body,
+                         .shared = connection->worker->shared,
+                         .charged = exchange->answer_charged};
+    exchange->response.body = (Buf){0};
+    exchange->answer_charged = 0;
+    note_output(connection);
+    int r = evbuffer_add_reference(connection->output, sent->body.ptr, sent->body.len,
+                                   free_sent_answer, sent);
+    ASSERT(r == 0);
+}
+
 size_t connection_unsent(const Connection *connection)
 {
     return evbuffer_get_length(connection->output);

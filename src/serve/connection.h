@@ -48,10 +48,11 @@ typedef struct Counters {
 
 /* What all workers share. */
 typedef struct Shared {
-    _Atomic uint64_t body_bytes;  /* held by exchanges */
-    _Atomic uint64_t exchanges;   /* that exist */
-    _Atomic uint64_t connections; /* open */
-    uint64_t body_bytes_max;      /* these three are constant after server_start() */
+    _Atomic uint64_t body_bytes;   /* held by exchanges */
+    _Atomic uint64_t answer_bytes; /* of whole answers, large ones, until they are sent */
+    _Atomic uint64_t exchanges;    /* that exist */
+    _Atomic uint64_t connections;  /* open */
+    uint64_t body_bytes_max;       /* these three are constant after server_start() */
     uint64_t idle_ms, progress_ms;
 } Shared;
 
@@ -148,6 +149,7 @@ struct Exchange {
     bool streamed;
     bool head_sent, ended; /* worker's thread; ended: all of the answer was handed over */
     size_t sent;           /* of response.body, by HTTP/2 */
+    size_t answer_charged; /* bytes of response.body counted in Shared */
     pthread_mutex_t lock;  /* the three below */
     Buf pending;
     bool posted, too_slow;
@@ -169,6 +171,8 @@ void connection_enter(Connection *connection);
 void connection_leave(Connection *connection); /* sends, re-reads, frees if dead */
 void connection_send(Connection *connection, Str bytes);
 void connection_send_buf(Connection *connection, Buf *buf); /* takes it over */
+/* Takes over the body of the exchange's whole answer, and what is counted for it. */
+void connection_send_answer(Connection *connection, Exchange *exchange);
 size_t connection_unsent(const Connection *connection);
 void connection_finish(Connection *connection); /* sends the rest, then closes lingering */
 void connection_abort(Connection *connection);  /* closes now */

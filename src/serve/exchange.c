@@ -54,6 +54,7 @@ Exchange *exchange_free(Exchange *exchange)
 
     ASSERT(!exchange->held);
     drop_body(exchange);
+    atomic_fetch_sub(&shared->answer_bytes, exchange->answer_charged);
     buf_deinit(&exchange->response.body);
     buf_deinit(&exchange->pending);
     pthread_mutex_destroy(&exchange->lock);
@@ -304,8 +305,32 @@ static void move_state(Exchange *exchange, int from, int to)
     ASSERT(was == from);
 }
 
+/* Counts an answer that has to wait until its client reads it. False when too much waits already;
+ * the first is let through, however large. */
+static bool charge_answer(Exchange *exchange, size_t len)
+{
+    enum { SMALL_ANSWER = 64 << 10 }; /* not counted: the number of exchanges bounds them */
+    Shared *shared = exchange->worker->shared;
+
+    if (len <= SMALL_ANSWER) {
+        return true;
+    }
+    uint64_t before = atomic_fetch_add(&shared->answer_bytes, len);
+    if (before > 0 && before + len > SERVER_ANSWERS_MAX) {
+        atomic_fetch_sub(&shared->answer_bytes, len);
+        return false;
+    }
+    exchange->answer_charged = len;
+    return true;
+}
+
 void exchange_respond(Exchange *exchange, Response *response)
 {
+    if (!charge_answer(exchange, response->body.len)) {
+        buf_deinit(&response->body);
+        exchange_fail(exchange, 503, "the server holds as many unread answers as it can");
+        return;
+    }
     move_state(exchange, STATE_OPEN, STATE_ANSWERED);
     keep_response(exchange, response);
     response->body = (Buf){0};
@@ -413,6 +438,11 @@ void exchange_abandon(Exchange *exchange)
     if (!exchange->held) {
         exchange_free(exchange);
     }
+}
+
+bool exchange_is_abandoned(const Exchange *exchange)
+{
+    return atomic_load(&exchange->gone);
 }
 
 bool exchange_is_event_stream(const Exchange *exchange)

@@ -63,6 +63,9 @@ Str exchange_header(const Exchange *exchange, Str name);
  * none. */
 Str exchange_parameter(const Exchange *exchange, Str name);
 
+/* Whether the client has gone: whatever is answered, nobody reads it. From any thread. */
+bool exchange_is_abandoned(const Exchange *exchange);
+
 /* Answers. Strings in @response need to live only during the call. */
 void exchange_respond(Exchange *exchange, Response *response);
 

@@ -376,7 +376,7 @@ static void http1_answer(Connection *connection, Exchange *exchange)
     if (exchange->streamed) {
         send_streamed(connection, exchange);
     } else if (has_body(http, &exchange->response)) {
-        connection_send_buf(connection, &exchange->response.body);
+        connection_send_answer(connection, exchange);
     }
     if (exchange->ended) {
         finish_exchange(connection);

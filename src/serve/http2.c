@@ -51,6 +51,20 @@ static void reset_stream(Http2 *http, int32_t stream_id, uint32_t code)
     (void)nghttp2_submit_rst_stream(http->session, NGHTTP2_FLAG_NONE, stream_id, code);
 }
 
+/* Whether a stream still gets something from its handler. */
+static bool is_answer_awaited(const Http2 *http)
+{
+    const Exchange *exchange;
+
+    LIST_FOREACH(exchange, &http->streams, stream)
+    {
+        if (!exchange->ended) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Moves frames to the connection while it has room, and ends it when all is said. */
 static void pump(Connection *connection)
 {
@@ -69,7 +83,9 @@ static void pump(Connection *connection)
             bool over = nghttp2_session_want_read(http->session) == 0 &&
                         nghttp2_session_want_write(http->session) == 0;
 
-            if (over || (connection->input_over && LIST_EMPTY(&http->streams))) {
+            /* A client that sends no more opens no window either: what waits for one waits in vain.
+             */
+            if (over || (connection->input_over && !is_answer_awaited(http))) {
                 connection_finish(connection);
             }
             return;

@@ -551,6 +551,41 @@ static void a_large_answer_follows_the_client_s_window(void **state)
     client_close();
 }
 
+/* 40 answers of 20 MiB that are not read are more than the server is willing to hold. */
+static void unread_answers_are_bounded_over_all_connections(void **state)
+{
+    enum { STREAMS = 40 };
+    size_t busy = 0;
+
+    client = (Client){.no_window = true};
+    client_connect(fixture.port);
+    client_start_session();
+    for (size_t i = 0; i < STREAMS; i++) {
+        (void)client_get("/big");
+    }
+    while (client.n_closed < STREAMS - (SERVER_ANSWERS_MAX / (20 << 20))) {
+        assert_true(client_flush() && client_read());
+    }
+    for (size_t i = 0; i < STREAMS; i++) {
+        busy += str_starts_with(buf_str(&client.streams[i].head), STR(":status: 503\n"));
+    }
+    assert_int_equal(busy, STREAMS - (SERVER_ANSWERS_MAX / (20 << 20)));
+    client_close();
+
+    for (int i = 0; i < 100; i++) { /* what they held is given back */
+        client_open();
+        Stream *stream = client_get("/big");
+        client_run();
+        bool is_ok = stream->body.len == 20 << 20;
+        client_close();
+        if (is_ok) {
+            return;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    }
+    fail();
+}
+
 static void
 a_message_that_is_too_large_is_resource_exhausted_and_the_connection_goes_on(void **state)
 {
@@ -927,6 +962,7 @@ int main(void)
         SERVER_TEST(calls_that_are_not_unary_or_not_known_are_refused),
         SERVER_TEST(many_streams_are_all_answered),
         SERVER_TEST(a_large_answer_follows_the_client_s_window),
+        SERVER_TEST(unread_answers_are_bounded_over_all_connections),
         SERVER_TEST(a_message_that_is_too_large_is_resource_exhausted_and_the_connection_goes_on),
         SERVER_TEST(a_server_stream_sends_each_write_as_a_message),
         SERVER_TEST(a_stream_that_is_not_read_is_broken_off),

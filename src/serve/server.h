@@ -47,6 +47,8 @@ enum {
     SERVER_RESETS_MAX = 1000,       /* streams a client may reset within 10 s, before GOAWAY */
     SERVER_BODIES_MAX = 512 << 20,  /* request bodies held by all connections; beyond it 503 or
                                        UNAVAILABLE, with SERVER_BUSY_RETRY_S */
+    SERVER_ANSWERS_MAX = 512 << 20, /* whole answers that wait for their clients to read them;
+                                       beyond it one of more than 64 KiB becomes a 503 */
     SERVER_BUSY_RETRY_S = 1,
 };
 

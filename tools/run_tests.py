@@ -13,6 +13,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as xml
 
@@ -127,17 +128,33 @@ def browser(only):
         if check.returncode != 0:
             print(check.stdout + check.stderr)
         tell("ok" if check.returncode == 0 else "FAILED", "page: types, lint, format")
+    if not build("build"):
+        return
+    run_browser(only, "browser: ", {})
+    with tempfile.TemporaryDirectory() as directory:
+        ready = pathlib.Path(directory) / "ready.json"
+        demo = subprocess.Popen([ROOT / "build/weft", "demo", "--no-open", "--ports", "0", "--ready-file", ready,
+                                 "--data", f"{directory}/data"], stderr=subprocess.DEVNULL)
+        while not ready.exists() and demo.poll() is None:
+            time.sleep(0.05)
+        time.sleep(8)  # the history of the demo's day
+        run_browser(only, "browser on the demo: ", {"WEFT_URL": f"http://localhost:{json.loads(ready.read_text())['http']}"})
+        demo.terminate()
+        demo.wait()
+
+
+def run_browser(only, prefix, environment):
     process = subprocess.Popen(["node", "tests/browser/run.mjs", *([only] if only else [])], cwd=ROOT,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(os.environ, **environment))
     for line in process.stdout:
         line = line.rstrip()
         if line.startswith(("ok ", "FAILED ", "skipped ")):
             verdict, name = line.split(" ", 1)
-            tell(verdict, f"browser: {name}")
+            tell(verdict, prefix + name)
         else:
             print(line, flush=True)
-    if process.wait() != 0 and not any(name.startswith("browser:") for name in failed):
-        tell("FAILED", "browser tests")
+    if process.wait() != 0 and not any(name.startswith(prefix) for name in failed):
+        tell("FAILED", prefix + "all")
 
 
 def main():

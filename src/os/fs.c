@@ -172,7 +172,7 @@ static int open_directory_at(FileSystem *fs, const char *path, int *ret_descript
 
 static int kernel_sync_directory(FileSystem *fs, const char *path)
 {
-    int descriptor;
+    int descriptor = -1;
 
     TRY(open_directory_at(fs, path, &descriptor));
     int result = fsync(descriptor) < 0 ? -errno : 0;

@@ -166,3 +166,123 @@ def test_a_full_disk_refuses_serves_reads_and_recovers(tmp_path):
         if weft.process and weft.process.poll() is None:
             weft.kill()
         subprocess.run(["umount", "-l", disk], check=True)
+
+
+# ---- clients that abuse ----
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+def frame(kind, flags, stream, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def get_frame(path, stream):
+    """HEADERS of a GET, without Huffman."""
+    return frame(1, 5, stream, b"\x82\x86\x04" + bytes([len(path)]) + path.encode() + b"\x41\x01x")
+
+
+def memory_mb(weft):
+    for line in open(f"/proc/{weft.process.pid}/status"):
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError
+
+
+def big_trace(weft):
+    trace_id = os.urandom(16)
+    for _ in range(10):
+        assert isinstance(send(weft, 1000, trace_id=trace_id, attributes={"x": "y" * 500}), list)
+    return f"/api/v1/traces/{trace_id.hex()}"
+
+
+def test_queries_of_clients_that_went_away_are_not_run(weft):
+    path = big_trace(weft)
+    with socket.create_connection(("127.0.0.1", weft.ports["http"])) as client:
+        client.sendall(PREFACE + frame(4, 0, 0) + b"".join(
+            get_frame(path, stream) + frame(3, 0, stream, b"\0\0\0\x08") for stream in range(1, 800, 2)))
+        time.sleep(0.1)
+        start = time.monotonic()
+        while weft.get("/api/v1/status").status_code != 200:  # 503 while the queue is full
+            assert time.monotonic() - start < 10
+            time.sleep(0.05)
+        assert time.monotonic() - start < 10
+
+
+def test_slow_readers_of_large_answers_do_not_fill_the_memory(weft):
+    path = big_trace(weft)
+    size_mb = len(weft.get(path).content) / 1e6
+    clients = [socket.create_connection(("127.0.0.1", weft.ports["http"])) for _ in range(10)]
+    for client in clients:
+        client.sendall(PREFACE + frame(4, 0, 0, b"\0\4\0\0\0\1") + b"".join(
+            get_frame(path, stream) for stream in range(1, 40, 2)))  # a window of one byte
+    assert size_mb * 20 * len(clients) > 1500
+    for _ in range(40):
+        assert memory_mb(weft) < 900
+        time.sleep(0.1)
+    assert weft.get("/healthz").status_code == 200
+    for client in clients:
+        client.close()
+
+
+@pytest.mark.parametrize("what", [
+    frame(7, 0, 0, bytes(8)) * 1000, frame(9, 0, 1) * 1000, frame(4, 0, 0, b"\0\4\0\0\0\1") * 1000,
+    frame(2, 0, 1, bytes(5)) * 1000, b"\xff\xff\xff" + bytes(6), os.urandom(1000)])
+def test_floods_of_frames_end_their_connection_only(weft, what):
+    with socket.create_connection(("127.0.0.1", weft.ports["otlp_grpc"])) as client:
+        client.settimeout(10)
+        try:
+            client.sendall(PREFACE + frame(4, 0, 0) + what * 20)
+            while client.recv(65536):
+                pass
+        except ConnectionError:
+            pass
+    assert isinstance(send(weft), list)
+
+
+def test_an_abusive_query_costs_a_bounded_time(weft):
+    for _ in range(3):
+        send(weft, 500, attributes={"a": "a" * 36 + "!"})
+    for query, statuses in {
+            "{" + "(" * 10000 + ".a=1" + ")" * 10000 + "}": (400,), "{" + "!" * 10000 + ".a}": (400,),
+            '{.a=~"(a+)+$"}': (200, 400), '{.a=~"' + "(" * 5000 + ")" * 5000 + '"}': (400,)}.items():
+        start = time.monotonic()
+        assert weft.get("/api/v1/traces", q=query).status_code in statuses, query[:30]
+        assert time.monotonic() - start < 15
+    with socket.create_connection(("127.0.0.1", weft.ports["http"])) as client:
+        client.sendall(b"GET /api/v1/traces?q=" + b"a" * 1000000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b" 414 " in client.recv(1000)
+
+
+@pytest.mark.parametrize("file", ["blocks", "tables", "log"])
+@pytest.mark.parametrize("damage", ["flip", "half", "empty", "gone"])
+def test_a_damaged_file_leaves_the_rest_readable(tmp_path, file, damage):
+    options = ("--set", "exporters.weft.block.spans=500", "--set", "exporters.weft.block.age=1s",
+               "--set", "exporters.weft.assembly.quiet=100ms")
+    weft = Weft(tmp_path / "data", *options).start()
+    first, second = send(weft, 600), []
+    deadline = time.monotonic() + 15
+    while len(list((tmp_path / "data/blocks").glob("*.parquet"))) < 1 or not any((tmp_path / "data/tables").iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    second = send(weft, 100)
+    weft.kill()
+    path = sorted((tmp_path / "data" / file).iterdir())[0]
+    content = bytearray(path.read_bytes())
+    if damage == "gone":
+        path.unlink()
+    elif damage == "flip":
+        content[len(content) // 2] ^= 255
+        path.write_bytes(content)
+    else:
+        path.write_bytes(content[:len(content) // 2] if damage == "half" else b"")
+    weft.start()
+    kept = first if file != "blocks" else second
+    assert weft.get("/api/v1/map").status_code == 200
+    assert weft.get("/api/v1/traces").status_code == 200
+    if file != "log":
+        assert all(len(weft.trace(trace)["spans"]) == 1 for trace in kept)
+    if file == "blocks":
+        assert all(weft.get(f"/api/v1/traces/{trace}").status_code in (200, 404) for trace in first[::20])
+    assert isinstance(send(weft), list)
+    assert weft.stop() == 0

@@ -15,8 +15,8 @@ static const PageFile *find_file(Str path)
     return NULL;
 }
 
-/* Whether a missing path should show the page (a view's URL) rather than 404 (a missing file or
- * API). */
+/* Whether a missing path may be a view of the page (/trace/ID, as Jaeger's page has it) rather than
+ * a missing file or API. */
 static bool is_view(Str path)
 {
     size_t slash = path.len;
@@ -25,6 +25,23 @@ static bool is_view(Str path)
         slash--;
     }
     return !str_starts_with(path, STR("/api/")) && str_find_byte(path, '.', slash) == path.len;
+}
+
+/* Views live behind # at the root, where the page's files are: /search?q=x is /#/search?q=x. */
+static void respond_view(Exchange *exchange)
+{
+    const Request *request = exchange_request(exchange);
+    CLEANUP(buf_deinit) Buf location = {0};
+    Response response = {.status = 302, .content_type = STR("text/plain; charset=utf-8")};
+
+    buf_append_str(&location, STR("/#"));
+    buf_append_str(&location, request->path);
+    if (request->query.len > 0) {
+        buf_append_byte(&location, '?');
+        buf_append_str(&location, request->query);
+    }
+    response.location = buf_str(&location);
+    exchange_respond(exchange, &response);
 }
 
 static bool accepts_gzip(const Exchange *exchange)
@@ -59,11 +76,12 @@ static void respond_file(Exchange *exchange, const PageFile *file)
 void page_handle(void *context, Exchange *exchange)
 {
     Str path = exchange_request(exchange)->path;
-    const PageFile *file = find_file(path);
+    const PageFile *file = find_file(str_equal(path, STR("/")) ? STR("/index.html") : path);
 
     (void)context;
     if (file == NULL && is_view(path)) {
-        file = find_file(STR("/index.html"));
+        respond_view(exchange);
+        return;
     }
     if (file != NULL) {
         respond_file(exchange, file);

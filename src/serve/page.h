@@ -5,8 +5,9 @@
 
 /*
  * The web page, built into the program: the files of ui/dist, gzipped at build time. The handler
- * serves each under its path; any other path that is no file's gets index.html, whose script reads
- * the URL (a shared link works). Files with a hash in their name may be cached for ever.
+ * serves each under its path, / as index.html. Any other path without a dot may be a view, as in
+ * Jaeger's links: /trace/ID is sent on to /#/trace/ID, where the page reads it. Files with a hash
+ * in their name may be cached for ever.
  */
 typedef struct PageFile {
     const char *path; /* "/app-3f2a.js" */

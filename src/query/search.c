@@ -11,20 +11,19 @@
 #include "trace/tree.h"
 
 /*
- * A cursor is 28 bytes: start (8, little-endian), trace id (16), checksum of these (4). The
- * checksum is no secret; it only tells a cut or mistyped cursor from a real one, so that the answer
- * is a clear error and not an odd page.
+ * A cursor ends with a checksum. It is no secret; it only tells a cut or mistyped cursor from a
+ * real one, so that the answer is a clear error and not an odd page.
  */
-enum { CURSOR_PAYLOAD = 24, CURSOR_BYTES = 28, CURSOR_TEXT_MAX = 64 };
+enum { CHECKSUM_BYTES = 4, CURSOR_PAYLOAD = 24 };
 
-Str search_cursor_format(StoreHit hit, Arena *arena)
+Str cursor_format(Str payload, Arena *arena)
 {
     CLEANUP(buf_deinit) Buf bytes = {0};
     CLEANUP(buf_deinit) Buf text = {0};
 
-    buf_append_u64le(&bytes, hit.start_ns);
-    buf_append(&bytes, hit.trace_id.bytes, TRACE_ID_SIZE);
-    buf_append_u32le(&bytes, (uint32_t)hash_stable(buf_str(&bytes)));
+    ASSERT(payload.len <= CURSOR_PAYLOAD_MAX);
+    buf_append_str(&bytes, payload);
+    buf_append_u32le(&bytes, (uint32_t)hash_stable(payload));
     text_append_base64(&text, buf_str(&bytes));
     for (size_t i = 0; i < text.len; i++) {
         text.ptr[i] = text.ptr[i] == '+' ? '-' : text.ptr[i] == '/' ? '_' : text.ptr[i];
@@ -45,17 +44,39 @@ static uint64_t read_le(Str bytes, size_t at, size_t n)
     return value;
 }
 
+int cursor_parse(Str cursor, Arena *arena, Str *ret_payload)
+{
+    Str bytes, payload;
+
+    if (cursor.len > (CURSOR_PAYLOAD_MAX + CHECKSUM_BYTES) * 4 / 3 + 3 ||
+        text_parse_base64(cursor, arena, &bytes) != 0 || bytes.len < CHECKSUM_BYTES) {
+        return SEARCH_BAD_CURSOR;
+    }
+    payload = str_slice(bytes, 0, bytes.len - CHECKSUM_BYTES);
+    if (read_le(bytes, payload.len, CHECKSUM_BYTES) != (uint32_t)hash_stable(payload)) {
+        return SEARCH_BAD_CURSOR;
+    }
+    *ret_payload = payload;
+    return 0;
+}
+
+/* Start (8, little-endian) and trace id (16). */
+Str search_cursor_format(StoreHit hit, Arena *arena)
+{
+    CLEANUP(buf_deinit) Buf bytes = {0};
+
+    buf_append_u64le(&bytes, hit.start_ns);
+    buf_append(&bytes, hit.trace_id.bytes, TRACE_ID_SIZE);
+    return cursor_format(buf_str(&bytes), arena);
+}
+
 int search_cursor_parse(Str cursor, StoreHit *ret_hit)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
     Str bytes;
 
-    if (cursor.len > CURSOR_TEXT_MAX || text_parse_base64(cursor, &arena, &bytes) != 0 ||
-        bytes.len != CURSOR_BYTES) {
-        return SEARCH_BAD_CURSOR;
-    }
-    if (read_le(bytes, CURSOR_PAYLOAD, 4) !=
-        (uint32_t)hash_stable(str_slice(bytes, 0, CURSOR_PAYLOAD))) {
+    TRY(cursor_parse(cursor, &arena, &bytes));
+    if (bytes.len != CURSOR_PAYLOAD) {
         return SEARCH_BAD_CURSOR;
     }
     ret_hit->start_ns = read_le(bytes, 0, 8);
@@ -168,6 +189,16 @@ static int page_read(Store *store, const StoreHits *hits, Arena *arena, SearchPa
     return 0;
 }
 
+static int newest_first(const void *a, const void *b)
+{
+    const TraceSummary *x = a, *y = b;
+
+    if (x->start_ns != y->start_ns) {
+        return x->start_ns < y->start_ns ? 1 : -1;
+    }
+    return mem_compare(y->trace_id.bytes, x->trace_id.bytes, TRACE_ID_SIZE);
+}
+
 int search_traces(Store *store, const SearchQuestion *question, Arena *arena, SearchPage *ret_page)
 {
     StoreSearch search = {
@@ -187,6 +218,9 @@ int search_traces(Store *store, const SearchQuestion *question, Arena *arena, Se
     }
     TRY(store_search(store, &search, arena, &hits));
     TRY(page_read(store, &hits, arena, &page));
+    if (page.count > 0) { /* the reader sees each trace's start, not the span that matched */
+        qsort(page.items, page.count, sizeof(page.items[0]), newest_first);
+    }
     page.truncated = hits.truncated;
     page.scanned_spans = hits.scanned_spans;
     if (hits.more && hits.count > 0) {

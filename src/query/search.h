@@ -44,12 +44,20 @@ typedef struct SearchPage {
 } SearchPage;
 
 /*
- * A page of summaries in @arena. Pages are stable: the cursor holds the last trace's place in the
- * order (newest matching span, trace id), so traces that arrive meanwhile shift nothing.
+ * A page of summaries in @arena, newest start first within the page. Pages are stable: the cursor
+ * holds the last trace's place in the order of pages (newest matching span, trace id), so traces
+ * that arrive meanwhile shift nothing.
  * Returns 0; SEARCH_BAD_CURSOR when the cursor is none that search gave; -errno of the store.
  */
 MUST_USE int search_traces(Store *store, const SearchQuestion *question, Arena *arena,
                            SearchPage *ret_page);
+
+/* Any list's cursor: @payload, at most CURSOR_PAYLOAD_MAX bytes, as text with a checksum, and back
+ * into @arena. Returns 0; SEARCH_BAD_CURSOR when cursor_format() did not make it. */
+enum { CURSOR_PAYLOAD_MAX = 2048 };
+
+Str cursor_format(Str payload, Arena *arena);
+MUST_USE int cursor_parse(Str cursor, Arena *arena, Str *ret_payload);
 
 /* The cursor as text (URL-safe base64 without padding, with a checksum), and back. */
 Str search_cursor_format(StoreHit hit, Arena *arena);

@@ -49,9 +49,9 @@ static int run_not_found(ApiCall *call)
 #define MAP_WINDOW "from to at window wait"
 
 static const ApiEndpoint endpoints[] = {
-    {HTTP_GET, "/api/v1/services", api_services, API_NATIVE, NULL, "from to", false},
+    {HTTP_GET, "/api/v1/services", api_services, API_NATIVE, NULL, "from to limit cursor", false},
     {HTTP_GET, "/api/v1/services/{name}/operations", api_service_operations, API_NATIVE, "name",
-     "from to", false},
+     "from to limit cursor", false},
     {HTTP_GET, "/api/v1/traces", api_traces, API_NATIVE, NULL, "q from to limit cursor", false},
     {HTTP_GET, "/api/v1/traces/{id}", api_trace, API_NATIVE, "id", "", false},
     {HTTP_GET, "/api/v1/map", api_map, API_NATIVE, NULL,
@@ -59,9 +59,9 @@ static const ApiEndpoint endpoints[] = {
     {HTTP_GET, "/api/v1/map/history", api_map_history, API_NATIVE, NULL, MAP_WINDOW " step", false},
     {HTTP_GET, "/api/v1/nodes/{id}", api_node, API_NATIVE, "id", MAP_WINDOW " step", false},
     {HTTP_GET, "/api/v1/edges/{id}", api_edge, API_NATIVE, "id", MAP_WINDOW " step", false},
-    {HTTP_GET, "/api/v1/attributes", api_attributes, API_NATIVE, NULL, "limit", false},
-    {HTTP_GET, "/api/v1/attributes/{key}/values", api_attribute_values, API_NATIVE, "key", "limit",
-     false},
+    {HTTP_GET, "/api/v1/attributes", api_attributes, API_NATIVE, NULL, "limit cursor", false},
+    {HTTP_GET, "/api/v1/attributes/{key}/values", api_attribute_values, API_NATIVE, "key",
+     "limit cursor", false},
     {HTTP_GET, "/api/v1/status", api_status, API_NATIVE, NULL, "", false},
     {HTTP_GET, "/api/v1/openapi.yaml", run_openapi, API_NATIVE, NULL, NULL, true},
     {HTTP_GET, "/api/v1/{rest...}", run_not_found, API_NATIVE, NULL, NULL, true},

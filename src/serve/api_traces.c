@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve/api_traces.h"
 
+#include <stdlib.h>
+
 #include "query/search.h"
 #include "query/service_names.h"
 #include "query/trace_view.h"
@@ -10,7 +12,74 @@
 enum {
     TRACES_LIMIT_DEFAULT = 20,
     NAMES_LIMIT_DEFAULT = 1000,
+    NAMES_ALL = 200000,  /* as many names as the store holds for one question */
+    LIST_KEY_MAX = 1024, /* of a name's bytes in a cursor */
 };
+
+/*
+ * A page of a list that is sorted by name. Its cursor holds the last name (its beginning, when it
+ * is long) and how many items with that name were shown: names that appear meanwhile shift nothing.
+ */
+typedef struct NamePage {
+    size_t limit, n_taken;
+    bool has_after, has_last, more;
+    Str after, last;
+    uint32_t after_same, last_same;
+} NamePage;
+
+static int page_open(ApiCall *call, size_t otherwise, NamePage *page)
+{
+    Str cursor = api_parameter(call, "cursor"), payload = {0};
+
+    *page = (NamePage){.limit = otherwise};
+    if (api_has_parameter(call, "limit")) {
+        TRY(api_limit(call, MIN(otherwise, (size_t)API_LIMIT_MAX), &page->limit));
+    }
+    if (cursor.len == 0) {
+        return 0;
+    }
+    if (cursor_parse(cursor, &call->arena, &payload) != 0 || payload.len < sizeof(uint32_t)) {
+        return api_fail(call, API_BAD_CURSOR, "start again without a cursor",
+                        "the cursor is none that a page of this list gave");
+    }
+    page->has_after = true;
+    for (size_t i = sizeof(uint32_t); i > 0; i--) {
+        page->after_same = page->after_same << 8 | (uint8_t)payload.ptr[i - 1];
+    }
+    page->after = str_slice(payload, sizeof(uint32_t), payload.len);
+    return 0;
+}
+
+/* Whether the item of this name, the next in order, belongs on the page. */
+static bool page_takes(NamePage *page, Str name)
+{
+    Str key = str_slice(name, 0, MIN(name.len, (size_t)LIST_KEY_MAX));
+    int order = page->has_after ? str_compare(key, page->after) : 1;
+
+    if (page->n_taken == page->limit) {
+        page->more = true;
+        return false;
+    }
+    page->last_same = page->has_last && str_equal(key, page->last) ? page->last_same + 1 : 1;
+    page->last = key;
+    page->has_last = true;
+    if (order < 0 || (order == 0 && page->last_same <= page->after_same)) {
+        return false;
+    }
+    page->n_taken++;
+    return true;
+}
+
+static void page_close(ApiCall *call, const NamePage *page)
+{
+    CLEANUP(buf_deinit) Buf payload = {0};
+
+    if (page->more) {
+        buf_append_u32le(&payload, page->last_same);
+        buf_append_str(&payload, page->last);
+    }
+    api_list_close(call, page->more ? cursor_format(buf_str(&payload), &call->arena) : STR(""));
+}
 
 void json_key_duration(JsonWriter *writer, const char *key, const MapDuration *duration)
 {
@@ -41,55 +110,56 @@ static void service_write(JsonWriter *json, Str name, uint64_t spans, const MapN
     json_close(json, '}');
 }
 
-/* One name of the store beside all services of the map that carry it (scopes, environments,
- * namespaces); their spans are counted by name only, so the first one shows them. */
-static void services_of_name(JsonWriter *json, const StoreName *name, const MapAnswer *map)
+typedef struct ServiceItem {
+    Str name;
+    uint64_t spans;
+    const MapNode *node;
+    size_t place; /* keeps the order of the map among services of one name */
+} ServiceItem;
+
+static int service_item_compare(const void *left, const void *right)
 {
-    bool shown = false;
+    const ServiceItem *a = left, *b = right;
+    int order = str_compare(a->name, b->name);
 
-    for (size_t i = 0; i < map->n_nodes; i++) {
-        const MapNode *node = &map->nodes[i];
-
-        if (node->key.type == NODE_SERVICE && str_equal(node->key.name, name->name)) {
-            service_write(json, name->name, shown ? 0 : name->count, node);
-            shown = true;
-        }
-    }
-    if (!shown) {
-        service_write(json, name->name, name->count, NULL);
-    }
+    return order != 0 ? order : (a->place > b->place) - (a->place < b->place);
 }
 
-static bool names_have(const StoreNames *names, Str name)
+/*
+ * The store's names beside all services of the map that carry them (scopes, environments,
+ * namespaces), and services that only the map knows (named by adoption, or by a span's own
+ * service.name). Spans are counted by name only, so the first service of a name shows them.
+ */
+static size_t services_join(const StoreNames *names, const MapAnswer *map, ServiceItem *items)
 {
-    size_t low = 0, high = names->count;
+    size_t n = 0, n_items = 0;
 
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        int order = str_compare(names->items[middle].name, name);
-
-        if (order == 0) {
-            return true;
+    for (size_t i = 0; i < map->n_nodes; i++) {
+        if (map->nodes[i].key.type == NODE_SERVICE) {
+            items[n] = (ServiceItem){.name = map->nodes[i].key.name, .node = &map->nodes[i]};
+            items[n].place = n;
+            n++;
         }
-        if (order < 0) {
-            low = middle + 1;
+    }
+    n_items = n;
+    if (n > 1) {
+        qsort(items, n, sizeof(items[0]), service_item_compare);
+    }
+    for (size_t i = 0, at = 0; i < names->count; i++) {
+        while (at < n && str_compare(items[at].name, names->items[i].name) < 0) {
+            at++;
+        }
+        if (at < n && str_equal(items[at].name, names->items[i].name)) {
+            items[at].spans = names->items[i].count;
         } else {
-            high = middle;
+            items[n_items++] =
+                (ServiceItem){.name = names->items[i].name, .spans = names->items[i].count};
         }
     }
-    return false;
-}
-
-/* Services that only the map knows: named by adoption, or by a span's own service.name. */
-static void services_of_map(JsonWriter *json, const StoreNames *names, const MapAnswer *map)
-{
-    for (size_t i = 0; i < map->n_nodes; i++) {
-        const MapNode *node = &map->nodes[i];
-
-        if (node->key.type == NODE_SERVICE && !names_have(names, node->key.name)) {
-            service_write(json, node->key.name, 0, node);
-        }
+    if (n_items > 1) {
+        qsort(items, n_items, sizeof(items[0]), service_item_compare);
     }
+    return n_items;
 }
 
 int api_services(ApiCall *call)
@@ -98,18 +168,24 @@ int api_services(ApiCall *call)
     uint64_t from = 0, to = 0;
     StoreNames names = {0};
     MapAnswer map = {0};
+    ServiceItem *items;
+    NamePage page;
 
     TRY(api_window(call, &from, &to));
+    TRY(page_open(call, NAMES_ALL, &page));
     store_wait_applied(call->api->store);
     TRY(service_names(call->api->store, from, to, &call->arena, &names));
     minutes_of_window(from, to, &question.from_minute, &question.to_minute);
     TRY(map_ask(call->api->map, &question, &call->arena, &map));
+    items = ARENA_ARRAY(&call->arena, ServiceItem, names.count + map.n_nodes);
+    size_t n_items = services_join(&names, &map, items);
     api_list_open(call);
-    for (size_t i = 0; i < names.count; i++) {
-        services_of_name(&call->json, &names.items[i], &map);
+    for (size_t i = 0; i < n_items; i++) {
+        if (page_takes(&page, items[i].name)) {
+            service_write(&call->json, items[i].name, items[i].spans, items[i].node);
+        }
     }
-    services_of_map(&call->json, &names, &map);
-    api_list_close(call, STR(""));
+    page_close(call, &page);
     return 0;
 }
 
@@ -147,8 +223,10 @@ int api_service_operations(ApiCall *call)
     StoreNames names = {0};
     MapOperation *operations = NULL;
     size_t n_operations = 0;
+    NamePage page;
 
     TRY(api_window(call, &question.from_ns, &question.to_ns));
+    TRY(page_open(call, NAMES_ALL, &page));
     store_wait_applied(call->api->store);
     TRY(operation_names(call->api->store, &question, &call->arena, &names));
     minutes_of_window(question.from_ns, question.to_ns, &from_minute, &to_minute);
@@ -156,9 +234,11 @@ int api_service_operations(ApiCall *call)
                        &operations, &n_operations));
     api_list_open(call);
     for (size_t i = 0; i < names.count; i++) {
-        operation_write(&call->json, &names.items[i], operations, n_operations);
+        if (page_takes(&page, names.items[i].name)) {
+            operation_write(&call->json, &names.items[i], operations, n_operations);
+        }
     }
-    api_list_close(call, STR(""));
+    page_close(call, &page);
     return 0;
 }
 
@@ -420,13 +500,16 @@ int api_trace(ApiCall *call)
 int api_attributes(ApiCall *call)
 {
     StoreNames names = {0};
-    size_t limit = 0;
+    NamePage page;
 
-    TRY(api_limit(call, NAMES_LIMIT_DEFAULT, &limit));
+    TRY(page_open(call, NAMES_LIMIT_DEFAULT, &page));
     store_wait_applied(call->api->store);
-    TRY(store_attribute_keys(call->api->store, limit, &call->arena, &names));
+    TRY(store_attribute_keys(call->api->store, NAMES_ALL, &call->arena, &names));
     api_list_open(call);
     for (size_t i = 0; i < names.count; i++) {
+        if (!page_takes(&page, names.items[i].name)) {
+            continue;
+        }
         bool resource = str_starts_with(names.items[i].name, STR("resource."));
 
         json_open(&call->json, '{');
@@ -435,7 +518,7 @@ int api_attributes(ApiCall *call)
         json_key_u64(&call->json, "count", names.items[i].count);
         json_close(&call->json, '}');
     }
-    api_list_close(call, STR(""));
+    page_close(call, &page);
     return 0;
 }
 
@@ -444,9 +527,9 @@ int api_attribute_values(ApiCall *call)
     FilterField level = FIELD_SPAN_ATTRIBUTE;
     Str key = call->item, scope, rest;
     StoreNames names = {0};
-    size_t limit = 0;
+    NamePage page;
 
-    TRY(api_limit(call, NAMES_LIMIT_DEFAULT, &limit));
+    TRY(page_open(call, NAMES_LIMIT_DEFAULT, &page));
     if (str_split(key, '.', &scope, &rest) &&
         (str_equal(scope, STR("span")) || str_equal(scope, STR("resource")))) {
         level = scope.len == 4 ? FIELD_SPAN_ATTRIBUTE : FIELD_RESOURCE_ATTRIBUTE;
@@ -456,14 +539,17 @@ int api_attribute_values(ApiCall *call)
                         "the key begins with neither span. nor resource.");
     }
     store_wait_applied(call->api->store);
-    TRY(store_attribute_values(call->api->store, level, key, limit, &call->arena, &names));
+    TRY(store_attribute_values(call->api->store, level, key, NAMES_ALL, &call->arena, &names));
     api_list_open(call);
     for (size_t i = 0; i < names.count; i++) {
+        if (!page_takes(&page, names.items[i].name)) {
+            continue;
+        }
         json_open(&call->json, '{');
         json_key_string(&call->json, "value", names.items[i].name);
         json_key_u64(&call->json, "count", names.items[i].count);
         json_close(&call->json, '}');
     }
-    api_list_close(call, STR(""));
+    page_close(call, &page);
     return 0;
 }

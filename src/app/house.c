@@ -125,7 +125,8 @@ typedef struct ListenPlan {
     Str endpoint, cert, key, client_ca;
     const Route *routes;
     size_t n_routes;
-    bool is_otlp, cross_origin;
+    void (*error_body)(const Request *request, int status, Str message, Response *response);
+    bool cross_origin;
 } ListenPlan;
 
 static int listen_on(House *house, const HouseOptions *options, const ListenPlan *plan, Buf *why)
@@ -154,7 +155,7 @@ static int listen_on(House *house, const HouseOptions *options, const ListenPlan
         .routes = plan->routes,
         .n_routes = plan->n_routes,
         .tls = plan->cert.len == 0 ? NULL : &tls,
-        .error_body = plan->is_otlp ? ingest_otlp_error_body : NULL,
+        .error_body = plan->error_body,
         .cross_origin = plan->cross_origin,
     };
     int r = server_listen(house->server, &listener, &port);
@@ -187,12 +188,13 @@ static int listen_all(House *house, const HouseOptions *options, Buf *why)
     const Settings *s = house->settings;
     ListenPlan plans[LISTENERS_MAX] = {
         {"otlp_grpc", s->otlp_grpc, s->otlp_grpc_cert, s->otlp_grpc_key, s->otlp_grpc_client_ca,
-         .is_otlp = true},
+         .error_body = ingest_otlp_error_body},
         {"otlp_http", s->otlp_http, s->otlp_http_cert, s->otlp_http_key, s->otlp_http_client_ca,
-         .is_otlp = true, .cross_origin = true},
+         .error_body = ingest_otlp_error_body, .cross_origin = true},
         {"zipkin", s->zipkin, s->zipkin_cert, s->zipkin_key, s->zipkin_client_ca,
          .cross_origin = true},
-        {"http", s->http, s->http_cert, s->http_key, s->http_client_ca},
+        {"http", s->http, s->http_cert, s->http_key, s->http_client_ca,
+         .error_body = api_error_body},
     };
 
     plans[0].routes = ingest_otlp_grpc_routes(house->ingest, &plans[0].n_routes);

@@ -87,6 +87,64 @@ static const ApiEndpoint endpoints[] = {
     {HTTP_GET, "/readyz", run_ready, API_NATIVE, NULL, NULL, true},
 };
 
+static void native_error_write(JsonWriter *json, int status, Str message)
+{
+    const char *code = status == 405   ? "method_not_allowed"
+                       : status == 404 ? "not_found"
+                       : status >= 500 ? "busy"
+                                       : "bad_request";
+
+    json_open(json, '{');
+    json_key_open(json, "error", '{');
+    json_key_string(json, "code", str_from_cstr(code));
+    json_key_string(json, "message", message);
+    json_key_string(json, "hint", STR("the API is described at /api/v1/openapi.yaml"));
+    json_close(json, '}');
+    json_close(json, '}');
+}
+
+static void jaeger_error_write(JsonWriter *json, int status, Str message)
+{
+    json_open(json, '{');
+    json_key(json, STR("data"));
+    json_null(json);
+    json_key_u64(json, "total", 0);
+    json_key_u64(json, "limit", 0);
+    json_key_u64(json, "offset", 0);
+    json_key_open(json, "errors", '[');
+    json_open(json, '{');
+    json_key_u64(json, "code", (uint64_t)status);
+    json_key_string(json, "msg", message);
+    json_close(json, '}');
+    json_close(json, ']');
+    json_close(json, '}');
+}
+
+static void jaeger_v3_error_write(JsonWriter *json, int status, Str message)
+{
+    json_open(json, '{');
+    json_key_open(json, "error", '{');
+    json_key_u64(json, "httpCode", (uint64_t)status);
+    json_key_string(json, "message", message);
+    json_close(json, '}');
+    json_close(json, '}');
+}
+
+void api_error_body(const Request *request, int status, Str message, Response *response)
+{
+    JsonWriter json = {.buf = &response->body};
+
+    response->content_type = STR("application/json");
+    if (str_starts_with(request->path, STR("/api/v3/"))) {
+        jaeger_v3_error_write(&json, status, message);
+    } else if (str_starts_with(request->path, STR("/api/")) &&
+               !str_starts_with(request->path, STR("/api/v1/"))) {
+        jaeger_error_write(&json, status, message);
+    } else {
+        native_error_write(&json, status, message);
+    }
+}
+
 void api_routes(ApiContext *api, Route **ret_routes, size_t *ret_n)
 {
     STATIC_ASSERT(ARRAY_LEN(endpoints) <= API_ROUTES_MAX, "room for every route");

@@ -62,6 +62,8 @@ struct ApiContext {
     ROW(API_BAD_CURSOR, 400, "bad_cursor", "The cursor is none that a page gave.")                 \
     ROW(API_TRACE_NOT_FOUND, 404, "trace_not_found", "No stored span has this trace id.")          \
     ROW(API_NOT_FOUND, 404, "not_found", "There is nothing of this name.")                         \
+    ROW(API_BAD_METHOD, 405, "method_not_allowed", "The path is served for the methods in Allow.") \
+    ROW(API_BAD_REQUEST, 400, "bad_request", "The request is no HTTP, or larger than it may be.")  \
     ROW(API_INTERNAL, 500, "internal", "Stored data could not be read; the log says why.")         \
     ROW(API_BUSY, 503, "busy", "Too many queries wait; try again after Retry-After seconds.")
 

@@ -252,19 +252,38 @@ static int question_ask(ApiCall *call, const TraceQuestion *question, StoreHits 
     return store_search(call->api->store, &search, &call->arena, ret_hits);
 }
 
-/* Writes the trace as an element of data; @ret_found says whether it is there. */
-static int trace_write(ApiCall *call, TraceId id, bool *ret_found)
+/* A trace's JSON, and the start that it shows. */
+typedef struct TraceText {
+    uint64_t start_ns;
+    size_t from, to; /* in the buffer of all */
+} TraceText;
+
+/* Writes the trace behind @buf's content; @ret_found says whether it is there. */
+static int trace_write(ApiCall *call, TraceId id, Buf *buf, TraceText *ret_text, bool *ret_found)
 {
     CLEANUP(arena_deinit) Arena scratch = {0};
+    JsonWriter json = {.buf = buf};
     Span *spans = NULL;
     size_t n_spans = 0;
 
     TRY(store_read_trace(call->api->store, id, STORE_ALL, &scratch, &spans, &n_spans));
     *ret_found = n_spans > 0;
     if (n_spans > 0) {
-        jaeger_write_trace(&call->json, spans, n_spans);
+        *ret_text = (TraceText){.start_ns = spans[0].start_ns, .from = buf->len};
+        jaeger_write_trace(&json, spans, n_spans);
+        ret_text->to = buf->len;
     }
     return 0;
+}
+
+static int newest_first(const void *left, const void *right)
+{
+    const TraceText *a = left, *b = right;
+
+    if (a->start_ns != b->start_ns) {
+        return a->start_ns < b->start_ns ? 1 : -1;
+    }
+    return (a->from > b->from) - (a->from < b->from);
 }
 
 static Str id_text(ApiCall *call, TraceId id)
@@ -277,26 +296,36 @@ static Str id_text(ApiCall *call, TraceId id)
 
 static const char not_found[] = "trace not found";
 
-/* The traces of @ids in their order; what is missing or too much becomes an error beside them. */
+/* The traces of @ids, newest start first (the ids come by the newest span that matched); what is
+ * missing or too much becomes an error beside them. */
 static int traces_write(ApiCall *call, const TraceId *ids, size_t n_ids, bool tell_missing)
 {
+    CLEANUP(buf_deinit) Buf texts = {0};
     JaegerTag *errors = ARENA_ARRAY(&call->arena, JaegerTag, n_ids + 1);
-    size_t n_errors = 0;
+    TraceText *traces = ARENA_ARRAY(&call->arena, TraceText, n_ids + 1);
+    size_t n_errors = 0, n_traces = 0;
 
-    envelope_open(call);
     for (size_t i = 0; i < n_ids; i++) {
         bool found = false;
 
-        if (call->response.body.len > JAEGER_ANSWER_BYTES_MAX) {
+        if (texts.len > JAEGER_ANSWER_BYTES_MAX) {
             errors[n_errors++] =
                 (JaegerTag){id_text(call, ids[i]), STR("the answer ends here: it is larger than 64 "
                                                        "MiB; ask for fewer traces")};
             break;
         }
-        TRY(trace_write(call, ids[i], &found));
+        TRY(trace_write(call, ids[i], &texts, &traces[n_traces], &found));
+        n_traces += found;
         if (!found && tell_missing) {
             errors[n_errors++] = (JaegerTag){id_text(call, ids[i]), str_from_cstr(not_found)};
         }
+    }
+    if (n_traces > 1) {
+        qsort(traces, n_traces, sizeof(traces[0]), newest_first);
+    }
+    envelope_open(call);
+    for (size_t i = 0; i < n_traces; i++) {
+        json_raw(&call->json, str_slice(buf_str(&texts), traces[i].from, traces[i].to));
     }
     envelope_close_errors(call, 0, errors, n_errors);
     return 0;
@@ -350,13 +379,17 @@ static int item_trace_id(ApiCall *call, TraceId *ret_id)
 
 int jaeger_trace(ApiCall *call)
 {
+    CLEANUP(buf_deinit) Buf text = {0};
+    TraceText trace = {0};
     bool found = false;
     TraceId id;
 
     TRY(item_trace_id(call, &id));
+    TRY(trace_write(call, id, &text, &trace, &found));
     envelope_open(call);
-    TRY(trace_write(call, id, &found));
-    if (!found) {
+    if (found) {
+        json_raw(&call->json, buf_str(&text));
+    } else {
         return api_fail(call, API_TRACE_NOT_FOUND, "", not_found);
     }
     envelope_close(call, 0);

@@ -79,11 +79,11 @@ def send(build, port, pid, spans, kind, wire="otlp"):
     return json.loads(result.stdout)
 
 
-def print_ingest(figures, goal_cpu):
-    row("acknowledged durable, server on one core", f"{figures['spans_per_s']:,}", "spans/s", "goal 150,000")
+def print_ingest(figures, goal_cpu, goal_rate="", goal_memory=""):
+    row("acknowledged, server on one core", f"{figures['spans_per_s']:,}", "spans/s", goal_rate)
     row("CPU, all included", f"{figures['cpu_s_per_million']:.2f}", "CPU-s per million", goal_cpu)
     row("CPU until the last answer", f"{figures['cpu_s_per_million_until_last_answer']:.2f}", "CPU-s per million")
-    row("memory at the peak", f"{figures['peak_rss_mb']:.0f}", "MB", "goal 200")
+    row("memory at the peak", f"{figures['peak_rss_mb']:.0f}", "MB", goal_memory)
 
 
 def bench_weft(build, spans, kind, goal_cpu, goal_disk):
@@ -95,7 +95,7 @@ def bench_weft(build, spans, kind, goal_cpu, goal_disk):
         row("start to ready, empty", f"{start_ms:.0f}", "ms", "goal 100")
         row("memory idle", f"{rss_mb(process.pid):.1f}", "MB", "goal 30")
         figures = send(build, ports["otlp_http"], process.pid, spans, kind)
-        print_ingest(figures, goal_cpu)
+        print_ingest(figures, goal_cpu, "goal 150,000" if kind == "easy" else "", "goal 200")
         base = f"http://127.0.0.1:{ports['http']}/api/v1"
         items = get(f"{base}/traces?limit=20")["items"]
         row("trace by id, p50 / p99", "%.2f / %.2f" % timed(f"{base}/traces/{items[0]['trace_id']}", 200), "ms over HTTP", "goal 1 / 10")

@@ -224,14 +224,18 @@ int api_service_operations(ApiCall *call)
     MapOperation *operations = NULL;
     size_t n_operations = 0;
     NamePage page;
+    int result;
 
     TRY(api_window(call, &question.from_ns, &question.to_ns));
     TRY(page_open(call, NAMES_ALL, &page));
     store_wait_applied(call->api->store);
     TRY(operation_names(call->api->store, &question, &call->arena, &names));
     minutes_of_window(question.from_ns, question.to_ns, &from_minute, &to_minute);
-    TRY(map_operations(call->api->map, call->item, from_minute, to_minute, &call->arena,
-                       &operations, &n_operations));
+    result = map_operations(call->api->map, call->item, from_minute, to_minute, &call->arena,
+                            &operations, &n_operations);
+    if (result != MAP_NO_SUCH_NODE) { /* else its traces are still open, or nobody sent this name */
+        TRY(result);
+    }
     api_list_open(call);
     for (size_t i = 0; i < names.count; i++) {
         if (page_takes(&page, names.items[i].name)) {

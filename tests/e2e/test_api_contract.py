@@ -300,6 +300,12 @@ def test_every_refusal_is_an_error_object(shop, method, path, status):
     assert answer.status_code != 405 or answer.headers["Allow"] == "GET, HEAD"
 
 
+def test_the_operations_of_a_service_that_the_map_does_not_know_yet_are_listed(weft):
+    assert weft.ask("/api/v1/services/nobody/operations") == {"items": [], "cursor": None}
+    send(weft, one("web", time.time_ns(), name="GET /x"))  # its trace stays open for some seconds
+    assert [item["name"] for item in weft.ask("/api/v1/services/web/operations")["items"]] == ["GET /x"]
+
+
 # The map
 
 def test_nodes_have_what_their_type_has_and_nothing_null(shop):

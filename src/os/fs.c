@@ -211,7 +211,7 @@ static int list_entries(DIR *directory, int (*visit)(void *context, const char *
 static int kernel_list(FileSystem *fs, const char *path,
                        int (*visit)(void *context, const char *name), void *context)
 {
-    int descriptor;
+    int descriptor = -1;
 
     TRY(open_directory_at(fs, path, &descriptor));
     DIR *directory = fdopendir(descriptor);

@@ -126,11 +126,11 @@ static int grpc_outcome(Transfer *transfer, int status, Buf *body)
                                                             : 400;
 }
 
-/* gRPC's length-prefixed message, uncompressed. */
-static Str frame(Client *client, Str message)
+/* gRPC's length-prefixed message. */
+static Str frame(Client *client, Str message, bool compressed)
 {
     uint32_t len = (uint32_t)message.len;
-    const uint8_t prefix[GRPC_PREFIX] = {0, (uint8_t)(len >> 24), (uint8_t)(len >> 16),
+    const uint8_t prefix[GRPC_PREFIX] = {compressed, (uint8_t)(len >> 24), (uint8_t)(len >> 16),
                                          (uint8_t)(len >> 8), (uint8_t)len};
 
     buf_clear(&client->framed);
@@ -144,7 +144,7 @@ int client_post(Client *client, const ClientPost *post, Buf *body, Buf *why)
     Transfer transfer = {.body = body, .grpc_status = -1};
     CLEANUP(buf_deinit) Buf header = {0};
     struct curl_slist *headers = NULL;
-    Str content = post->grpc ? frame(client, post->body) : post->body;
+    Str content = post->grpc ? frame(client, post->body, post->encoding != NULL) : post->body;
 
     prepare(client, post->path, &transfer);
     buf_append_format(&header, "Content-Type: %s", post->content_type);
@@ -152,7 +152,8 @@ int client_post(Client *client, const ClientPost *post, Buf *body, Buf *why)
     headers = curl_slist_append(headers, "Expect:");
     if (post->encoding != NULL) {
         buf_clear(&header);
-        buf_append_format(&header, "Content-Encoding: %s", post->encoding);
+        buf_append_format(&header, "%s: %s", post->grpc ? "grpc-encoding" : "Content-Encoding",
+                          post->encoding);
         headers = curl_slist_append(headers, buf_cstr(&header));
     }
     if (post->grpc) {

@@ -22,7 +22,7 @@ int client_get(Client *client, const char *path_and_query, Buf *body, Buf *why);
 typedef struct ClientPost {
     const char *path;
     const char *content_type;
-    const char *encoding; /* Content-Encoding; NULL: none */
+    const char *encoding; /* what @body is compressed with; NULL: nothing */
     Str body;
     bool grpc; /* HTTP/2 with prior knowledge; @body is one message, framed here */
 } ClientPost;

@@ -155,6 +155,9 @@ static int run_import(const Arguments *arguments)
         status = import_file(&import, arguments->operands[i]);
     }
     client_free(import.client);
+    if (status != EXIT_DONE && import.spans == 0) {
+        return status; /* the error alone is the one line */
+    }
     fprintf(stderr, "imported %llu spans", (unsigned long long)import.spans);
     fprintf(stderr, import.rejected > 0 ? ", left out %llu without a valid id\n" : "\n",
             (unsigned long long)import.rejected);
@@ -229,10 +232,13 @@ static int export_pages(const Arguments *arguments, Client *client, bool jaeger)
         }
         int status = client_get(client, buf_cstr(&path), &body, &why);
         if (status != 200) {
+            JsonView error = view_get((JsonView){buf_str(&body), &arena}, "error");
+
             return status < 0
                        ? cli_fail("%s. Is `weft serve` running? --url tells where.", buf_cstr(&why))
-                       : cli_fail("the server answered HTTP %d: %.*s", status,
-                                  STR_ARG(buf_str(&body)));
+                       : cli_fail("%.*s (HTTP %d). %.*s",
+                                  STR_ARG(view_text(view_get(error, "message"))), status,
+                                  STR_ARG(view_text(view_get(error, "hint"))));
         }
         JsonView page = {.raw = buf_str(&body), .arena = &arena};
         while (view_next(view_get(page, "items"), &at, &item)) {

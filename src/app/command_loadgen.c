@@ -127,11 +127,12 @@ static void play_second(LoadGen *load, const SimOptions *sim, uint64_t start_ns)
     }
 }
 
+/* Progress goes to standard error, the result to standard output. */
 static void print_progress(LoadGen *load, double seconds, char end)
 {
     uint64_t requests = atomic_load(&load->requests);
 
-    fprintf(stderr,
+    fprintf(end == '\r' ? stderr : stdout,
             "%s%.0f s: sent %llu spans, acknowledged %llu, refused %llu, failed %llu, %.1f MB, "
             "%.1f ms a request%c",
             end == '\r' ? "\r" : "", seconds, (unsigned long long)atomic_load(&load->sent),
@@ -185,9 +186,6 @@ static int run_loadgen(const Arguments *arguments)
     if (encoding_parse(str_from_cstr(strcmp(compression, "none") == 0 ? "" : compression),
                        &load.encoding) != 0) {
         return cli_usage("--compression is gzip, zstd or none");
-    }
-    if (load.protocol == PROTOCOL_GRPC && load.encoding != ENCODING_IDENTITY) {
-        return cli_usage("--compression goes with http/protobuf and http/json only");
     }
     if (str_parse_double(str_from_cstr(cli_value(arguments, "rate", "100")), &sim.rate) != 0 ||
         sim.rate <= 0 || sim.rate > SIM_RATE_MAX) {

@@ -64,6 +64,7 @@ static const ApiEndpoint endpoints[] = {
      "limit cursor", false},
     {HTTP_GET, "/api/v1/status", api_status, API_NATIVE, NULL, "", false},
     {HTTP_GET, "/api/v1/openapi.yaml", run_openapi, API_NATIVE, NULL, NULL, true},
+    {HTTP_GET, "/api/v1", run_not_found, API_NATIVE, NULL, NULL, true},
     {HTTP_GET, "/api/v1/{rest...}", run_not_found, API_NATIVE, NULL, NULL, true},
     {HTTP_GET, "/openapi.yaml", run_openapi, API_NATIVE, NULL, NULL, true},
 

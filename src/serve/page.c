@@ -24,7 +24,8 @@ static bool is_view(Str path)
     while (slash > 0 && path.ptr[slash - 1] != '/') {
         slash--;
     }
-    return !str_starts_with(path, STR("/api/")) && str_find_byte(path, '.', slash) == path.len;
+    return !str_starts_with(path, STR("/api/")) && !str_equal(path, STR("/api")) &&
+           str_find_byte(path, '.', slash) == path.len;
 }
 
 /* Views live behind # at the root, where the page's files are: /search?q=x is /#/search?q=x. */

@@ -144,6 +144,30 @@ def test_a_command_that_fails_on_the_server_is_exit_1_with_one_line(shop):
         assert result.stderr.startswith("weft: ")
 
 
+def test_files_that_cannot_be_read_and_queries_that_fail_are_one_line(shop, tmp_path):
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "broken").write_text('{"resourceSpans":[{]}')
+    ingest = ("--endpoint", shop.url("otlp_http"))
+    for words in (["import", *ingest, tmp_path / "none"], ["import", *ingest, tmp_path / "empty"],
+                  ["import", *ingest, tmp_path / "broken"], ["import", "--endpoint", "http://localhost:1", "/etc/hosts"],
+                  ["export", "--url", shop.url("http"), "--query", "{ duration > }"],
+                  ["export", "--url", "http://localhost:1"]):
+        result = subprocess.run([BINARY, *words], capture_output=True, text=True, timeout=20)
+        assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
+        assert result.stderr.startswith("weft: ") and '{"error"' not in result.stderr
+
+
+@pytest.mark.parametrize("protocol, compression", [("grpc", "gzip"), ("grpc", "zstd"), ("http/protobuf", "none"),
+                                                   ("http/json", "zstd")])
+def test_loadgen_prints_what_it_sent_and_what_was_acknowledged(weft, protocol, compression):
+    result = subprocess.run([BINARY, "loadgen", "--endpoint", weft.url("otlp_grpc" if protocol == "grpc" else "otlp_http"),
+                             "--rate", "200", "--duration", "1s", "--protocol", protocol, "--compression", compression],
+                            capture_output=True, text=True, timeout=30)
+    assert result.returncode == 0, result.stderr
+    sent, acknowledged = (int(re.search(rf"{word} (\d+)", result.stdout)[1]) for word in ("sent", "acknowledged"))
+    assert sent == acknowledged == weft.ask("/api/v1/status")["spans"]["received"] > 0
+
+
 def test_commands_print_the_answer_of_the_api_with_json(shop):
     def run(*words):
         return json.loads(subprocess.run([BINARY, *words, "--json", "--url", shop.url("http")], capture_output=True,
@@ -289,7 +313,7 @@ def test_a_wrong_limit_or_cursor_is_told(shop, path, parameters, code):
     ("GET", "/api/v1/map?window=long&at=now", 400), ("GET", "/api/v1/map?frm=-1h", 400),
     ("GET", "/api/v1/traces?q=%7B", 400), ("GET", "/api/v1/traces?q=%zz", 400), ("GET", "/api/v1/traces/%zz", 400),
     ("POST", "/api/v1/map", 405), ("DELETE", "/api/v1/traces/1", 405), ("PUT", "/api/v1/status", 405),
-    ("GET", "/no.such.file", 404), ("GET", "/api/v1/traces?q=" + "x" * 70_000, None),
+    ("GET", "/no.such.file", 404), ("GET", "/api", 404), ("GET", "/api/v1", 404), ("POST", "/", 405), ("GET", "/api/v1/traces?q=" + "x" * 70_000, None),
 ])
 def test_every_refusal_is_an_error_object(shop, method, path, status):
     answer = requests.request(method, shop.url("http", path), timeout=10)

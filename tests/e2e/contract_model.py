@@ -123,7 +123,7 @@ def host_of(text, port=""):
         host = "localhost"
     if not host or port in ("", "80", "443"):
         return host
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"[{host}]:{port}" if host.count(":") > 1 else f"{host}:{port}"
 
 
 def is_loopback(name):

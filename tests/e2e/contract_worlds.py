@@ -9,9 +9,15 @@ from contract_model import CLIENT, CONSUMER, DAY, INTERNAL, PRODUCER, SERVER, Sp
 
 BASE = 1_760_000_040 * 10**9
 ADDRESSES = ["cart", "Cart.", "cart:8080", "db", "db.local:5432", "10.0.0.1", "::1", "127.0.0.1", "localhost:9000",
-             "[2001:db8::1]:8443", "2001:DB8::1", "web,proxy", "mail.shop.svc", "web.prod.svc.cluster.local:8080"]
+             "[2001:db8::1]:8443", "2001:DB8::1", "web,proxy", "mail.shop.svc", "web.prod.svc.cluster.local:8080",
+             "[::1]", "[::1]:9000", "127.8.9.1:81", "h:abc", "cart.:8080", "CART:443", "db:80", "a:1, b:2", "z\u00fcrich", "svc"]
 PORT_VALUES = [80, 443, 8080, "8080", "5432", "none", 0, 70000, 5432.0]
-WORDS = {"service": ["web", "cart", "mail", "Web"], "queue": ["orders", "mails"], "table": ["items", "orders", "Users"]}
+
+
+KINDS = {"mixed": [INTERNAL, SERVER, SERVER, CLIENT, CLIENT, CLIENT, PRODUCER, CONSUMER, 0],
+         "queues": [INTERNAL, SERVER, CLIENT, PRODUCER, PRODUCER, CONSUMER, CONSUMER, CONSUMER],
+         "calls": [CLIENT, CLIENT, SERVER, SERVER, INTERNAL], "clients": [CLIENT, CLIENT, INTERNAL, PRODUCER],
+         "databases": [CLIENT, CLIENT, INTERNAL]}
 
 
 class Sql:
@@ -24,13 +30,13 @@ class Sql:
         return text if self.dice.random() < chance else ""
 
     def table(self):
-        return self.dice.choice(["a", "b", "c", "Items", "s.orders", '"x"', '"s"."t"', "`m`", "[n]"])
+        return self.dice.choice(["a", "b", "c", "Items", "s.orders", '"x"', '"s"."t"', "`m`", "[n]", "db.s.t", '"my table"', '"s".t', "_u1", "\"from\""])
 
     def space(self):
         return self.dice.choice([" ", " ", " ", "  ", "\n", " /* FROM zz */ ", " -- JOIN zz\n "])
 
     def literal(self):
-        return self.dice.choice(["1", "'x'", "'FROM zz'", "'it''s FROM zz'", r"'a\' FROM zz'", "$1", "?", "now()"])
+        return self.dice.choice(["1", "'x'", "'FROM zz'", "'it''s FROM zz'", r"'a\' FROM zz'", "$1", "?", "now()", "zz"])
 
     def condition(self, depth):
         return self.dice.choice([
@@ -41,20 +47,23 @@ class Sql:
     def source(self, depth):
         kind = self.dice.random()
         if kind < 0.15 and depth < 3:
-            return f"{self.maybe('LATERAL ')}({self.select(depth + 1)}) AS sub"
+            return f"{self.maybe('LATERAL ')}({self.select(depth + 1)}) AS sub{self.maybe(' (k, v)', 0.2)}"
         if kind < 0.25:
-            return "generate_series(1, 3) g"
-        return f"{self.maybe('ONLY ', 0.1)}{self.table()}{self.maybe(' AS x', 0.3)}"
+            return f"{self.maybe('LATERAL ')}generate_series(1, 3) g"
+        return f"{self.maybe(self.dice.choice(['ONLY ', 'LATERAL ']), 0.1)}{self.table()}{self.maybe(' AS x', 0.3)}"
 
     def select(self, depth=0):
         if depth > 2:
             return "SELECT 1"
-        what = self.dice.choice(["*", "k, v", "count(*)", "DISTINCT k", "x.update, x.from", self.literal()])
+        what = self.dice.choice(["*", "k, v", "count(*)", "DISTINCT k", "x.update, x.from", self.literal(), '"from", "join" j',
+                                  "trim(both FROM k)", "substring(k FROM 2)", "(SELECT 1)", "'/* ' , k, ' */'",
+                                  "count(*) FILTER (WHERE k = 1)", "'--', k", f"({self.select(depth + 1)}) AS n"])
         text = f"SELECT{self.space()}{what}{self.space()}FROM{self.space()}{self.source(depth)}"
         text += self.maybe(f", {self.source(depth)}")
-        text += self.maybe(f" {self.dice.choice(['', 'LEFT ', 'INNER '])}JOIN {self.source(depth)} ON x.k = y.k")
+        text += self.maybe(f" {self.dice.choice(['', 'LEFT ', 'INNER ', 'LEFT OUTER ', 'CROSS '])}JOIN {self.source(depth)} ON x.k = y.k")
         text += self.maybe(f" JOIN {self.table()} USING (k)", 0.1)
         text += self.maybe(f" WHERE {self.condition(depth)}", 0.4)
+        text += self.maybe(" GROUP BY k, v HAVING count(*) > 1", 0.1)
         text += self.maybe(" ORDER BY k, v", 0.2) + self.maybe(" FOR UPDATE", 0.1)
         return text + self.maybe(f" UNION ALL {self.select(depth + 1)}", 0.1)
 
@@ -65,6 +74,9 @@ class Sql:
             lambda: f"INSERT INTO {table} {self.select(depth + 1)}",
             lambda: f"INSERT INTO {table} VALUES (1) ON CONFLICT (k) DO UPDATE SET v = 2",
             lambda: f"INSERT INTO {table} VALUES (1) ON DUPLICATE KEY UPDATE v = 2",
+            lambda: f"INSERT INTO {table} (k) {self.select(depth + 1)} RETURNING k, v",
+            lambda: f"INSERT IGNORE INTO {table} VALUES ('x'), ('y')",
+            lambda: f"UPDATE {self.dice.choice(['IGNORE', 'LOW_PRIORITY'])} {table} SET k = 1, v = 2",
             lambda: f"REPLACE INTO {table} VALUES (1)",
             lambda: f"UPDATE {self.maybe('ONLY ')}{table} SET v = ({self.select(depth + 1)})",
             lambda: f"UPDATE {table} SET v = 1 FROM {self.table()}, {self.table()} y WHERE {self.condition(depth)}",
@@ -72,8 +84,7 @@ class Sql:
             lambda: f"DELETE FROM {table} WHERE {self.condition(depth)}",
             lambda: f"DELETE FROM {table} USING {self.table()}, {self.table()} WHERE {self.condition(depth)}",
             lambda: f"MERGE INTO {table} USING {self.source(3)} ON k = v WHEN MATCHED THEN DELETE",
-            lambda: f"MERGE INTO {table} USING ({self.select(depth + 1)}) s ON k = v WHEN MATCHED THEN UPDATE SET v = 1"
-            if depth > 9 else f"MERGE INTO {table} USING ({self.select(depth + 1)}) s ON k = v",
+            lambda: f"MERGE INTO {table} USING ({self.select(depth + 1)}) s ON k = v",
             lambda: f"DELETE FROM {table}{self.maybe(' RETURNING *')}"])()
 
     def definition(self):
@@ -82,7 +93,11 @@ class Sql:
             lambda: f"DROP TABLE {self.maybe('IF EXISTS ')}{self.table()}, {self.table()}",
             lambda: f"TRUNCATE TABLE {self.table()}{self.maybe(', b')}",
             lambda: f"ALTER TABLE {self.table()} ADD k int", lambda: f"CREATE INDEX i ON {self.table()} USING gin (k)",
-            lambda: "SHOW TABLES FROM zz", lambda: "BEGIN", lambda: "COPY zz FROM STDIN", lambda: "VACUUM"])()
+            lambda: "SHOW TABLES FROM zz", lambda: "BEGIN", lambda: "COPY zz FROM STDIN", lambda: "VACUUM",
+            lambda: f"CREATE TABLE {self.table()} AS {self.select(1)}", lambda: f"EXPLAIN {self.select(1)}",
+            lambda: f"CREATE TABLE {self.table()} (k int REFERENCES u (k) ON UPDATE CASCADE ON DELETE CASCADE)",
+            lambda: f"DROP INDEX {self.table()}", lambda: f"SELECT * INTO {self.table()} FROM {self.table()}",
+            lambda: "COMMIT"])()
 
     def statement(self):
         kind = self.dice.random()
@@ -92,7 +107,7 @@ class Sql:
         if self.dice.random() < 0.25:
             inner = self.select(1) if self.dice.random() < 0.7 else f"DELETE FROM {self.table()} RETURNING *"
             names = self.dice.sample(["A", "b", "recent"], self.dice.randint(1, 2))
-            ctes = ", ".join(f"{name}{self.maybe(' (k)', 0.2)} AS ({inner})" for name in names)
+            ctes = ", ".join(f"{name}{self.maybe(' (k)', 0.2)} AS {self.maybe('MATERIALIZED ', 0.1)}{self.maybe('NOT MATERIALIZED ', 0.05)}({inner})" for name in names)
             body = f"WITH {self.maybe('RECURSIVE ', 0.2)}{ctes} {body}"
         return body
 
@@ -107,10 +122,11 @@ class World:
         self.dice = random.Random(seed)
         self.sql = Sql(self.dice)
         self.span_count = 0
-        self.far = self.dice.random() < 0.3  # over several days
+        self.theme = ("mixed", "mixed", "queues", "calls", "databases", "clients")[seed % 6]
+        self.far = self.dice.random() < (0.8 if self.theme == "calls" else 0.3)  # over several days
         self.resources = [self.resource() for _ in range(self.dice.randint(2, 5))]
         self.spans = []
-        for number in range(self.dice.randint(1, 5)):
+        for number in range(self.dice.randint(1, 5) + (4 if self.theme == "calls" else 0)):
             self.trace(bytes([0] * 14 + [seed % 256, number + 1]))
         self.link()
 
@@ -122,8 +138,10 @@ class World:
 
     def resource(self):
         found = {}
+        if self.theme in ("queues", "calls") and self.chance(0.9):
+            return {"service.name": self.pick("web", "cart", "mail"), "host.name": self.pick("h1", "h2")}
         if not self.chance(0.15):
-            found["service.name"] = self.pick("web", "web", "cart", "cart", "mail", "Web", "unknown_service:java", "")
+            found["service.name"] = self.pick("web", "web", "cart", "cart", "mail", "Web", "unknown_service:java", "", 5)
         if self.chance(0.2):
             found[self.pick("deployment.environment.name", "deployment.environment")] = self.pick("prod", "")
         if self.chance(0.2):
@@ -154,26 +172,35 @@ class World:
 
     def span(self, trace_id, id_, parent, resource, base, kind=None):
         self.span_count += 1
-        kind = kind or self.pick(INTERNAL, SERVER, SERVER, CLIENT, CLIENT, CLIENT, PRODUCER, CONSUMER, 0)
+        kind = kind or self.pick(*KINDS[self.theme])
         start = base + self.pick(0, 0, 60, 360, 420) * 10**9 + self.dice.randint(0, 50) * 10**6 + self.span_count
         attributes = self.attributes(kind)
         name = self.pick("GET /", "x", "select items", "INSERT", "Delete orders now", "orders process")
-        return Span(trace_id, id_, parent, name, kind, start, start + self.dice.randint(1, 30) * 10**6, attributes,
+        return Span(trace_id, id_, parent, name, kind, start, start + self.dice.randint(-1, 30) * 10**6, attributes,
                     resource, error=self.chance(0.15), tracestate=self.pick(
-                        "", "", "", "", "ot=th:8", "v=1,ot=rv:aabbccddeeff00;th:c", "ot=th:xyz", "ot=th:4", "x=th:8"))
+                        "", "", "", "", "ot=th:8", "v=1,ot=rv:aabbccddeeff00;th:c", "ot=th:xyz", "ot=th:4", "x=th:8", "ot=th:0", "ot=th:80000000000000", "ot=th:", "ot=p:8;th:e",
+                        "ot=th:fffffffffffffff", "a=b, ot=th:f"))
 
     def attributes(self, kind):
         found = {}
-        if self.chance(0.05):
-            found["service.name"] = self.pick("web", "cart", "inner")
+        if self.chance(0.07):
+            found["service.name"] = self.pick("web", "cart", "inner", "")
+        if self.theme == "queues" and self.chance(0.75):
+            return found | self.busy_queue()
+        if self.theme == "calls" and self.chance(0.75):
+            return found | {self.pick("server.address", "server.address", "http.host"): self.pick(
+                "gw", "gw:8080", "lb.shop", "localhost")}
+        if self.theme == "databases" and self.chance(0.8):
+            return found | self.database()
         flavour = self.dice.random()
-        if kind in (PRODUCER, CONSUMER) and self.chance(0.7) or flavour < 0.12:
+        if kind in (PRODUCER, CONSUMER) and self.chance(0.5) or flavour < 0.12:
             found.update(self.messaging())
         elif flavour < 0.45 and kind != SERVER:
             found.update(self.database())
         if self.chance(0.15):
             found[self.pick("service.peer.name", "peer.service")] = self.pick(
-                "cart", "CART", "pay", "", "web", 5, 5.0, True, b"hi", [], ["a", 1], {"a": False}, 1.5)
+                "cart", "CART", "pay", "", "web", 5, 5.0, True, b"hi", b"", [], ["a", 1], {"a": False}, 1.5, -7, 1e6, -0.25,
+                ["q\"\\", [True, 2.5]], {"n": {"l": []}}, "caf\u00e9", "a b")
         if self.chance(0.45):
             found[self.pick("server.address", "server.address", "net.peer.name", "network.peer.address",
                             "net.sock.peer.addr", "net.peer.ip")] = self.pick(*ADDRESSES, "")
@@ -186,7 +213,7 @@ class World:
         if self.chance(0.15):
             found[self.pick("url.full", "http.url")] = self.pick(
                 "https://u:p@x.example/a?b=c@d", "http://cart:8080/", "http://[2001:db8::1]:8443/x", "/relative",
-                "http://localhost:9000/x")
+                "http://localhost:9000/x", "HTTPS://Cart:8443?q", "grpc://u@[::1]:8443", "http://db.local.:5432#f", "http:///x")
         return found
 
     def messaging(self):
@@ -203,6 +230,13 @@ class World:
             found[self.pick("messaging.operation.type", "messaging.operation", "messaging.operation.name")] = self.pick(
                 "send", "publish", "create", "create", "receive", "Receive", "process", "PROCESS", "consume", "deliver",
                 "settle", "ack")
+        return found
+
+    def busy_queue(self):
+        """One queue, more or less, on which creates, sends, receives and processes meet."""
+        found = {"messaging.system": "kafka", "messaging.destination.name": self.pick("orders", "orders", "orders", "m")}
+        if self.chance(0.9):
+            found["messaging.operation.type"] = self.pick("create", "send", "receive", "receive", "process", "process")
         return found
 
     def database(self):
@@ -228,12 +262,16 @@ class World:
 
     def link(self):
         for span in self.spans:
-            if self.chance(0.5 if span.kind == CONSUMER else 0.12):
+            busy = self.theme == "queues"
+            if self.chance(0.6 if busy else 0.5 if span.kind == CONSUMER else 0.12):
                 others = self.dice.sample(self.spans, min(len(self.spans), self.pick(1, 1, 2)))
-                producers = [other for other in self.spans if other.kind == PRODUCER]
+                producers = [other for other in self.spans if other.kind == PRODUCER or busy and other.attributes.get(
+                    "messaging.operation.type") in ("create", "send")]
                 if producers and self.chance(0.6):
                     others.append(self.dice.choice(producers))
                 span.links = [(other.trace, other.id) for other in others]
+                if self.chance(0.03):  # only the first 128 links are followed
+                    span.links = [(b"n" * 16, b"n" * 8)] * self.pick(127, 128) + span.links
 
     def requests(self):
         """The spans in random order and batches, some of them sent twice."""
@@ -265,7 +303,7 @@ def request(spans):
     body = ExportTraceServiceRequest()
     for span in spans:
         resource = body.resource_spans.add()
-        for key, value in span.resource.items():
+        for key, value in sorted(span.resource.items(), reverse=span.start % 2 == 0):
             write_value(resource.resource.attributes.add(key=key).value, value)
         out = resource.scope_spans.add().spans.add(
             trace_id=span.trace, span_id=span.id, parent_span_id=span.parent_id, name=span.name, kind=span.kind,

@@ -291,6 +291,17 @@ def test_a_list_goes_on_behind_its_cursor_when_names_appear_before_it(weft):
     assert [item["name"] for item in page["items"] + rest["items"]] == ["b", "d", "e", "f"]
 
 
+def test_values_that_are_alike_for_thousands_of_bytes_are_each_on_one_page(weft):
+    values = sorted(["", "a", *("x" * 5000 + str(i) for i in range(4)), "y"])
+    send(weft, *(one("web", time.time_ns(), attributes={"v": value}) for value in values))
+    seen, cursor = [], None
+    while cursor is not None or not seen:
+        page = weft.ask("/api/v1/attributes/span.v/values", limit=1, **({"cursor": cursor} if cursor else {}))
+        seen += [item["value"] for item in page["items"]]
+        cursor = page["cursor"]
+    assert seen == values
+
+
 @pytest.mark.parametrize("path", ["/api/v1/services", "/api/v1/services/web/operations", "/api/v1/traces",
                                   "/api/v1/attributes", "/api/v1/attributes/span.n/values"])
 @pytest.mark.parametrize("parameters, code", [

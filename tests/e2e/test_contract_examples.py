@@ -40,7 +40,7 @@ def expected(example, kind):
     return sorted(found)
 
 
-@pytest.mark.parametrize("example", examples(), ids=lambda example: example["name"])
+@pytest.mark.parametrize("example", examples(), ids=lambda example: example["name"] if isinstance(example, dict) else None)
 def test_the_map_of_an_example_is_the_one_it_tells(tmp_path, example):
     server = Weft(tmp_path / "data").start()
     try:

@@ -89,8 +89,17 @@ def as_text(value):
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, (list, dict)):
-        return json.dumps(value, separators=(",", ":"))
+        return json.dumps(whole(value), separators=(",", ":"), ensure_ascii=False)
     return str(value)
+
+
+def whole(value):
+    """5.0 as 5 in lists and maps too, on which the text is silent."""
+    if isinstance(value, dict):
+        return {key: whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value == int(value) else value
 
 
 def first(attributes, names):
@@ -118,7 +127,8 @@ def host_of(text, port=""):
     """The host as the contract writes it, or '' when there is none."""
     host, own = split_port(text.split(",")[0].strip().lower())
     host = host.removesuffix(".")
-    port = port or own
+    # The text is silent on a port inside a host that can be none: it is taken for absent.
+    port = port or (str(int(own)) if own and 1 <= int(own) <= 65535 else "")
     if host in ("localhost", "::1") or re.fullmatch(r"127(\.\d+){3}", host):
         host = "localhost"
     if not host or port in ("", "80", "443"):

@@ -10,7 +10,7 @@ from contract_model import CLIENT, CONSUMER, DAY, INTERNAL, PRODUCER, SERVER, Sp
 BASE = 1_760_000_040 * 10**9
 ADDRESSES = ["cart", "Cart.", "cart:8080", "db", "db.local:5432", "10.0.0.1", "::1", "127.0.0.1", "localhost:9000",
              "[2001:db8::1]:8443", "2001:DB8::1", "web,proxy", "mail.shop.svc", "web.prod.svc.cluster.local:8080",
-             "[::1]", "[::1]:9000", "127.8.9.1:81", "h:abc", "cart.:8080", "CART:443", "db:80", "a:1, b:2", "z\u00fcrich", "svc"]
+             "[::1]", "[::1]:9000", "127.8.9.1:81", "h:abc", "h:0", "h:99999", "h:080", ".", " cart ", "[cart]", "[::1", "a b", ",x", "127.0.0.1.", "127.1", "::ffff:127.0.0.1", "LOCALHOST.", "cart.:8080", "CART:443", "db:80", "a:1, b:2", "z\u00fcrich", "svc"]
 PORT_VALUES = [80, 443, 8080, "8080", "5432", "none", 0, 70000, 5432.0]
 
 
@@ -141,7 +141,7 @@ class World:
         if self.theme in ("queues", "calls") and self.chance(0.9):
             return {"service.name": self.pick("web", "cart", "mail"), "host.name": self.pick("h1", "h2")}
         if not self.chance(0.15):
-            found["service.name"] = self.pick("web", "web", "cart", "cart", "mail", "Web", "unknown_service:java", "", 5)
+            found["service.name"] = self.pick("web", "web", "cart", "cart", "mail", "Web", "unknown_service:java", "", 5, "CART", "cart:8080", "10.0.0.1")
         if self.chance(0.2):
             found[self.pick("deployment.environment.name", "deployment.environment")] = self.pick("prod", "")
         if self.chance(0.2):
@@ -150,6 +150,8 @@ class World:
             found[self.pick("coordimap.scope_id", "k8s.cluster.uid", "cloud.account.id")] = self.pick("s1", 7)
         if self.chance(0.3):
             found["host.name"] = self.pick("h1", "h2")
+        if self.chance(0.1):  # what is read from spans only
+            found[self.pick("peer.service", "db.system", "server.address", "messaging.system")] = "resource"
         return found
 
     def trace(self, trace_id):
@@ -207,7 +209,9 @@ class World:
         for _ in range(self.pick(0, 0, 1, 2)):
             found[self.pick("server.port", "net.peer.port", "network.peer.port")] = self.pick(*PORT_VALUES)
         if self.chance(0.1):
-            found[self.pick("rpc.service", "rpc.method")] = self.pick("shop.Cart", "/shop.Cart/Add", "Add", "web")
+            found[self.pick("rpc.service", "rpc.method")] = self.pick("shop.Cart", "/shop.Cart/Add", "Add", "web", "/", "/x/")
+        if self.chance(0.05):  # what is read from resources only
+            found[self.pick("service.namespace", "deployment.environment", "cloud.account.id")] = "span"
         if self.chance(0.15):
             found["http.host"] = self.pick("cart", "CART:8080", "x.example:80", "")
         if self.chance(0.15):
@@ -223,6 +227,7 @@ class World:
         if self.chance(0.9):
             found[self.pick("messaging.destination.name", "messaging.destination.name", "messaging.destination",
                             "messaging.destination.template")] = self.pick("orders", "orders", "mails")
+        if found:
             if self.chance(0.1):
                 found[self.pick("messaging.destination.temporary", "messaging.destination.anonymous",
                                 "messaging.temp_destination")] = self.pick(True, "true", False)

@@ -15,7 +15,7 @@ from contract_worlds import World
 from weft import Weft
 
 SEEDS_PER_TEST = 25
-FIRST, LAST = map(int, os.environ.get("WEFT_MODEL_SEEDS", "0:500").split(":"))
+FIRST, LAST = map(int, os.environ.get("WEFT_MODEL_SEEDS", "0:300").split(":"))
 
 
 def minute_of(time):

@@ -109,6 +109,7 @@ static void test_quotes_comments_and_literals(void **state)
     assert_tables("SELECT '\\' FROM x', 'it''s FROM y', E'z' /* FROM c */ FROM t -- FROM u\n, v",
                   "r:t r:v");
     assert_tables("SELECT a[1], 'x' FROM t", "r:t");
+    assert_tables("SELECT\"a\"FROM`t`JOIN`u`ON 1=1", "r:t r:u");
     assert_tables("SELECT \"from\", `update` FROM Mixed.Case", "r:Mixed.Case");
     assert_tables("SELECT * FROM \xc3\xa4pfel", "r:\xc3\xa4pfel");
 }

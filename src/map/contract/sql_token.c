@@ -130,9 +130,10 @@ static size_t skip_name(Str text, size_t at, bool *ret_plain)
         if (starts_quote(text.ptr[at])) {
             at = skip_quoted(text, at);
             *ret_plain = false;
-        }
-        while (at < text.len && continues_word(text.ptr[at])) {
-            at++;
+        } else {
+            while (at < text.len && continues_word(text.ptr[at])) {
+                at++;
+            }
         }
         if (at + 1 >= text.len || text.ptr[at] != '.') {
             break;

@@ -118,7 +118,7 @@ class Statement:
         elif word == "FROM" and before != "DISTINCT" and any(map(frame.get, ("SELECT", "DELETE", "UPDATE"))):
             frame["list"], frame["functions"] = ("writes" if before == "DELETE" else "reads"), True
             return self.take(i + 1, frame["list"], True)
-        elif word == "UPDATE" and before not in ("FOR", "KEY", "DO", "ON"):
+        elif word == "UPDATE" and self.word(i + 1) != "SET" and before not in ("FOR", "KEY", "DO", "ON"):
             frame["UPDATE"], frame["list"], frame["functions"] = True, "writes", False
             return self.take(i + 1, "writes", False)
         elif word == "JOIN":

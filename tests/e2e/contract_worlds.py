@@ -84,7 +84,7 @@ class Sql:
             lambda: f"DELETE FROM {table} WHERE {self.condition(depth)}",
             lambda: f"DELETE FROM {table} USING {self.table()}, {self.table()} WHERE {self.condition(depth)}",
             lambda: f"MERGE INTO {table} USING {self.source(3)} ON k = v WHEN MATCHED THEN DELETE",
-            lambda: f"MERGE INTO {table} USING ({self.select(depth + 1)}) s ON k = v",
+            lambda: f"MERGE INTO {table} USING ({self.select(depth + 1)}) s ON k = v WHEN MATCHED THEN UPDATE SET v = 1",
             lambda: f"DELETE FROM {table}{self.maybe(' RETURNING *')}"])()
 
     def definition(self):
@@ -114,7 +114,10 @@ class Sql:
     def text(self):
         case = self.dice.choice([str, str, str.lower]) if self.dice.random() < 0.2 else str
         lead = self.dice.choice(["", "", "", "/* note */ ", "-- note\n"])
-        return lead + case("; ".join(self.statement() for _ in range(self.dice.choice([1, 1, 1, 2]))))
+        text = lead + case("; ".join(self.statement() for _ in range(self.dice.choice([1, 1, 1, 2]))))
+        if self.dice.random() < 0.1:  # quotes need no space around them
+            text = text.replace('FROM "', 'FROM"').replace('INTO "', 'INTO"').replace('" WHERE', '"WHERE')
+        return text
 
 
 class World:

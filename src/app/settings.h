@@ -44,7 +44,7 @@
         "threads that answer queries")                                                             \
     ROW(directory, TEXT, "exporters.weft.directory", "weft-data", "where spans and map are kept")  \
     ROW(retention_age, DURATION, "exporters.weft.retention.age", "7d",                             \
-        "spans older than this are deleted")                                                       \
+        "spans that came longer ago are deleted")                                                  \
     ROW(retention_bytes, BYTES, "exporters.weft.retention.bytes", "0",                             \
         "oldest spans are deleted beyond this size; 0: no limit")                                  \
     ROW(commit_delay, DURATION, "exporters.weft.log.commit_delay", "1ms",                          \

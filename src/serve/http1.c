@@ -154,6 +154,7 @@ static bool read_head(Connection *connection, Str *bytes)
         return false;
     }
     http->head_started = false;
+    http->head = (Http1Head){0}; /* a bad head must not be answered as the one before */
     http->exchange = exchange_new(connection);
     int status =
         http1_head_parse(str_slice(*bytes, 0, length), &http->exchange->arena, &http->head, &error);

@@ -9,6 +9,13 @@
  * in docs/format/block.md. Builder and reader share no state; neither is thread-safe, but a Block
  * (the reader) may be read by many threads at once, each with its own arena.
  */
+/* Windows are from <= start < to; a @to_ns of UINT64_MAX has no end, so that a span at the very end
+ * of time is in some window too. */
+static inline bool starts_before(uint64_t start_ns, uint64_t to_ns)
+{
+    return start_ns < to_ns || to_ns == UINT64_MAX;
+}
+
 typedef struct BlockBuilder BlockBuilder;
 
 typedef struct BlockSummary {
@@ -20,10 +27,10 @@ typedef struct BlockSummary {
 BlockBuilder *block_builder_new(void);
 BlockBuilder *block_builder_free(BlockBuilder *builder);
 
-/* Adds a span; all spans of a trace one after the other, each trace sorted by start. Strings and the
- * resource and scope structs must live until finish, arrays (attributes, events, links) only during
- * the call. Strings that repeat should be the same pointer (as interned heads give them): it is the
- * fast path, not a condition. At most 2^24 spans (asserted). */
+/* Adds a span; all spans of a trace one after the other, each trace sorted by start. Strings and
+ * the resource and scope structs must live until finish, arrays (attributes, events, links) only
+ * during the call. Strings that repeat should be the same pointer (as interned heads give them): it
+ * is the fast path, not a condition. At most 2^24 spans (asserted). */
 void block_builder_add(BlockBuilder *builder, const Span *span);
 
 /* Encodes the file behind @file's content. The builder is then empty and can be used again. */

@@ -30,8 +30,7 @@ typedef struct StoreOptions {
     uint64_t queue_bytes_max;   /* appended but not yet applied; beyond it STORE_BUSY; 0: 64 MiB */
     uint64_t generation_rows;   /* cut a block at so many spans; 0: default 262,144 */
     uint64_t generation_age_ms; /* ... or at this age; 0: default 60,000 */
-    uint64_t retention_age_s;   /* blocks whose newest span is older, and that came longer ago,
-                                 * go; 0: default 7 days */
+    uint64_t retention_age_s;   /* blocks whose newest rows came longer ago go; 0: 7 days */
     uint64_t retention_bytes;   /* oldest blocks go beyond this; 0: no limit */
 } StoreOptions;
 

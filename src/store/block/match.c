@@ -483,7 +483,7 @@ static int match_time(BlockMatcher *matcher, uint64_t from_ns, uint64_t to_ns, u
     const BlockSummary *summary = &matcher->block->summary;
     ParquetVector start;
 
-    if (summary->min_start_ns >= from_ns && summary->max_start_ns < to_ns) {
+    if (summary->min_start_ns >= from_ns && starts_before(summary->max_start_ns, to_ns)) {
         return 0;
     }
     TRY(block_read_fixed(matcher->block, BLOCK_START, 0, matcher->n_rows, &matcher->arena, &start,
@@ -491,7 +491,7 @@ static int match_time(BlockMatcher *matcher, uint64_t from_ns, uint64_t to_ns, u
     for (size_t row = 0; row < matcher->n_rows; row++) {
         uint64_t start_ns = (uint64_t)start.ints[row];
 
-        if (start_ns < from_ns || start_ns >= to_ns) {
+        if (start_ns < from_ns || !starts_before(start_ns, to_ns)) {
             set_bit(bitmap, row, false);
         }
     }

@@ -65,7 +65,7 @@ static int visit_matches(BlockMatcher *matcher, const uint64_t *bitmap,
 static bool misses_window(const Block *block, uint64_t from_ns, uint64_t to_ns)
 {
     return block->summary.n_spans == 0 || block->summary.max_start_ns < from_ns ||
-           block->summary.min_start_ns >= to_ns;
+           !starts_before(block->summary.min_start_ns, to_ns);
 }
 
 int block_search(Block *block, const Filter *filter, uint64_t from_ns, uint64_t to_ns,

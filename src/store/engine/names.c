@@ -122,7 +122,7 @@ static void tally_rows(const NameQuestion *question, const View *view, const Gen
     for (uint32_t i = first; i < end; i++) {
         const HeadRow *row = generation_row(generation, i);
 
-        if (row->start_ns < question->from_ns || row->start_ns >= question->to_ns ||
+        if (row->start_ns < question->from_ns || !starts_before(row->start_ns, question->to_ns) ||
             !row_is_visible(row, &view->rows)) {
             continue;
         }
@@ -163,7 +163,7 @@ static int tally_blocks(const NameQuestion *question, const View *view, Tally *t
         size_t n;
 
         if (block->summary.max_start_ns < question->from_ns ||
-            block->summary.min_start_ns >= question->to_ns) {
+            !starts_before(block->summary.min_start_ns, question->to_ns)) {
             continue;
         }
         TRY(shelf_block_names(block, &names, &n));

@@ -234,7 +234,7 @@ static int check_candidate(Search *search, Candidate *candidate, Arena *arena)
     arena_reset(arena);
     TRY(view_read_trace(search->store, &search->view, candidate->id, arena, &spans, &n));
     for (size_t i = 0; i < n; i++) {
-        if (spans[i].start_ns >= ask->from_ns && spans[i].start_ns < ask->to_ns &&
+        if (spans[i].start_ns >= ask->from_ns && starts_before(spans[i].start_ns, ask->to_ns) &&
             filter_matches(ask->filter, &spans[i])) {
             matches = true;
             newest_ns = MAX(newest_ns, spans[i].start_ns);

@@ -30,15 +30,17 @@ static bool commit(Store *store, Manifest *next, const char *what)
     return result == 0;
 }
 
-/* Retention: by the newest span's start, but never sooner after a block came than its age, so that
- * old traces that someone imports are kept as long as new ones. */
+/* Retention: by when a block's newest rows came, not by what their clocks say. Old traces that
+ * someone imports are kept as long as new ones, and a span from the future keeps nothing for ever.
+ */
 
 static bool is_expired(const Store *store, const ShelfBlock *block, uint64_t bytes_so_far)
 {
     const ManifestFile *file = manifest_files_find(&store->manifest.blocks, block->number);
     uint64_t now_s = clock_realtime_ns(store->clock) / 1000000000U;
-    uint64_t newest_s =
-        MAX(block->summary.max_start_ns / 1000000000U, file == NULL ? 0 : file->written_s);
+    uint64_t newest_s = file == NULL || file->written_s == 0
+                            ? block->summary.max_start_ns / 1000000000U
+                            : file->written_s;
 
     return (now_s > newest_s && now_s - newest_s > store->options.retention_age_s) ||
            (store->options.retention_bytes != 0 && bytes_so_far > store->options.retention_bytes);
@@ -218,6 +220,10 @@ static bool choose_blocks(const Store *store, ShelfBlock **chosen)
 
 static int take_span(void *context, const Span *span)
 {
+    Generation *generation = context;
+
+    /* A span lives during this call only: the next one's resource may lie at the same address. */
+    row_dictionary_forget(&generation->dictionary);
     generation_append(context, span, ROW_SETTLED);
     return 0;
 }

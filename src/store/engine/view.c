@@ -143,7 +143,7 @@ static size_t decode_slice(HeadScan *scan, const Generation *generation, uint32_
     for (uint32_t i = end; i-- > first;) {
         const HeadRow *row = generation_row(generation, i);
 
-        if (row->start_ns >= scan->from_ns && row->start_ns < scan->to_ns &&
+        if (row->start_ns >= scan->from_ns && starts_before(row->start_ns, scan->to_ns) &&
             row_is_visible(row, &scan->view->rows)) {
             generation_read(generation, row, &scan->arena, &scan->slice[n++]);
         }
@@ -215,7 +215,8 @@ static int visit_and_keep(void *context, const Span *span)
 static int scan_block(ShelfBlock *block, const Filter *filter, uint64_t from_ns, uint64_t to_ns,
                       VisitorResult *kept)
 {
-    if (block->summary.max_start_ns < from_ns || block->summary.min_start_ns >= to_ns) {
+    if (block->summary.max_start_ns < from_ns ||
+        !starts_before(block->summary.min_start_ns, to_ns)) {
         return 0;
     }
     int result = block_scan(block->block, filter, from_ns, to_ns, visit_and_keep, kept);

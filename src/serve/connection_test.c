@@ -20,7 +20,7 @@
 #include "serve/server.h"
 
 /*
- * Whole connections of real clients (/work/shared/data/clients, see its README.md), sent byte by
+ * Whole connections of real clients (shared/data/clients, see its README.md), sent byte by
  * byte as recorded. Every request must arrive with the path, content type, encoding and body that
  * the capture's index names.
  */

@@ -10,7 +10,7 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
-#include "serve/server.h"
+#include "serve/http/server.h"
 
 /*
  * Requests a second through the transport alone: `http_bench [BODY_BYTES] [SECONDS] [CLIENTS]`. The

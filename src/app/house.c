@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "os/pool.h"
-#include "serve/api.h"
+#include "serve/api/api.h"
 #include "serve/page.h"
 #include "wire/otlp.h"
 

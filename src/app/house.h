@@ -4,7 +4,7 @@
 #include "app/settings.h"
 #include "map/assembly.h"
 #include "serve/ingest.h"
-#include "serve/server.h"
+#include "serve/http/server.h"
 #include "store/store.h"
 
 /*

@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 
 #include "os/clock.h"
-#include "serve/server.h"
+#include "serve/http/server.h"
 #include "store/store.h"
 
 /*

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "serve/exchange.h"
+#include "serve/http/exchange.h"
 
 /* What receivers answer, in the words of each protocol; the table of failures is in serve/ingest.h.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "serve/server.h"
+#include "serve/http/server.h"
 
 /*
  * The web page, built into the program: the files of ui/dist, gzipped at build time. The handler

@@ -1,0 +1,559 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "serve/api/api_traces.h"
+
+#include <stdlib.h>
+
+#include "query/search.h"
+#include "query/service_names.h"
+#include "query/trace_view.h"
+#include "query/traceql.h"
+#include "span/value_json.h"
+
+enum {
+    TRACES_LIMIT_DEFAULT = 20,
+    NAMES_LIMIT_DEFAULT = 1000,
+    NAMES_ALL = 200000,  /* as many names as the store holds for one question */
+    LIST_KEY_MAX = 1024, /* of a name's bytes in a cursor */
+};
+
+/*
+ * A page of a list that is sorted by name. Its cursor holds the last name (its beginning, when it
+ * is long) and how many items with that name were shown: names that appear meanwhile shift nothing.
+ */
+typedef struct NamePage {
+    size_t limit, n_taken;
+    bool has_after, has_last, more;
+    Str after, last;
+    uint32_t after_same, last_same;
+} NamePage;
+
+static int page_open(ApiCall *call, size_t otherwise, NamePage *page)
+{
+    Str cursor = api_parameter(call, "cursor"), payload = {0};
+
+    *page = (NamePage){.limit = otherwise};
+    if (api_has_parameter(call, "limit")) {
+        TRY(api_limit(call, MIN(otherwise, (size_t)API_LIMIT_MAX), &page->limit));
+    }
+    if (cursor.len == 0) {
+        return 0;
+    }
+    if (cursor_parse(cursor, &call->arena, &payload) != 0 || payload.len < sizeof(uint32_t)) {
+        return api_fail(call, API_BAD_CURSOR, "start again without a cursor",
+                        "the cursor is none that a page of this list gave");
+    }
+    page->has_after = true;
+    for (size_t i = sizeof(uint32_t); i > 0; i--) {
+        page->after_same = page->after_same << 8 | (uint8_t)payload.ptr[i - 1];
+    }
+    page->after = str_slice(payload, sizeof(uint32_t), payload.len);
+    return 0;
+}
+
+/* Whether the item of this name, the next in order, belongs on the page. */
+static bool page_takes(NamePage *page, Str name)
+{
+    Str key = str_slice(name, 0, MIN(name.len, (size_t)LIST_KEY_MAX));
+    int order = page->has_after ? str_compare(key, page->after) : 1;
+
+    if (page->n_taken == page->limit) {
+        page->more = true;
+        return false;
+    }
+    page->last_same = page->has_last && str_equal(key, page->last) ? page->last_same + 1 : 1;
+    page->last = key;
+    page->has_last = true;
+    if (order < 0 || (order == 0 && page->last_same <= page->after_same)) {
+        return false;
+    }
+    page->n_taken++;
+    return true;
+}
+
+static void page_close(ApiCall *call, const NamePage *page)
+{
+    CLEANUP(buf_deinit) Buf payload = {0};
+
+    if (page->more) {
+        buf_append_u32le(&payload, page->last_same);
+        buf_append_str(&payload, page->last);
+    }
+    api_list_close(call, page->more ? cursor_format(buf_str(&payload), &call->arena) : STR(""));
+}
+
+void json_key_duration(JsonWriter *writer, const char *key, const MapDuration *duration)
+{
+    if (!duration->present) {
+        return;
+    }
+    json_key_open(writer, key, '{');
+    json_key_u64(writer, "p50_ns", duration->p50_ns);
+    json_key_u64(writer, "p90_ns", duration->p90_ns);
+    json_key_u64(writer, "p99_ns", duration->p99_ns);
+    json_close(writer, '}');
+}
+
+static void service_write(JsonWriter *json, Str name, uint64_t spans, const MapNode *node)
+{
+    static const MapNode unknown;
+    const MapNode *known = node == NULL ? &unknown : node;
+
+    json_open(json, '{');
+    json_key_string(json, "name", name);
+    json_key_string(json, "namespace", known->key.namespace);
+    json_key_string(json, "environment", known->key.environment);
+    json_key_string(json, "scope", node == NULL ? STR("default") : known->key.scope);
+    json_key_u64(json, "spans", spans);
+    json_key_u64(json, "requests", known->requests);
+    json_key_u64(json, "errors", known->errors);
+    json_key_duration(json, "duration", &known->duration);
+    json_close(json, '}');
+}
+
+typedef struct ServiceItem {
+    Str name;
+    uint64_t spans;
+    const MapNode *node;
+    size_t place; /* keeps the order of the map among services of one name */
+} ServiceItem;
+
+static int service_item_compare(const void *left, const void *right)
+{
+    const ServiceItem *a = left, *b = right;
+    int order = str_compare(a->name, b->name);
+
+    return order != 0 ? order : (a->place > b->place) - (a->place < b->place);
+}
+
+/*
+ * The store's names beside all services of the map that carry them (scopes, environments,
+ * namespaces), and services that only the map knows (named by adoption, or by a span's own
+ * service.name). Spans are counted by name only, so the first service of a name shows them.
+ */
+static size_t services_join(const StoreNames *names, const MapAnswer *map, ServiceItem *items)
+{
+    size_t n = 0, n_items = 0;
+
+    for (size_t i = 0; i < map->n_nodes; i++) {
+        if (map->nodes[i].key.type == NODE_SERVICE) {
+            items[n] = (ServiceItem){.name = map->nodes[i].key.name, .node = &map->nodes[i]};
+            items[n].place = n;
+            n++;
+        }
+    }
+    n_items = n;
+    if (n > 1) {
+        qsort(items, n, sizeof(items[0]), service_item_compare);
+    }
+    for (size_t i = 0, at = 0; i < names->count; i++) {
+        while (at < n && str_compare(items[at].name, names->items[i].name) < 0) {
+            at++;
+        }
+        if (at < n && str_equal(items[at].name, names->items[i].name)) {
+            items[at].spans = names->items[i].count;
+        } else {
+            items[n_items++] =
+                (ServiceItem){.name = names->items[i].name, .spans = names->items[i].count};
+        }
+    }
+    if (n_items > 1) {
+        qsort(items, n_items, sizeof(items[0]), service_item_compare);
+    }
+    return n_items;
+}
+
+int api_services(ApiCall *call)
+{
+    MapQuestion question = {.types = 1u << NODE_SERVICE};
+    uint64_t from = 0, to = 0;
+    StoreNames names = {0};
+    MapAnswer map = {0};
+    ServiceItem *items;
+    NamePage page;
+
+    TRY(api_window(call, &from, &to));
+    TRY(page_open(call, NAMES_ALL, &page));
+    store_wait_applied(call->api->store);
+    TRY(service_names(call->api->store, from, to, &call->arena, &names));
+    minutes_of_window(from, to, &question.from_minute, &question.to_minute);
+    TRY(map_ask(call->api->map, &question, &call->arena, &map));
+    items = ARENA_ARRAY(&call->arena, ServiceItem, names.count + map.n_nodes);
+    size_t n_items = services_join(&names, &map, items);
+    api_list_open(call);
+    for (size_t i = 0; i < n_items; i++) {
+        if (page_takes(&page, items[i].name)) {
+            service_write(&call->json, items[i].name, items[i].spans, items[i].node);
+        }
+    }
+    page_close(call, &page);
+    return 0;
+}
+
+/* Requests of all the services of this name that have this operation. */
+static void operation_write(JsonWriter *json, const StoreName *name, const MapOperation *operations,
+                            size_t n_operations)
+{
+    uint64_t requests = 0, errors = 0;
+    MapDuration duration = {0};
+
+    for (size_t i = 0; i < n_operations; i++) {
+        if (str_equal(operations[i].name, name->name)) {
+            /* Of several services of one name the busiest's durations stand for all. */
+            if (operations[i].requests > requests || !duration.present) {
+                duration = operations[i].duration;
+            }
+            requests += operations[i].requests;
+            errors += operations[i].errors;
+        }
+    }
+    json_open(json, '{');
+    json_key_string(json, "name", name->name);
+    json_key_string(json, "kind", span_kind_name((SpanKind)name->kind));
+    json_key_u64(json, "spans", name->count);
+    json_key_u64(json, "requests", requests);
+    json_key_u64(json, "errors", errors);
+    json_key_duration(json, "duration", &duration);
+    json_close(json, '}');
+}
+
+int api_service_operations(ApiCall *call)
+{
+    OperationQuestion question = {.service = call->item};
+    uint32_t from_minute, to_minute;
+    StoreNames names = {0};
+    MapOperation *operations = NULL;
+    size_t n_operations = 0;
+    NamePage page;
+    int result;
+
+    TRY(api_window(call, &question.from_ns, &question.to_ns));
+    TRY(page_open(call, NAMES_ALL, &page));
+    store_wait_applied(call->api->store);
+    TRY(operation_names(call->api->store, &question, &call->arena, &names));
+    minutes_of_window(question.from_ns, question.to_ns, &from_minute, &to_minute);
+    result = map_operations(call->api->map, call->item, from_minute, to_minute, &call->arena,
+                            &operations, &n_operations);
+    if (result != MAP_NO_SUCH_NODE) { /* else its traces are still open, or nobody sent this name */
+        TRY(result);
+    }
+    api_list_open(call);
+    for (size_t i = 0; i < names.count; i++) {
+        if (page_takes(&page, names.items[i].name)) {
+            operation_write(&call->json, &names.items[i], operations, n_operations);
+        }
+    }
+    page_close(call, &page);
+    return 0;
+}
+
+static void summary_write(JsonWriter *json, const TraceSummary *summary)
+{
+    json_open(json, '{');
+    json_key(json, STR("trace_id"));
+    json_hex(json, summary->trace_id.bytes, TRACE_ID_SIZE);
+    json_key_string(json, "root_service", summary->root_service);
+    json_key_string(json, "root_name", summary->root_name);
+    json_key_time(json, "start", summary->start_ns);
+    json_key_u64(json, "duration_ns", summary->duration_ns);
+    json_key_u64(json, "spans", summary->n_spans);
+    json_key_u64(json, "errors", summary->n_errors);
+    json_key_u64(json, "orphans", summary->n_orphans);
+    json_key_open(json, "services", '[');
+    for (size_t i = 0; i < summary->n_services; i++) {
+        json_open(json, '{');
+        json_key_string(json, "name", summary->services[i].name);
+        json_key_u64(json, "spans", summary->services[i].spans);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_close(json, '}');
+}
+
+static int traces_search(ApiCall *call, const Filter *filter)
+{
+    SearchQuestion question = {
+        .filter = filter,
+        .cursor = api_parameter(call, "cursor"),
+        .deadline_ns = call->deadline_ns,
+    };
+    SearchPage page = {0};
+    int result;
+
+    TRY(api_window(call, &question.from_ns, &question.to_ns));
+    TRY(api_limit(call, TRACES_LIMIT_DEFAULT, &question.limit));
+    store_wait_applied(call->api->store);
+    result = search_traces(call->api->store, &question, &call->arena, &page);
+    if (result == SEARCH_BAD_CURSOR) {
+        return api_fail(call, API_BAD_CURSOR, "start again without a cursor",
+                        "the cursor is none that a page of /traces gave");
+    }
+    TRY(result);
+    json_open(&call->json, '{');
+    json_key_open(&call->json, "items", '[');
+    for (size_t i = 0; i < page.count; i++) {
+        summary_write(&call->json, &page.items[i]);
+    }
+    json_close(&call->json, ']');
+    json_key(&call->json, STR("cursor"));
+    if (page.cursor.len == 0) {
+        json_null(&call->json);
+    } else {
+        json_string(&call->json, page.cursor);
+    }
+    json_key_bool(&call->json, "truncated", page.truncated);
+    json_key_u64(&call->json, "scanned_spans", page.scanned_spans);
+    json_close(&call->json, '}');
+    return 0;
+}
+
+int api_traces(ApiCall *call)
+{
+    CLEANUP(filter_set_deinit) FilterSet set;
+    ParseError error = {0};
+
+    filter_set_init(&set, &call->arena);
+    if (traceql_parse(api_parameter(call, "q"), &set, &error) != 0) {
+        return api_fail(
+            call, API_BAD_QUERY,
+            "TraceQL, for example: { resource.service.name = \"checkout\" && duration > "
+            "1s }",
+            "q, at character %zu: %s", error.offset + 1, error.text);
+    }
+    return traces_search(call, set.root);
+}
+
+static void events_write(JsonWriter *json, const Span *span)
+{
+    json_key_open(json, "events", '[');
+    for (size_t i = 0; i < span->n_events; i++) {
+        json_open(json, '{');
+        json_key_time(json, "time", span->events[i].time_ns);
+        json_key_string(json, "name", span->events[i].name);
+        json_key(json, STR("attributes"));
+        attributes_json_write(json, span->events[i].attributes);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+static void links_write(JsonWriter *json, const Span *span)
+{
+    json_key_open(json, "links", '[');
+    for (size_t i = 0; i < span->n_links; i++) {
+        const Link *link = &span->links[i];
+
+        json_open(json, '{');
+        json_key(json, STR("trace_id"));
+        json_hex(json, link->trace_id.bytes, TRACE_ID_SIZE);
+        json_key(json, STR("span_id"));
+        json_hex(json, link->span_id.bytes, SPAN_ID_SIZE);
+        json_key_string(json, "trace_state", link->trace_state);
+        json_key(json, STR("attributes"));
+        attributes_json_write(json, link->attributes);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+/* What the span came with. */
+static void span_fields_write(JsonWriter *json, const Span *span)
+{
+    json_key(json, STR("trace_id"));
+    json_hex(json, span->trace_id.bytes, TRACE_ID_SIZE);
+    json_key(json, STR("span_id"));
+    json_hex(json, span->span_id.bytes, SPAN_ID_SIZE);
+    json_key(json, STR("parent_span_id"));
+    json_hex(json, span->parent_span_id.bytes,
+             span_id_is_zero(span->parent_span_id) ? 0 : SPAN_ID_SIZE);
+    json_key_string(json, "name", span->name);
+    json_key_string(json, "kind", span_kind_name((SpanKind)span->kind));
+    json_key_time(json, "start", span->start_ns);
+    json_key_u64(json, "duration_ns", span_duration_ns(span));
+    json_key_open(json, "status", '{');
+    json_key_string(json, "code", status_code_name((StatusCode)span->status_code));
+    json_key_string(json, "message", span->status_message);
+    json_close(json, '}');
+    json_key_string(json, "trace_state", span->trace_state);
+    json_key_u64(json, "flags", span->flags);
+    json_key(json, STR("attributes"));
+    attributes_json_write(json, span->attributes);
+    json_key_open(json, "resource", '{');
+    json_key(json, STR("attributes"));
+    attributes_json_write(json, span->resource->attributes);
+    json_close(json, '}');
+    json_key_open(json, "scope", '{');
+    json_key_string(json, "name", span->scope->name);
+    json_key_string(json, "version", span->scope->version);
+    json_key(json, STR("attributes"));
+    attributes_json_write(json, span->scope->attributes);
+    json_close(json, '}');
+    events_write(json, span);
+    links_write(json, span);
+}
+
+static void span_edges_write(JsonWriter *json, const TraceView *view, uint32_t span)
+{
+    size_t low = 0, high = view->n_edges;
+
+    while (low < high) { /* the first edge of the span */
+        size_t middle = (low + high) / 2;
+
+        if (view->edges[middle].span < span) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    json_key_open(json, "map", '[');
+    for (; low < view->n_edges && view->edges[low].span == span; low++) {
+        const SpanEdge *edge = &view->edges[low];
+
+        json_open(json, '{');
+        json_key_string(json, "edge", edge->place.edge_id);
+        json_key_string(json, "relation", relation_name(edge->relation));
+        json_key_string(json, "source", edge->place.source_id);
+        json_key_string(json, "target", edge->place.target_id);
+        json_key_string(json, "source_name", edge->place.source_name);
+        json_key_string(json, "target_name", edge->place.target_name);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+/* What Weft derives. */
+static void span_derived_write(JsonWriter *json, const TraceView *view, uint32_t span)
+{
+    const SpanAnalysis *analysis = &view->analysis[span];
+
+    json_key_string(json, "service", view->services[span]);
+    json_key_u64(json, "depth", view->tree.nodes[span].depth);
+    if (view->tree.nodes[span].orphan) {
+        json_key_bool(json, "orphan", true);
+    }
+    json_key_u64(json, "self_time_ns", analysis->self_ns);
+    json_key_open(json, "critical", '[');
+    for (uint32_t i = 0; i < analysis->n_segments; i++) {
+        json_open(json, '{');
+        json_key_time(json, "start", analysis->segments[i].start_ns);
+        json_key_u64(json, "duration_ns",
+                     analysis->segments[i].end_ns - analysis->segments[i].start_ns);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_key_u64(json, "critical_ns", analysis->critical_ns);
+    json_key(json, STR("skew_adjustment_ns"));
+    json_i64(json, analysis->skew_ns);
+    span_edges_write(json, view, span);
+}
+
+static void trace_write(JsonWriter *json, const TraceView *view)
+{
+    const TraceSummary *summary = &view->summary;
+
+    json_open(json, '{');
+    json_key(json, STR("trace_id"));
+    json_hex(json, summary->trace_id.bytes, TRACE_ID_SIZE);
+    json_key_time(json, "start", summary->start_ns);
+    json_key_u64(json, "duration_ns", summary->duration_ns);
+    json_key_u64(json, "errors", summary->n_errors);
+    json_key_u64(json, "orphans", summary->n_orphans);
+    json_key_open(json, "services", '[');
+    for (size_t i = 0; i < summary->n_services; i++) {
+        json_open(json, '{');
+        json_key_string(json, "name", summary->services[i].name);
+        json_key_u64(json, "spans", summary->services[i].spans);
+        json_key_u64(json, "errors", summary->services[i].errors);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_key_open(json, "spans", '[');
+    for (uint32_t i = 0; i < view->tree.n_spans; i++) {
+        uint32_t span = view->tree.order[i];
+
+        json_open(json, '{');
+        span_fields_write(json, &view->tree.spans[span]);
+        span_derived_write(json, view, span);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_close(json, '}');
+}
+
+int api_trace(ApiCall *call)
+{
+    TraceView view = {0};
+    TraceId id;
+    int result;
+
+    if (trace_id_parse(call->item, &id) != 0) {
+        return api_fail(call, API_BAD_PARAMETER, "a trace id is up to 32 hex digits",
+                        "\"%.*s\" is no trace id", STR_ARG(call->item));
+    }
+    store_wait_applied(call->api->store);
+    result = trace_view_read(call->api->store, call->api->map, id, &call->arena, &view);
+    if (result == TRACE_VIEW_NOT_FOUND) {
+        return api_fail(call, API_TRACE_NOT_FOUND,
+                        "it may be older than the retention, or still on its way",
+                        "no stored span has the trace id %.*s", STR_ARG(call->item));
+    }
+    TRY(result);
+    trace_write(&call->json, &view);
+    return 0;
+}
+
+int api_attributes(ApiCall *call)
+{
+    StoreNames names = {0};
+    NamePage page;
+
+    TRY(page_open(call, NAMES_LIMIT_DEFAULT, &page));
+    store_wait_applied(call->api->store);
+    TRY(store_attribute_keys(call->api->store, NAMES_ALL, &call->arena, &names));
+    api_list_open(call);
+    for (size_t i = 0; i < names.count; i++) {
+        if (!page_takes(&page, names.items[i].name)) {
+            continue;
+        }
+        bool resource = str_starts_with(names.items[i].name, STR("resource."));
+
+        json_open(&call->json, '{');
+        json_key_string(&call->json, "key", names.items[i].name);
+        json_key_string(&call->json, "level", resource ? STR("resource") : STR("span"));
+        json_key_u64(&call->json, "count", names.items[i].count);
+        json_close(&call->json, '}');
+    }
+    page_close(call, &page);
+    return 0;
+}
+
+int api_attribute_values(ApiCall *call)
+{
+    FilterField level = FIELD_SPAN_ATTRIBUTE;
+    Str key = call->item, scope, rest;
+    StoreNames names = {0};
+    NamePage page;
+
+    TRY(page_open(call, NAMES_LIMIT_DEFAULT, &page));
+    if (str_split(key, '.', &scope, &rest) &&
+        (str_equal(scope, STR("span")) || str_equal(scope, STR("resource")))) {
+        level = scope.len == 4 ? FIELD_SPAN_ATTRIBUTE : FIELD_RESOURCE_ATTRIBUTE;
+        key = rest;
+    } else {
+        return api_fail(call, API_BAD_PARAMETER, "for example span.http.route",
+                        "the key begins with neither span. nor resource.");
+    }
+    store_wait_applied(call->api->store);
+    TRY(store_attribute_values(call->api->store, level, key, NAMES_ALL, &call->arena, &names));
+    api_list_open(call);
+    for (size_t i = 0; i < names.count; i++) {
+        if (!page_takes(&page, names.items[i].name)) {
+            continue;
+        }
+        json_open(&call->json, '{');
+        json_key_string(&call->json, "value", names.items[i].name);
+        json_key_u64(&call->json, "count", names.items[i].count);
+        json_close(&call->json, '}');
+    }
+    page_close(call, &page);
+    return 0;
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "serve/api/api_call.h"
+
+/* The native API's questions about spans: see openapi.yaml. Each is an ApiEndpoint's run. */
+int api_services(ApiCall *call);
+int api_service_operations(ApiCall *call); /* item: the service's name */
+int api_traces(ApiCall *call);
+int api_trace(ApiCall *call); /* item: the trace id */
+int api_attributes(ApiCall *call);
+int api_attribute_values(ApiCall *call); /* item: the key, as `span.KEY` or `resource.KEY` */
+
+/* {"p50_ns","p90_ns","p99_ns"} under @key; nothing when it is not present. */
+void json_key_duration(JsonWriter *writer, const char *key, const MapDuration *duration);

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "serve/api/api_call.h"
+
+/*
+ * What the program says about itself, in numbers: /metrics in Prometheus' text format (version
+ * 0.0.4) and /api/v1/status. Both read the same METRICS table, which is also their documentation.
+ */
+typedef struct Vitals {
+    StoreStatus store;
+    MapStatus map;
+    AssemblyStatus assembly;
+    ServerCounters server;
+    IngestLast last;
+    uint64_t calls, calls_failed, calls_busy;
+    uint64_t pool_depth, memory_bytes, uptime_s;
+} Vitals;
+
+/* Each row: name, type, unit's scale to the value, expression over `v` (a Vitals), help. Times are
+ * shown in seconds, as Prometheus asks. Receivers have rows of their own (INGEST_COUNTERS). */
+#define METRICS(ROW)                                                                               \
+    ROW("weft_uptime_seconds", "gauge", 1, v->uptime_s, "Time since the start.")                   \
+    ROW("weft_memory_bytes", "gauge", 1, v->memory_bytes, "Resident memory of the process.")       \
+    ROW("weft_store_spans", "gauge", 1, v->store.spans_stored, "Spans in blocks and head.")        \
+    ROW("weft_store_bytes", "gauge", 1, v->store.bytes_stored, "Files of the data directory.")     \
+    ROW("weft_store_block_bytes", "gauge", 1, v->store.block_bytes, "Blocks of spans.")            \
+    ROW("weft_store_table_bytes", "gauge", 1, v->store.table_bytes, "Tables of the map.")          \
+    ROW("weft_store_log_bytes", "gauge", 1, v->store.log_bytes, "Log of spans not yet in blocks.") \
+    ROW("weft_store_head_bytes", "gauge", 1, v->store.head_bytes, "Memory of the head.")           \
+    ROW("weft_store_blocks", "gauge", 1, v->store.n_blocks, "Blocks.")                             \
+    ROW("weft_store_head_spans", "gauge", 1, v->store.head_spans, "Spans in the head.")            \
+    ROW("weft_store_unsettled_spans", "gauge", 1, v->store.unsettled_spans,                        \
+        "Spans in the head whose trace is still open.")                                            \
+    ROW("weft_store_queue_bytes", "gauge", 1, v->store.queue_bytes,                                \
+        "Bodies acknowledged or waiting that queries do not see yet.")                             \
+    ROW("weft_store_appended_batches_total", "counter", 1, v->store.appended_batches,              \
+        "Requests written to the log.")                                                            \
+    ROW("weft_store_appended_spans_total", "counter", 1, v->store.appended_spans,                  \
+        "Spans written to the log.")                                                               \
+    ROW("weft_store_appended_bytes_total", "counter", 1, v->store.appended_bytes,                  \
+        "Bytes of requests written to the log.")                                                   \
+    ROW("weft_store_failed_appends_total", "counter", 1, v->store.failed_appends,                  \
+        "Requests that the disk refused.")                                                         \
+    ROW("weft_store_busy_appends_total", "counter", 1, v->store.busy_appends,                      \
+        "Requests refused because too much waited.")                                               \
+    ROW("weft_store_commits_total", "counter", 1, v->store.commits, "Group commits of the log.")   \
+    ROW("weft_store_commit_seconds_total", "counter", 1e9, v->store.commit_ns_total,               \
+        "Time in the log's fdatasync.")                                                            \
+    ROW("weft_store_retired_blocks_total", "counter", 1, v->store.retired_blocks,                  \
+        "Blocks deleted by retention.")                                                            \
+    ROW("weft_store_write_error", "gauge", 1, v->store.write_error != 0,                           \
+        "1 while the disk refuses writes.")                                                        \
+    ROW("weft_disk_free_bytes", "gauge", 1, v->store.disk_free_bytes, "Free on the disk.")         \
+    ROW("weft_disk_total_bytes", "gauge", 1, v->store.disk_total_bytes, "Size of the disk.")       \
+    ROW("weft_map_nodes", "gauge", 1, v->map.nodes, "Nodes that the map knows.")                   \
+    ROW("weft_map_edges", "gauge", 1, v->map.edges, "Edges that the map knows.")                   \
+    ROW("weft_map_bytes", "gauge", 1, v->map.bytes, "Memory of the map.")                          \
+    ROW("weft_map_deltas_total", "counter", 1, v->map.deltas_applied, "Deltas applied.")           \
+    ROW("weft_assembly_open_traces", "gauge", 1, v->assembly.open_traces,                          \
+        "Traces that may still get spans.")                                                        \
+    ROW("weft_assembly_settled_traces_total", "counter", 1, v->assembly.settled_traces,            \
+        "Traces whose map part was computed.")                                                     \
+    ROW("weft_assembly_reopened_traces_total", "counter", 1, v->assembly.reopened_traces,          \
+        "Traces computed again because a span came late.")                                         \
+    ROW("weft_assembly_early_settled_total", "counter", 1, v->assembly.early_settled,              \
+        "Traces settled before they were quiet, for want of room.")                                \
+    ROW("weft_queries_total", "counter", 1, v->calls, "Query API calls answered.")                 \
+    ROW("weft_queries_failed_total", "counter", 1, v->calls_failed, "... with an error.")          \
+    ROW("weft_queries_busy_total", "counter", 1, v->calls_busy,                                    \
+        "... refused because too many waited.")                                                    \
+    ROW("weft_query_queue_depth", "gauge", 1, v->pool_depth, "Queries that wait.")                 \
+    ROW("weft_http_connections_total", "counter", 1, v->server.connections, "Connections taken.")  \
+    ROW("weft_http_connections", "gauge", 1, v->server.connections_open, "Connections open now.")  \
+    ROW("weft_http_connections_refused_total", "counter", 1, v->server.connections_refused,        \
+        "Connections beyond the limit.")                                                           \
+    ROW("weft_http_requests_total", "counter", 1, v->server.requests, "Requests on all ports.")    \
+    ROW("weft_http_requests_in_flight", "gauge", 1, v->server.requests_open, "Requests open now.") \
+    ROW("weft_http_received_bytes_total", "counter", 1, v->server.bytes_in, "Bytes received.")     \
+    ROW("weft_http_sent_bytes_total", "counter", 1, v->server.bytes_out, "Bytes sent.")            \
+    ROW("weft_http_client_errors_total", "counter", 1, v->server.status_4xx, "Answers 4xx.")       \
+    ROW("weft_http_server_errors_total", "counter", 1, v->server.status_5xx, "Answers 5xx.")       \
+    ROW("weft_http_timeouts_total", "counter", 1, v->server.timeouts,                              \
+        "Requests ended because they made no progress.")                                           \
+    ROW("weft_http_protocol_errors_total", "counter", 1, v->server.protocol_errors,                \
+        "Connections ended because what came was no HTTP.")
+
+/* Endpoints' runs. */
+int api_metrics(ApiCall *call);
+int api_status(ApiCall *call);
+
+/* docs/guide/reference.md: every metric and every error code, as Markdown. */
+void metrics_document(Buf *buf);

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Data directories of every format version open, hold every span as it came, and give the same map."""
+
+import json
+import pathlib
+import shutil
+
+import pytest
+
+import format_data
+from weft import Weft
+
+DATA = pathlib.Path(__file__).resolve().parent.parent / "data"
+VERSIONS = sorted(DATA.glob("format-*"))
+
+
+def open_copy(source, tmp_path):
+    shutil.copytree(source / "data", tmp_path / "data")
+    return Weft(tmp_path / "data", *format_data.KEEP).start()
+
+
+def number(text):
+    return -0.0 if text == "-0" else int(text)  # Python's reader takes it as an integer
+
+
+def stored(weft, bodies):
+    """All traces of @bodies, as the server has them."""
+    traces = {span.trace_id for body in bodies for span in body.resource_spans[0].scope_spans[0].spans}
+    answers = [weft.get(f"/api/v3/traces/{trace.hex()}").text for trace in traces]
+    return [format_data.from_json(json.loads(text, parse_int=number)["result"]) for text in answers]
+
+
+def test_there_is_data():
+    assert [path.name for path in VERSIONS][:1] == ["format-1"]
+
+
+@pytest.mark.parametrize("source", VERSIONS, ids=lambda path: path.name)
+def test_every_span_is_there_as_it_came(source, tmp_path):
+    bodies = format_data.read_input(source / "input.binpb.gz")
+    expected = format_data.spans_of(bodies)
+    weft = open_copy(source, tmp_path)
+    try:
+        assert format_data.spans_of(stored(weft, bodies)) == expected
+    finally:
+        assert weft.stop() == 0
+    assert not (tmp_path / "data/damaged").exists()
+    weft = Weft(tmp_path / "data", *format_data.KEEP).start()  # all in blocks of this version
+    try:
+        assert format_data.spans_of(stored(weft, bodies)) == expected
+    finally:
+        assert weft.stop() == 0
+
+
+@pytest.mark.parametrize("source", VERSIONS, ids=lambda path: path.name)
+def test_the_map_is_that_of_the_same_spans_sent_now(source, tmp_path):
+    weft = open_copy(source, tmp_path)
+    fresh = Weft(tmp_path / "fresh", *format_data.KEEP).start()
+    try:
+        format_data.send(fresh, format_data.read_input(source / "input.binpb.gz"))
+        assert fresh.edges()
+        assert weft.edges() == fresh.edges()
+    finally:
+        weft.stop()
+        fresh.stop()

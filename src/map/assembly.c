@@ -73,12 +73,6 @@ struct Assembly {
 
 /* ---- reading ---- */
 
-static int read_view(Assembly *assembly, TraceId id, StoreView which, View *ret_view)
-{
-    return store_read_trace(assembly->store, id, which, &assembly->arena, &ret_view->spans,
-                            &ret_view->count);
-}
-
 /* The record of trace @id, added when it is new. Moves the others. */
 static Viewed *viewed_put(Assembly *assembly, TraceId id)
 {
@@ -90,10 +84,11 @@ static int load(Assembly *assembly, Viewed *viewed)
     if (viewed->loaded) {
         return 0;
     }
-    TRY(read_view(assembly, viewed->id, STORE_SETTLED, &viewed->before));
-    viewed->after = viewed->before;
+    StoreTrace trace;
+    TRY(store_read_settling(assembly->store, viewed->id, &assembly->arena, &trace));
+    viewed->before = viewed->after = (View){trace.settled, trace.n_settled};
     if (viewed->settling) {
-        TRY(read_view(assembly, viewed->id, STORE_ALL, &viewed->after));
+        viewed->after = (View){trace.all, trace.n_all};
     }
     viewed->loaded = true;
     return 0;

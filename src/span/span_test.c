@@ -78,6 +78,42 @@ static void test_resends_count_once_and_the_later_end_wins(void **state)
     assert_int_equal(spans[2].span_id.bytes[0], 2);
 }
 
+/* Few and many spans, in any order, with and without resends. */
+static void test_what_is_left_is_in_order_and_has_every_identity(void **state)
+{
+    uint32_t random = 1;
+
+    for (size_t n = 1; n <= 90; n++) {
+        Span spans[90], left[90];
+
+        for (size_t i = 0; i < n; i++) {
+            random = random * 1664525U + 1013904223U;
+            uint8_t id = (uint8_t)(n % 2 == 0 ? i + 1 : (random >> 24) % n + 1);
+            spans[i] = left[i] =
+                span_of(id, (random >> 20) % 3 == 0 ? SPAN_KIND_CLIENT : SPAN_KIND_SERVER,
+                        (random >> 8) % 7, 10 + (random >> 12) % 5);
+        }
+        size_t n_left = spans_deduplicate(left, n);
+        for (size_t i = 1; i < n_left; i++) {
+            assert_true(left[i - 1].start_ns < left[i].start_ns ||
+                        (left[i - 1].start_ns == left[i].start_ns &&
+                         (span_id_compare(left[i - 1].span_id, left[i].span_id) < 0 ||
+                          span_is_client(&left[i - 1]))));
+        }
+        for (size_t i = 0; i < n; i++) {
+            size_t n_same = 0;
+
+            for (size_t j = 0; j < n_left; j++) {
+                if (span_compare_identity(&spans[i], &left[j]) == 0) {
+                    n_same++;
+                    assert_true(span_compare_content(&left[j], &spans[i]) >= 0);
+                }
+            }
+            assert_int_equal(n_same, 1);
+        }
+    }
+}
+
 static void test_canonical_forms_tell_every_field(void **state)
 {
     Span span = span_of(1, SPAN_KIND_SERVER, 10, 20), other = span;
@@ -201,6 +237,7 @@ int main(void)
         cmocka_unit_test(test_ids_are_padded_at_the_left),
         cmocka_unit_test(test_names_go_there_and_back),
         cmocka_unit_test(test_resends_count_once_and_the_later_end_wins),
+        cmocka_unit_test(test_what_is_left_is_in_order_and_has_every_identity),
         cmocka_unit_test(test_canonical_forms_tell_every_field),
         cmocka_unit_test(test_copies_share_what_was_shared),
         cmocka_unit_test(test_span_attributes_hide_those_of_the_resource),

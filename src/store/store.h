@@ -88,6 +88,16 @@ typedef enum StoreView {
 MUST_USE int store_read_trace(Store *store, TraceId id, StoreView view, Arena *arena,
                               Span **ret_spans, size_t *ret_n);
 
+/* A trace in both views at once; equal parts are shared. */
+typedef struct StoreTrace {
+    Span *settled, *all;
+    size_t n_settled, n_all;
+} StoreTrace;
+
+/* For the observer, on the applier thread: as store_read_trace() by both views, but nothing of the
+ * head is copied: what spans point to lives until the callback returns that reads it. */
+MUST_USE int store_read_settling(Store *store, TraceId id, Arena *arena, StoreTrace *ret_trace);
+
 /* A trace that a search found: ordered by (newest matching span's start, trace id), newest first.
  */
 typedef struct StoreHit {

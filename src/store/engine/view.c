@@ -82,19 +82,25 @@ static void append_head_trace(Store *store, const View *view, TraceId id, Arena 
     mem_free(list.items);
 }
 
+static int read_block_traces(const Shelf *shelf, TraceId id, Arena *arena, Span **spans, size_t *n)
+{
+    for (size_t i = 0; i < shelf->count; i++) {
+        ShelfBlock *block = shelf->blocks[i];
+
+        if (block_may_have_trace(block->block, id)) {
+            TRY(shelf_block_check(block, block_read_trace(block->block, id, arena, spans, n)));
+        }
+    }
+    return 0;
+}
+
 int view_read_trace(Store *store, const View *view, TraceId id, Arena *arena, Span **ret_spans,
                     size_t *ret_n)
 {
     Span *spans = NULL;
     size_t n = 0;
 
-    for (size_t i = 0; i < view->shelf->count; i++) {
-        ShelfBlock *block = view->shelf->blocks[i];
-
-        if (block_may_have_trace(block->block, id)) {
-            TRY(shelf_block_check(block, block_read_trace(block->block, id, arena, &spans, &n)));
-        }
-    }
+    TRY(read_block_traces(view->shelf, id, arena, &spans, &n));
     append_head_trace(store, view, id, arena, &spans, &n);
     *ret_n = n == 0 ? 0 : spans_deduplicate(spans, n);
     *ret_spans = spans;
@@ -122,6 +128,75 @@ int store_read_trace(Store *store, TraceId id, StoreView which, Arena *arena, Sp
     int result = view_read_trace(store, &view, id, arena, ret_spans, ret_n);
     view_deinit(&view);
     return result;
+}
+
+/* Rows of the trace that a view may see; those that are in blocks are counted, too. */
+static size_t count_head_rows(const Store *store, TraceId id)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < store->n_generations; i++) {
+        const HeadTrace *trace = generation_find(store->generations[i], id);
+
+        for (uint32_t at = trace == NULL ? ROW_NONE : trace->first; at != ROW_NONE; n++) {
+            at = generation_row(store->generations[i], at)->next;
+        }
+    }
+    return n;
+}
+
+/* Appends the trace's rows of one generation to both views. */
+static void read_both(const Generation *generation, const RowView *rows, TraceId id, Arena *arena,
+                      StoreTrace *trace)
+{
+    const HeadTrace *found = generation_find(generation, id);
+    RowView settled = *rows;
+
+    settled.settled_only = true;
+    for (uint32_t at = found == NULL ? ROW_NONE : found->first; at != ROW_NONE;) {
+        const HeadRow *row = generation_row(generation, at);
+
+        if (row_is_visible(row, rows)) {
+            Span *span = &trace->all[trace->n_all++];
+
+            generation_read(generation, row, arena, span);
+            if (row_is_visible(row, &settled)) {
+                trace->settled[trace->n_settled++] = *span;
+            }
+        }
+        at = row->next;
+    }
+}
+
+/* Only this thread changes generations and rows, so it reads them without the lock; shelf and
+ * `committed` are the writer's. */
+int store_read_settling(Store *store, TraceId id, Arena *arena, StoreTrace *ret_trace)
+{
+    RowView rows = {.moves = store->moves};
+    size_t n_head = count_head_rows(store, id), n_held = 0;
+    Span *held = NULL;
+
+    pthread_rwlock_rdlock(&store->lock);
+    Shelf *shelf = shelf_ref(store->shelf);
+    rows.committed = store->committed;
+    pthread_rwlock_unlock(&store->lock);
+    int result = read_block_traces(shelf, id, arena, &held, &n_held);
+    shelf_unref(shelf);
+    TRY(result);
+    size_t room = (n_held + n_head) * sizeof(Span);
+    StoreTrace trace = {.settled = arena_alloc(arena, room),
+                        .all = arena_alloc(arena, room),
+                        .n_settled = n_held,
+                        .n_all = n_held};
+    mem_copy(trace.settled, held, n_held * sizeof(Span));
+    mem_copy(trace.all, held, n_held * sizeof(Span));
+    for (size_t i = 0; i < store->n_generations; i++) {
+        read_both(store->generations[i], &rows, id, arena, &trace);
+    }
+    trace.n_settled = spans_deduplicate(trace.settled, trace.n_settled);
+    trace.n_all = spans_deduplicate(trace.all, trace.n_all);
+    *ret_trace = trace;
+    return 0;
 }
 
 typedef struct HeadScan {

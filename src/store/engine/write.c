@@ -455,9 +455,12 @@ static void wait_ms(Store *store, uint64_t timeout_ms)
     pthread_cond_timedwait(&store->writer_wake, &store->mutex, &deadline);
 }
 
+/* What a block took to build is handed back to the system in the first quiet second: while cuts
+ * follow each other the next one needs the same pages again, and each costs a fault. */
 static void *writer(void *context)
 {
     Store *store = context;
+    bool holds_pages = false;
 
     for (;;) {
         pthread_mutex_lock(&store->mutex);
@@ -469,7 +472,10 @@ static void *writer(void *context)
         pthread_mutex_unlock(&store->mutex);
         if (cut != NULL) {
             finish_cut(store, cut, write_cut(store, cut));
-            mem_trim(); /* what a block took to build */
+            holds_pages = true;
+        } else if (holds_pages) {
+            mem_trim();
+            holds_pages = false;
         }
         if (stop) {
             return NULL;

@@ -3,7 +3,8 @@
 /*
  * The contract on real traces: shared/data/boutique, 230,101 spans of a shop of ten services, and
  * the spans that its recorder holds twice. Every edge has the calls of every minute that the data's
- * own count says.
+ * own count says, and a comparison of the minutes before and after shows each fault that was
+ * injected into the shop, and nothing else.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 #include "base/map.h"
 #include "codec/compress.h"
 #include "codec/json.h"
+#include "map/answer/diff.h"
 #include "map/contract.h"
 #include "wire/otlp.h"
 
@@ -116,8 +118,9 @@ static void count_delta(Counts *counts, const Delta *delta)
     count(counts, buf_str(&key), delta->count);
 }
 
-/* The edges of all traces; no orphans, nothing unresolved. Returns how many spans there are. */
-static size_t count_traces(Spans *spans, Counts *counts)
+/* The edges of all traces, which @map also gets; no orphans, nothing unresolved. Returns how many
+ * spans there are. */
+static size_t count_traces(Spans *spans, Counts *counts, Map *map)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
     size_t n_spans = 0;
@@ -136,6 +139,7 @@ static size_t count_traces(Spans *spans, Counts *counts)
             .n_spans = spans_deduplicate(&spans->items[from], to - from),
         };
         contract_contribution(&trace, NULL, 0, &deltas);
+        map_apply(map, &deltas, 1);
         for (size_t i = 0; i < deltas.count; i++) {
             const Delta *delta = &deltas.items[i];
 
@@ -206,7 +210,141 @@ static void assert_same_counts(const Counts *expected, const Counts *got)
     assert_int_equal(total, 55355);
 }
 
-static void test_a_real_shop_has_its_edges_in_every_minute(void **state)
+/* --- Its faults, by comparing the minutes before and after --- */
+
+#define AT(hour, minute) ((uint32_t)(1661126400 / 60 + (hour)*60 + (minute))) /* 2022-08-22 */
+
+/* A fault of boutique.faults.json: the recorded minutes before it and with it. The minute in which
+ * it begins belongs to neither, unless the recording has no other. A fault of a service shows in
+ * the calls to it (@shown: at least those) and in those of everybody who waits for it. */
+typedef struct Fault {
+    const char *what;
+    uint32_t a_from, a_to, b_from, b_to;
+    const char *shown[4]; /* "client>server" */
+    const char *waiting[4];
+} Fault;
+
+static const Fault faults[] = {
+    {"productcatalogservice cpu_consumed",
+     AT(6, 34),
+     AT(6, 36),
+     AT(6, 36),
+     AT(6, 38),
+     {"frontend>productcatalogservice", "recommendationservice>productcatalogservice",
+      "checkoutservice>productcatalogservice"},
+     {"frontend>recommendationservice", "frontend>checkoutservice"}},
+    {"recommendationservice network_delay",
+     AT(6, 52),
+     AT(6, 53),
+     AT(6, 53),
+     AT(6, 55),
+     {"frontend>recommendationservice"},
+     {"recommendationservice>productcatalogservice"}},
+    {"recommendationservice cpu_contention",
+     AT(6, 52),
+     AT(6, 53),
+     AT(7, 2),
+     AT(7, 4),
+     {"frontend>recommendationservice", "recommendationservice>productcatalogservice"},
+     {NULL}},
+    {"recommendationservice cpu_consumed",
+     AT(7, 9),
+     AT(7, 10),
+     AT(7, 11),
+     AT(7, 13),
+     {"frontend>recommendationservice", "recommendationservice>productcatalogservice"},
+     {NULL}},
+    {"shippingservice network_delay",
+     AT(7, 17),
+     AT(7, 18),
+     AT(7, 18),
+     AT(7, 20),
+     {"frontend>shippingservice", "checkoutservice>shippingservice"},
+     {"frontend>checkoutservice"}},
+};
+
+static Str change_name(const MapDiff *diff, const MapChange *change, Arena *arena)
+{
+    const MapEdge *edge = &diff->b.edges[change->edge];
+
+    return arena_format(arena, "%.*s>%.*s", STR_ARG(diff->b.nodes[edge->source].key.name),
+                        STR_ARG(diff->b.nodes[edge->target].key.name));
+}
+
+static bool is_listed(const char *const list[4], Str name)
+{
+    for (size_t i = 0; i < 4 && list[i] != NULL; i++) {
+        if (str_equal(str_from_cstr(list[i]), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static MapDiff compare(Map *map, Arena *arena, const uint32_t window[4])
+{
+    const MapDiffQuestion question = {.a_from = window[0],
+                                      .a_to = window[1],
+                                      .b_from = window[2],
+                                      .b_to = window[3],
+                                      .complete_to_ns = UINT64_MAX};
+    MapDiff diff;
+
+    assert_int_equal(map_diff(map, &question, arena, &diff), 0);
+    assert_int_equal(diff.n_added_edges + diff.n_removed_edges, 0);
+    return diff;
+}
+
+static size_t count_shown(const Fault *fault, const MapDiff *diff, Arena *arena)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < diff->n_changes; i++) {
+        n += diff->changes[i].kind == CHANGE_LATENCY && diff->changes[i].b > diff->changes[i].a &&
+             is_listed(fault->shown, change_name(diff, &diff->changes[i], arena));
+    }
+    return n;
+}
+
+static void assert_fault_is_found(Map *map, Arena *arena, const Fault *fault)
+{
+    MapDiff diff =
+        compare(map, arena, (uint32_t[]){fault->a_from, fault->a_to, fault->b_from, fault->b_to});
+    size_t n_shown = 0;
+
+    while (n_shown < 4 && fault->shown[n_shown] != NULL) {
+        n_shown++;
+    }
+    for (size_t i = 0; i < diff.n_changes; i++) {
+        Str name = change_name(&diff, &diff.changes[i], arena);
+
+        print_message("%s: %.*s %d %.3g %.3g, significance %.1f\n", fault->what, STR_ARG(name),
+                      (int)diff.changes[i].kind, diff.changes[i].a, diff.changes[i].b,
+                      diff.changes[i].significance);
+        if (!is_listed(fault->shown, name) && !is_listed(fault->waiting, name)) {
+            fail_msg("%s: a false alarm: %.*s", fault->what, STR_ARG(name));
+        }
+    }
+    assert_int_equal(count_shown(fault, &diff, arena), n_shown);
+    assert_true(is_listed(fault->shown, change_name(&diff, &diff.changes[0], arena)));
+}
+
+/* The recorded minutes before any fault, each with each: what differs there is chance. */
+static void assert_quiet_minutes_are_alike(Map *map, Arena *arena)
+{
+    const uint32_t quiet[] = {AT(6, 34), AT(6, 52), AT(7, 17)};
+
+    for (size_t i = 0; i < ARRAY_LEN(quiet); i++) {
+        for (size_t k = 0; k < ARRAY_LEN(quiet); k++) {
+            MapDiff diff =
+                compare(map, arena, (uint32_t[]){quiet[i], quiet[i] + 1, quiet[k], quiet[k] + 1});
+
+            assert_int_equal(diff.n_changes, 0);
+        }
+    }
+}
+
+static void test_a_real_shop_has_its_edges_and_shows_its_faults(void **state)
 {
     (void)state;
     CLEANUP(buf_deinit) Buf json = {0};
@@ -225,8 +363,14 @@ static void test_a_real_shop_has_its_edges_in_every_minute(void **state)
     read_bodies("boutique.otlp.zst", &bodies, &arena, &spans);
     assert_int_equal(spans.count, 230101);
     read_bodies("boutique.duplicates.otlp.zst", &duplicates, &arena, &spans);
-    assert_int_equal(count_traces(&spans, got), 230101);
+    Map *map = map_new(NULL);
+    assert_int_equal(count_traces(&spans, got, map), 230101);
     assert_same_counts(expected, got);
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+        assert_fault_is_found(map, &arena, &faults[i]);
+    }
+    assert_quiet_minutes_are_alike(map, &arena);
+    map_free(map);
     symbols_deinit(&expected->keys);
     symbols_deinit(&got->keys);
     mem_free(expected);
@@ -237,7 +381,7 @@ static void test_a_real_shop_has_its_edges_in_every_minute(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_real_shop_has_its_edges_in_every_minute),
+        cmocka_unit_test(test_a_real_shop_has_its_edges_and_shows_its_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

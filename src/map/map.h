@@ -43,6 +43,7 @@ typedef struct MapQuestion {
     bool unresolved_names; /* resolve=false: unpaired names stay external nodes by their text */
     Str flow;              /* only what was done for this flow */
     bool with_layout;
+    bool with_profiles; /* edges get a profile, for comparisons */
 } MapQuestion;
 
 typedef struct MapDuration {
@@ -85,6 +86,8 @@ typedef struct MapExemplar {
 
 enum { MAP_EXEMPLARS = 3 };
 
+typedef struct MapProfile MapProfile; /* answer/profile.h */
+
 typedef struct MapEdge {
     Str id;
     size_t source, target; /* indexes of nodes */
@@ -99,6 +102,7 @@ typedef struct MapEdge {
     size_t n_flows;
     MapExemplar latest[MAP_EXEMPLARS], error[MAP_EXEMPLARS], slowest[MAP_EXEMPLARS];
     size_t n_latest, n_error, n_slowest;
+    const MapProfile *profile; /* NULL unless asked for */
 } MapEdge;
 
 typedef struct MapHop {

@@ -96,6 +96,8 @@ def known(url):
 def parameters_for(path, url):
     if path in ("/api/operations", "/api/traces", "/api/v3/operations"):
         return {"service": ask(url, "/api/v1/services")["items"][0]["name"]}
+    if path == "/api/v1/map/diff":
+        return {"a_from": "-2d", "a_to": "-1d", "b_from": "-1d", "b_to": "now"}
     if path.startswith(("/api/v1/map", "/api/v1/nodes", "/api/v1/edges")):
         return {"from": "-1d", "to": "now"}
     return {}
@@ -152,6 +154,9 @@ def test_the_native_api_names_a_parameter_that_it_does_not_know(url, path):
     ("/api/v1/map", {"from": "-1h", "at": "now"}, 400, "bad_parameter"),
     ("/api/v1/map", {"from": "now", "to": "-1h"}, 400, "bad_parameter"),
     ("/api/v1/map/history", {"step": "1s"}, 400, "bad_parameter"),
+    ("/api/v1/map/diff", {"b_from": "now", "b_to": "-1h"}, 400, "bad_parameter"),
+    ("/api/v1/map/diff", {"a_at": "-1h", "a_from": "-2h"}, 400, "bad_parameter"),
+    ("/api/v1/map/diff", {"focus": "nobody"}, 404, "not_found"),
 ])
 def test_errors_have_code_message_and_hint(url, path, parameters, status, code):
     answer = requests.get(url + path.replace("{id}", "0123456789abcdef"), params=parameters, timeout=30)

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "codec/bytes.h"
 #include "map/answer/evidence.h"
+#include "map/answer/profile.h"
 
 enum { LABELS_MAX = 64 }; /* shown of a node */
 
@@ -316,10 +317,12 @@ static void fill_edge(Answering *answering, const PieceOrder *order, size_t n, M
     for (size_t i = 0; i < n; i++) {
         pieces[i] = order[i].piece;
     }
-    evidence_fill(
-        &(Evidence){
-            .graph = answering->graph, .arena = answering->arena, .pieces = pieces, .n_pieces = n},
-        edge);
+    const Evidence evidence = {
+        .graph = answering->graph, .arena = answering->arena, .pieces = pieces, .n_pieces = n};
+    evidence_fill(&evidence, edge);
+    if (answering->question->with_profiles) {
+        edge->profile = profile_take(&evidence, edge, answering->sums);
+    }
 }
 
 static void answer_edges(Answering *answering)

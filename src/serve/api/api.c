@@ -47,6 +47,7 @@ static int run_not_found(ApiCall *call)
 }
 
 #define MAP_WINDOW "from to at window wait"
+#define MAP_FILTERS "scope environment namespace type focus hops flow resolve"
 
 static const ApiEndpoint endpoints[] = {
     {HTTP_GET, "/api/v1/services", api_services, API_NATIVE, NULL, "from to limit cursor", false},
@@ -54,8 +55,9 @@ static const ApiEndpoint endpoints[] = {
      "from to limit cursor", false},
     {HTTP_GET, "/api/v1/traces", api_traces, API_NATIVE, NULL, "q from to limit cursor", false},
     {HTTP_GET, "/api/v1/traces/{id}", api_trace, API_NATIVE, "id", "", false},
-    {HTTP_GET, "/api/v1/map", api_map, API_NATIVE, NULL,
-     MAP_WINDOW " scope environment namespace type focus hops flow resolve", false},
+    {HTTP_GET, "/api/v1/map", api_map, API_NATIVE, NULL, MAP_WINDOW " " MAP_FILTERS, false},
+    {HTTP_GET, "/api/v1/map/diff", api_map_diff, API_NATIVE, NULL,
+     "a_from a_to b_from b_to a_at b_at window wait " MAP_FILTERS, false},
     {HTTP_GET, "/api/v1/map/history", api_map_history, API_NATIVE, NULL, MAP_WINDOW " step", false},
     {HTTP_GET, "/api/v1/nodes/{id}", api_node, API_NATIVE, "id", MAP_WINDOW " step", false},
     {HTTP_GET, "/api/v1/edges/{id}", api_edge, API_NATIVE, "id", MAP_WINDOW " step", false},

@@ -6,11 +6,6 @@
 /* The native API's questions to the map: see openapi.yaml. Each is an ApiEndpoint's run. */
 int api_map(ApiCall *call);
 int api_map_history(ApiCall *call);
+int api_map_diff(ApiCall *call);
 int api_node(ApiCall *call); /* item: a node's id */
 int api_edge(ApiCall *call); /* item: an edge's id */
-
-/* The window of a map: from and to, or at and window; without any the last hour. */
-MUST_USE int api_map_window(ApiCall *call, uint32_t *ret_from_minute, uint32_t *ret_to_minute);
-
-/* "service", "database" …, as `type` in questions and answers. */
-Str node_type_name(NodeType type);

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "map/answer/profile.h"
+
+#include "base/memory.h"
+
+static void keep_buckets(const SketchSum *sum, Arena *arena, ProfileSlice *slice)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = sum->low; i < sum->high; i++) {
+        n += sum->counts[i] > 0;
+    }
+    slice->buckets = ARENA_ARRAY(arena, SketchBucket, n + 1);
+    for (uint32_t i = sum->low; i < sum->high; i++) {
+        if (sum->counts[i] > 0) {
+            slice->buckets[slice->n_buckets++] = (SketchBucket){
+                .index = (int32_t)i, .count = (int32_t)MIN(sum->counts[i], (int64_t)INT32_MAX)};
+        }
+    }
+}
+
+static void take_slice(const Evidence *evidence, uint32_t from, uint32_t to, CellSum *sum)
+{
+    for (size_t i = 0; i < evidence->n_pieces; i++) {
+        const GraphPiece *piece = evidence->pieces[i];
+
+        cells_sum(&tables_series(evidence->graph->tables, piece->series)->cells,
+                  MAX(piece->from_minute, from), MIN(piece->to_minute, to), sum);
+    }
+}
+
+const MapProfile *profile_take(const Evidence *evidence, const MapEdge *edge, AnswerSums *sums)
+{
+    MapProfile *profile = ARENA_NEW(evidence->arena, MapProfile);
+    const MapQuestion *question = evidence->graph->question;
+    uint64_t minutes = question->to_minute - question->from_minute;
+
+    profile->n_slices = (uint32_t)MIN(minutes, (uint64_t)PROFILE_SLICES);
+    profile->of_server = !edge->duration.present;
+    for (uint32_t i = 0; i < profile->n_slices; i++) {
+        ProfileSlice *slice = &profile->slices[i];
+        uint32_t from = (uint32_t)(question->from_minute + minutes * i / profile->n_slices);
+        uint32_t to = (uint32_t)(question->from_minute + minutes * (i + 1) / profile->n_slices);
+        CellSum sum = {.duration = &sums->duration, .server_duration = &sums->server_duration};
+
+        take_slice(evidence, from, to, &sum);
+        slice->minutes = to - from;
+        slice->count = sum.count > 0 ? (uint64_t)sum.count : 0;
+        slice->errors = sum.errors > 0 ? MIN((uint64_t)sum.errors, slice->count) : 0;
+        keep_buckets(profile->of_server ? &sums->server_duration : &sums->duration, evidence->arena,
+                     slice);
+        sketch_sum_clear(&sums->duration);
+        sketch_sum_clear(&sums->server_duration);
+    }
+    return profile;
+}

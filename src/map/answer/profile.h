@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "map/answer/answer.h"
+#include "map/answer/evidence.h"
+
+/*
+ * An edge's window in slices of time, to see how much its numbers vary by themselves: what a
+ * comparison of two windows has to exceed (answer/diff.h). In the answer's arena.
+ */
+enum { PROFILE_SLICES = 12 };
+
+typedef struct ProfileSlice {
+    uint32_t minutes;
+    uint64_t count, errors;
+    SketchBucket *buckets; /* of durations, by index */
+    uint32_t n_buckets;
+} ProfileSlice;
+
+struct MapProfile {
+    ProfileSlice slices[PROFILE_SLICES]; /* a window of fewer minutes has one for each */
+    uint32_t n_slices;
+    bool of_server; /* durations are the server's, for want of the caller's */
+};
+
+/* From the pieces of one edge, whose sums are in @edge already. @sums is scratch. */
+const MapProfile *profile_take(const Evidence *evidence, const MapEdge *edge, AnswerSums *sums);

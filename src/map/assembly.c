@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "map/contract.h"
 #include "map/contract/reading.h"
+#include "map/tiers.h"
 #include "trace/links.h"
 #include "trace/open_traces.h"
 
@@ -485,10 +486,10 @@ static void *on_cut(void *context)
     return map_cut(assembly->options.map);
 }
 
-static int on_write_table(void *context, const void *pending, Buf *ret_file)
+static int on_write_tables(void *context, const void *pending, TableSink *sink)
 {
     (void)context;
-    return map_pending_write(pending, ret_file);
+    return tiers_write(pending, sink);
 }
 
 static void on_free_pending(void *context, void *pending)
@@ -497,17 +498,25 @@ static void on_free_pending(void *context, void *pending)
     map_pending_free(pending);
 }
 
-static int on_load_table(void *context, Str file, ParseError *ret_error)
+static int on_load_table(void *context, TableFile *file, ParseError *ret_error)
 {
     const Assembly *assembly = context;
 
-    return map_load(assembly->options.map, file, ret_error);
+    return tiers_load(assembly->options.map, file, ret_error);
 }
 
-static int on_merge_tables(void *context, const Str *files, size_t n_files, Buf *ret_file)
+static bool on_plan_merge(void *context, TableFile *const *files, size_t n_files, uint64_t now_s,
+                          TablePlan *ret_plan)
 {
     (void)context;
-    return map_merge_files(files, n_files, ret_file);
+    (void)now_s;
+    return tiers_plan(files, n_files, ret_plan);
+}
+
+static int on_merge_tables(void *context, const TablePlan *plan, TableSink *sink)
+{
+    (void)context;
+    return tiers_merge(plan, sink);
 }
 
 Assembly *assembly_new(const AssemblyOptions *options)
@@ -528,9 +537,10 @@ Assembly *assembly_new(const AssemblyOptions *options)
         .on_batch = on_batch,
         .on_tick = on_tick,
         .cut = on_cut,
-        .write_table = on_write_table,
+        .write_tables = on_write_tables,
         .free_pending = on_free_pending,
         .load_table = on_load_table,
+        .plan_merge = on_plan_merge,
         .merge_tables = on_merge_tables,
     };
     assembly->batch = NEW_ARRAY(TraceId, BATCH_TRACES_MAX);

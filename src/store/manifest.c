@@ -100,28 +100,61 @@ int manifest_parse_name(const char *name, uint64_t *ret_number)
     return str_parse_u64(str_slice(text, 0, text.len - extension.len), ret_number);
 }
 
-/* One `word number [number [number]]` line. */
+/* One line: a word, up to three numbers, and what is behind them. */
 typedef struct Line {
     Str word;
     uint64_t first, second, third;
+    Str rest;
 } Line;
+
+static int take_number(Str *text, uint64_t *ret_number)
+{
+    Str number;
+
+    (void)str_split(*text, ' ', &number, text);
+    *ret_number = 0;
+    return number.len == 0 ? 0 : str_parse_u64(number, ret_number);
+}
 
 static int parse_line(Str text, Line *ret_line)
 {
-    Str rest, first, second, third;
+    Str first;
 
-    (void)str_split(text, ' ', &ret_line->word, &rest);
-    (void)str_split(rest, ' ', &first, &rest);
-    (void)str_split(rest, ' ', &second, &third);
-    ret_line->second = ret_line->third = 0;
+    (void)str_split(text, ' ', &ret_line->word, &ret_line->rest);
+    (void)str_split(ret_line->rest, ' ', &first, &ret_line->rest);
     TRY(str_parse_u64(first, &ret_line->first));
-    TRY(second.len == 0 ? 0 : str_parse_u64(second, &ret_line->second));
-    return third.len == 0 ? 0 : str_parse_u64(third, &ret_line->third);
+    TRY(take_number(&ret_line->rest, &ret_line->second));
+    return take_number(&ret_line->rest, &ret_line->third);
 }
 
 static ManifestFile line_file(const Line *line)
 {
     return (ManifestFile){.number = line->first, .bytes = line->second, .written_s = line->third};
+}
+
+/* Family, level and period; a line without them is of before there were any: the map's. */
+static int add_table(ManifestFiles *files, const Line *line)
+{
+    ManifestFile file = line_file(line);
+    Str family, rest = line->rest;
+    uint64_t level, from, to;
+
+    file.table = table_info("map");
+    if (rest.len > 0) {
+        (void)str_split(rest, ' ', &family, &rest);
+        TRY(take_number(&rest, &level));
+        TRY(take_number(&rest, &from));
+        TRY(take_number(&rest, &to));
+        if (!table_family_is_word(family) || level > UINT32_MAX || from > UINT32_MAX ||
+            to > UINT32_MAX) {
+            return 1;
+        }
+        file.table = (TableInfo){
+            .level = (uint32_t)level, .from_minute = (uint32_t)from, .to_minute = (uint32_t)to};
+        mem_copy(file.table.family, family.ptr, family.len);
+    }
+    manifest_files_add(files, file);
+    return 0;
 }
 
 /* Words that are not known are of a newer program that thought them harmless: skipped. */
@@ -139,7 +172,7 @@ static int read_line(Str text, Manifest *manifest)
     } else if (str_equal(line.word, STR("block"))) {
         manifest_files_add(&manifest->blocks, line_file(&line));
     } else if (str_equal(line.word, STR("table"))) {
-        manifest_files_add(&manifest->tables, line_file(&line));
+        return add_table(&manifest->tables, &line);
     }
     return 0;
 }
@@ -180,7 +213,7 @@ static int parse(Str text, Manifest *manifest, ParseError *ret_error)
     }
     while (str_split(rest, '\n', &line, &rest)) {
         if (!str_starts_with(line, checksum_word) && read_line(line, manifest) != 0) {
-            return fail((size_t)(line.ptr - text.ptr), "a line is not WORD NUMBER", ret_error);
+            return fail((size_t)(line.ptr - text.ptr), "a line cannot be read", ret_error);
         }
     }
     return 0;
@@ -202,11 +235,24 @@ int manifest_read(FileSystem *fs, Manifest *manifest, ParseError *ret_error)
     return result;
 }
 
-static void append_files(const ManifestFiles *files, const char *word, Buf *buf)
+static void append_file(const ManifestFile *file, const char *word, Buf *buf)
 {
-    for (size_t i = 0; i < files->count; i++) {
-        buf_append_format(buf, "%s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", word,
-                          files->items[i].number, files->items[i].bytes, files->items[i].written_s);
+    buf_append_format(buf, "%s %" PRIu64 " %" PRIu64 " %" PRIu64, word, file->number, file->bytes,
+                      file->written_s);
+}
+
+static void append_files(const Manifest *manifest, Buf *buf)
+{
+    for (size_t i = 0; i < manifest->blocks.count; i++) {
+        append_file(&manifest->blocks.items[i], "block", buf);
+        buf_append_byte(buf, '\n');
+    }
+    for (size_t i = 0; i < manifest->tables.count; i++) {
+        const TableInfo *table = &manifest->tables.items[i].table;
+
+        append_file(&manifest->tables.items[i], "table", buf);
+        buf_append_format(buf, " %s %" PRIu32 " %" PRIu32 " %" PRIu32 "\n", table->family,
+                          table->level, table->from_minute, table->to_minute);
     }
 }
 
@@ -217,8 +263,7 @@ int manifest_write(FileSystem *fs, const Manifest *manifest)
     buf_append_str(&text, format_line);
     buf_append_format(&text, "\nedition %" PRIu64 "\nlog_from %" PRIu64 "\nnext_file %" PRIu64 "\n",
                       manifest->edition, manifest->log_from, manifest->next_file);
-    append_files(&manifest->blocks, "block", &text);
-    append_files(&manifest->tables, "table", &text);
+    append_files(manifest, &text);
     append_checksum(&text);
     return fs_replace_file(fs, manifest_path, buf_str(&text));
 }

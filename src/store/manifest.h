@@ -2,6 +2,7 @@
 #pragma once
 
 #include "os/fs.h"
+#include "store/table_file.h"
 
 /*
  * The manifest: the one small file that says which blocks and tables there are and from where on
@@ -11,7 +12,8 @@
 typedef struct ManifestFile {
     uint64_t number;
     uint64_t bytes;
-    uint64_t written_s; /* blocks: when its newest rows came into a block, Unix seconds */
+    uint64_t written_s; /* when its newest rows came into a block or table, Unix seconds */
+    TableInfo table;    /* tables only */
 } ManifestFile;
 
 typedef struct ManifestFiles {

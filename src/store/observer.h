@@ -2,8 +2,33 @@
 #pragma once
 
 #include "span/span.h"
+#include "store/table_file.h"
 
 struct Store;
+
+/* Where the observer puts the table files that it makes: each is on disk when emit returns 0, and
+ * becomes a committed one together with all others of the same call, or not at all. An error
+ * (-errno) is to be returned by who emits. */
+typedef struct TableSink TableSink;
+struct TableSink {
+    int (*emit)(TableSink *sink, const TableInfo *info, Str content);
+};
+
+enum { TABLE_INPUTS_MAX = 512 };
+
+/* A merge: the files that go; merge_tables() says what comes for them (nothing: they expire). */
+typedef struct TablePlan {
+    TableFile *inputs[TABLE_INPUTS_MAX]; /* of those plan_merge() was shown, each once */
+    size_t n_inputs;
+    uint64_t what; /* the observer's own note */
+} TablePlan;
+
+/* One commit's change of the set of table files. */
+typedef struct TablesChange {
+    const void *pending; /* what cut() gave and the added files hold; NULL: it was a merge */
+    TableFile *const *added, *const *removed;
+    size_t n_added, n_removed;
+} TablesChange;
 
 /*
  * How a floor above the store (the map) lives beside it without the store knowing what it is.
@@ -20,9 +45,13 @@ struct Store;
  * holds it already is a resend: same identity, same content, contribution unchanged, dropped at
  * settling.
  *
+ * Table files are immutable, and the observer's: it gives each a family, a level and a period
+ * (table_file.h), chooses what is merged into what, and may keep and read committed ones from any
+ * thread for as long as it holds a reference. The store writes, commits, removes and tells.
+ *
  * on_batch, on_tick and cut are called on the applier thread only (during store_open() that is the
- * caller's); write_table and merge_tables on a background thread; load_table from store_open()
- * before any other but attach.
+ * caller's); write_tables, plan_merge, merge_tables, tables_changed and free_pending on the writer
+ * thread; load_table from store_open() before any other but attach.
  */
 typedef struct StoreObserver {
     void *context;
@@ -44,14 +73,27 @@ typedef struct StoreObserver {
      * none). Called when all rows of the generation that is being written are settled. */
     void *(*cut)(void *context);
 
-    /* Writes what cut() gave as one Parquet file; frees nothing. Returns 0 or -errno. */
-    int (*write_table)(void *context, const void *pending, Buf *ret_file);
+    /* Emits what cut() gave as one file or several; frees nothing; may be called again when a write
+     * failed. Returns 0 or -errno. */
+    int (*write_tables)(void *context, const void *pending, TableSink *sink);
     void (*free_pending)(void *context, void *pending);
 
-    /* Adds the rows of a committed table file. Returns 0, or 1 with @ret_error when it is damaged.
-     */
-    int (*load_table)(void *context, Str file, ParseError *ret_error);
+    /* A committed table file, once each at start, in the order of their numbers. Returns 0; 1 with
+     * @ret_error when it is damaged: it is left out and set aside; or -errno, which ends the start.
+     * A family that the observer does not know is none of its business: 0. */
+    int (*load_table)(void *context, TableFile *file, ParseError *ret_error);
 
-    /* Merges table files into one with the same sums. Returns 0, 1 (damaged input) or -errno. */
-    int (*merge_tables)(void *context, const Str *files, size_t n_files, Buf *ret_file);
+    /* The commit of a cut or a merge is on disk: from now on these files are the committed ones.
+     * Called before free_pending. References are the store's. */
+    void (*tables_changed)(void *context, const TablesChange *change);
+
+    /* Asked about once a second: whether something is to be merged now, and what. @files are all
+     * committed ones by number, @now_s Unix seconds. */
+    bool (*plan_merge)(void *context, TableFile *const *files, size_t n_files, uint64_t now_s,
+                       TablePlan *ret_plan);
+
+    /* Emits files with the same sums as the plan's inputs. Returns 0, 1 (damaged input, which it
+     * remembers and plans no more) or -errno; nothing changes then, and no merge is planned for a
+     * minute. */
+    int (*merge_tables)(void *context, const TablePlan *plan, TableSink *sink);
 } StoreObserver;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +11,9 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "codec/hash.h"
 #include "os/fs_sim.h"
+#include "store/manifest.h"
 #include "store/samples.h"
 
 /*
@@ -133,6 +136,7 @@ static void check(Fixture *fixture, const char *what, uint64_t point)
     if (sum != fixture->observer.sum) {
         fail_msg("%s at %lu: the tables do not say what the store holds", what, point);
     }
+    assert_int_equal(fixture->observer.failures, 0);
 }
 
 static uint64_t count_calls(void)
@@ -319,6 +323,68 @@ static void a_damaged_block_is_set_aside_and_the_rest_is_served(void **state)
     free_fixture(fixture);
 }
 
+/* Merged files replace those that they sum up, at once for the observer and for the next start. */
+static void tables_are_merged_as_the_observer_plans(void **state)
+{
+    Fixture *fixture = new_fixture(9);
+    StoreStatus status = {0};
+
+    assert_int_equal(open_store(fixture), 0);
+    fixture->observer.tables_max = 2;
+    for (uint32_t trace = 0; trace < 40 && fixture->observer.n_merges < 2; trace++) {
+        Sample samples[20];
+
+        for (uint32_t i = 0; i < ARRAY_LEN(samples); i++) {
+            samples[i] = (Sample){trace * 20 + i, 0, 0};
+        }
+        assert_int_equal(append(fixture->store, samples, ARRAY_LEN(samples)), 0);
+        store_wait_settled(fixture->store);
+        usleep(100000);
+    }
+    fixture->store = store_close(fixture->store);
+    assert_true(fixture->observer.n_merges >= 2);
+    assert_int_equal(fixture->observer.failures, 0);
+    assert_int_equal(fixture->observer.committed, fixture->observer.sum);
+    uint64_t sum = fixture->observer.sum;
+    fs_sim_kill(fixture->sim);
+    assert_int_equal(open_store(fixture), 0);
+    store_status(fixture->store, &status);
+    assert_in_range(status.n_tables, 1, 4);
+    assert_int_equal(fixture->observer.committed, sum);
+    free_fixture(fixture);
+}
+
+/* Tables of a data directory that was written before they had a description. */
+static void a_table_without_description_is_the_maps(void **state)
+{
+    Fixture *fixture = new_fixture(10);
+    FileSystem *fs = fs_sim_fs(fixture->sim);
+    CLEANUP(buf_deinit) Buf text = {0};
+    Manifest manifest = {0};
+    ParseError error;
+
+    buf_append_str(&text, STR("weft-manifest 1\nedition 3\nlog_from 1\nnext_file 9\n"
+                              "block 4 100 5\ntable 7 20 0\ntable 8 20 6 runs 2 10 20 later 3\n"));
+    buf_append_format(&text, "checksum %016" PRIx64 "\n", hash_stable(buf_str(&text)));
+    assert_int_equal(fs_replace_file(fs, "MANIFEST", buf_str(&text)), 0);
+    assert_int_equal(manifest_read(fs, &manifest, &error), 0);
+    for (int again = 0; again < 2; again++) {
+        const ManifestFile *old = manifest_files_find(&manifest.tables, 7);
+        const ManifestFile *new = manifest_files_find(&manifest.tables, 8);
+
+        assert_true(table_info_is(&old->table, "map") && old->table.level == 0);
+        assert_true(old->table.from_minute == 0 && old->table.to_minute == UINT32_MAX);
+        assert_true(table_info_is(&new->table, "runs") && new->table.level == 2);
+        assert_true(new->table.from_minute == 10 && new->table.to_minute == 20);
+        assert_int_equal(new->written_s, 6);
+        assert_int_equal(manifest_write(fs, &manifest), 0);
+        manifest_deinit(&manifest);
+        assert_int_equal(manifest_read(fs, &manifest, &error), 0);
+    }
+    manifest_deinit(&manifest);
+    free_fixture(fixture);
+}
+
 static void a_damaged_manifest_stops_the_start(void **state)
 {
     Fixture *fixture = new_fixture(8);
@@ -347,6 +413,8 @@ int main(void)
         cmocka_unit_test(too_much_waiting_is_busy_and_nothing_is_taken),
         cmocka_unit_test(a_damaged_block_is_set_aside_and_the_rest_is_served),
         cmocka_unit_test(a_damaged_manifest_stops_the_start),
+        cmocka_unit_test(tables_are_merged_as_the_observer_plans),
+        cmocka_unit_test(a_table_without_description_is_the_maps),
     };
 
     log_set_level(LOG_SILENT);

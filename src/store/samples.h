@@ -172,6 +172,9 @@ typedef struct SampleObserver {
     TraceId never;
     Table open;          /* TraceId */
     uint64_t sum, uncut; /* of all; since the last cut */
+    uint64_t committed;  /* of the table files that it was told of */
+    size_t tables_max;   /* more are merged into one */
+    int n_merges, failures;
 } SampleObserver;
 
 static inline void sample_attach(void *context, Store *store)
@@ -240,10 +243,12 @@ static inline void *sample_cut(void *context)
     return pending;
 }
 
-static inline int sample_write_table(void *context, const void *pending, Buf *ret_file)
+/* One file per cut with what the sum was, eight bytes; merged files are of level 1. */
+static inline int sample_write_tables(void *context, const void *pending, TableSink *sink)
 {
-    buf_append(ret_file, pending, sizeof(uint64_t));
-    return 0;
+    TableInfo info = table_info("sums");
+
+    return sink->emit(sink, &info, str_from_bytes(pending, sizeof(uint64_t)));
 }
 
 static inline void sample_free_pending(void *context, void *pending)
@@ -251,31 +256,72 @@ static inline void sample_free_pending(void *context, void *pending)
     mem_free(pending);
 }
 
-static inline int sample_load_table(void *context, Str file, ParseError *ret_error)
+static inline int sample_read(const TableFile *file, uint64_t *ret_sum)
+{
+    CLEANUP(buf_deinit) Buf content = {0};
+
+    TRY(table_file_read(file, &content));
+    if (content.len != sizeof(*ret_sum)) {
+        return 1;
+    }
+    mem_copy(ret_sum, content.ptr, sizeof(*ret_sum));
+    return 0;
+}
+
+static inline int sample_load_table(void *context, TableFile *file, ParseError *ret_error)
+{
+    SampleObserver *observer = context;
+    uint64_t sum;
+    int result = sample_read(file, &sum);
+
+    if (result > 0) {
+        *ret_error = (ParseError){.text = "not eight bytes"};
+    }
+    TRY(result);
+    observer->sum += sum;
+    observer->committed += sum;
+    return 0;
+}
+
+/* What the observer knows to be committed, from the files themselves. */
+static inline void sample_tables_changed(void *context, const TablesChange *change)
 {
     SampleObserver *observer = context;
     uint64_t sum;
 
-    if (file.len != sizeof(sum)) {
-        *ret_error = (ParseError){.text = "not eight bytes"};
-        return 1;
+    observer->n_merges += change->pending == NULL;
+    for (size_t i = 0; i < change->n_added; i++) {
+        observer->failures += sample_read(change->added[i], &sum) != 0;
+        observer->committed += sum;
     }
-    mem_copy(&sum, file.ptr, sizeof(sum));
-    observer->sum += sum;
-    return 0;
+    for (size_t i = 0; i < change->n_removed; i++) { /* they can be read still */
+        observer->failures += sample_read(change->removed[i], &sum) != 0;
+        observer->committed -= sum;
+    }
 }
 
-static inline int sample_merge_tables(void *context, const Str *files, size_t n_files,
-                                      Buf *ret_file)
+static inline bool sample_plan_merge(void *context, TableFile *const *files, size_t n_files,
+                                     uint64_t now_s, TablePlan *ret_plan)
 {
+    const SampleObserver *observer = context;
+
+    for (size_t i = 0; i < n_files && n_files > observer->tables_max; i++) {
+        ret_plan->inputs[ret_plan->n_inputs++] = files[i];
+    }
+    return ret_plan->n_inputs > 0;
+}
+
+static inline int sample_merge_tables(void *context, const TablePlan *plan, TableSink *sink)
+{
+    TableInfo info = table_info("sums");
     uint64_t sum = 0, one;
 
-    for (size_t i = 0; i < n_files; i++) {
-        mem_copy(&one, files[i].ptr, sizeof(one));
+    info.level = 1;
+    for (size_t i = 0; i < plan->n_inputs; i++) {
+        TRY(sample_read(plan->inputs[i], &one));
         sum += one;
     }
-    buf_append(ret_file, &sum, sizeof(sum));
-    return 0;
+    return sink->emit(sink, &info, str_from_bytes(&sum, sizeof(sum)));
 }
 
 static inline void sample_observer_init(SampleObserver *observer, bool settle_at_once)
@@ -286,11 +332,14 @@ static inline void sample_observer_init(SampleObserver *observer, bool settle_at
                       .on_batch = sample_on_batch,
                       .on_tick = sample_on_tick,
                       .cut = sample_cut,
-                      .write_table = sample_write_table,
+                      .write_tables = sample_write_tables,
                       .free_pending = sample_free_pending,
                       .load_table = sample_load_table,
+                      .tables_changed = sample_tables_changed,
+                      .plan_merge = sample_plan_merge,
                       .merge_tables = sample_merge_tables},
         .settle_at_once = settle_at_once,
+        .tables_max = 32,
     };
     table_init(&observer->open, sizeof(TraceId), sizeof(TraceId));
 }

@@ -96,6 +96,7 @@ static void store_free(Store *store)
         generation_unref(store->generations[i]);
     }
     shelf_unref(store->shelf);
+    tables_free(store);
     log_close(store->log);
     manifest_deinit(&store->manifest);
     mem_free(store->orphan_blocks.items);

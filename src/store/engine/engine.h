@@ -11,8 +11,8 @@
 
 /*
  * The inside of a Store, shared by the files that make it up, and by nobody else:
- * store.c (opening, appending, status), apply.c (the applier thread), write.c and upkeep.c (the
- * writer thread), view.c, search.c and names.c (readers).
+ * store.c (opening, appending, status), apply.c (the applier thread), write.c, tables.c and
+ * upkeep.c (the writer thread), view.c, search.c and names.c (readers).
  *
  * Threads and locks:
  *   mutex  guards the queue between log and applier, the hand-over of a cut to the writer, the
@@ -35,7 +35,6 @@ enum {
     APPLY_SLICE_ROWS = 1024,         /* rows appended or read per turn of the lock */
     TICK_MS = 50,
     CUT_BLOCKS_MAX = 256,
-    TABLES_MAX = 32, /* beyond it table files are merged */
 };
 
 /* A batch between store_append() and the applier. */
@@ -56,7 +55,7 @@ typedef struct Cut {
     uint64_t log_from; /* once committed, log frames below are needed no longer */
     Generation *generations[GENERATIONS_MAX];
     size_t n_generations;
-    void *pending; /* the observer's table rows; NULL: none */
+    void *pending;      /* the observer's table rows; NULL: none */
     uint64_t written_s; /* of its blocks, for the manifest */
 
     /* The writer's progress, so that a failed commit is tried again without a new block. */
@@ -64,8 +63,7 @@ typedef struct Cut {
     ShelfBlock *blocks[CUT_BLOCKS_MAX];
     size_t n_blocks;
     ManifestFile block_files[CUT_BLOCKS_MAX];
-    ManifestFile table_file;
-    bool has_table;
+    ManifestFiles tables;
 } Cut;
 
 struct Store {
@@ -105,7 +103,10 @@ struct Store {
 
     /* The writer's own, and store_open()'s before it runs. */
     Manifest manifest;
-    bool no_merging; /* a table or block could not be merged: not tried again */
+    TableFile **tables; /* of the manifest, in its order */
+    size_t n_tables, tables_capacity;
+    uint64_t merge_tables_from_ms;              /* no merge of tables before, monotonic */
+    bool no_merging;                            /* a block could not be merged: not tried again */
     ManifestFiles orphan_blocks, orphan_tables; /* removed after the next commit */
 };
 
@@ -136,7 +137,20 @@ void writer_publish(Store *store, Cut *cut, ShelfBlock *const *removed, size_t n
 void writer_undo(Store *store, Cut *cut);
 void cut_free(Store *store, Cut *cut);
 
-/* upkeep.c: retention, merging of tables and of small blocks; on the writer thread. */
+/* Removes table files that no manifest names, and forgets them. */
+void writer_remove_tables(Store *store, ManifestFiles *files);
+/* Counts the manifest's files for the status. */
+void writer_count_files(Store *store);
+
+/* tables.c: the observer's table files; on the writer thread, or store_open()'s before it runs. */
+MUST_USE int tables_write(Store *store, Cut *cut);  /* into cut->tables, also after an error */
+void tables_append(Store *store, TableFile *table); /* takes the reference over */
+/* After a commit that added files and removed those of @origin: tells the observer. */
+void tables_publish(Store *store, const ManifestFiles *added, const TablesChange *origin);
+void tables_upkeep(Store *store); /* merges what the observer plans, once */
+void tables_free(Store *store);
+
+/* upkeep.c: retention and merging of small blocks; on the writer thread. */
 void upkeep(Store *store);
 
 /* view.c: what one reader sees. */

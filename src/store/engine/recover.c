@@ -17,7 +17,6 @@
  * manifest without it must not be written.
  */
 enum {
-    TABLE_READ_MAX = 1 << 30,
     PROGRESS_AFTER_MS = 2000, /* a replay that takes longer says how far it is */
 };
 
@@ -110,18 +109,14 @@ static int open_blocks(Store *store)
 }
 
 /* Returns 0; 1 when the table is damaged or missing; or -errno. */
-static int load_table(Store *store, uint64_t number)
+static int load_table(Store *store, TableFile *table)
 {
-    CLEANUP(buf_deinit) Buf content = {0};
     char path[MANIFEST_PATH_MAX];
     ParseError error = {.text = "its file is missing"};
+    int result = store->observer->load_table(store->observer->context, table, &error);
 
-    manifest_table_path(number, path);
-    int result = fs_read_file(store->fs, path, TABLE_READ_MAX, &content);
-    if (result == 0) {
-        result = store->observer->load_table(store->observer->context, buf_str(&content), &error);
-    }
     if (result > 0 || result == -ENOENT) {
+        manifest_table_path(table->number, path);
         log_error("store: damaged table left out", LOG_CSTR("file", path),
                   LOG_U64("offset", error.offset), LOG_CSTR("what", error.text));
         return 1;
@@ -139,13 +134,19 @@ static int load_tables(Store *store)
     }
     for (size_t i = 0; i < files->count; i++) {
         ManifestFile file = files->items[i];
-        int result = load_table(store, file.number);
+        TableFile *table = table_file_new(store->fs, file.number, file.bytes, &file.table);
 
+        table->written_s = file.written_s;
+        int result = load_table(store, table);
+        if (result != 0) {
+            table_file_unref(table);
+        }
         if (result < 0) {
             return result;
         }
         if (result == 0) {
             files->items[kept++] = file;
+            tables_append(store, table);
         } else {
             set_aside(store, false, file.number);
         }
@@ -309,13 +310,6 @@ static int open_log(Store *store, const char **ret_why)
     return result == 0 ? 0 : fail(ret_why, result, "The log cannot be read; check the disk.");
 }
 
-static void count_files(Store *store)
-{
-    store->counters.block_bytes = manifest_files_bytes(&store->manifest.blocks);
-    store->counters.table_bytes = manifest_files_bytes(&store->manifest.tables);
-    store->counters.n_tables = store->manifest.tables.count;
-}
-
 int recover(Store *store, const char **ret_why)
 {
     TRY(take_directory(store, ret_why));
@@ -326,6 +320,6 @@ int recover(Store *store, const char **ret_why)
     TRY(load_manifest(store, ret_why));
     TRY(open_files(store, ret_why));
     sweep_leftovers(store);
-    count_files(store);
+    writer_count_files(store);
     return open_log(store, ret_why);
 }

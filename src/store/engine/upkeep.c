@@ -7,15 +7,13 @@
 
 /*
  * What the writer does between cuts, each with one manifest commit of its own: blocks that are too
- * old or too many go, many small tables become one, many small blocks become one.
+ * old or too many go, many small blocks become one, and what the observer plans for its tables.
  *
  * Merging is tiered by size, so that a row is rewritten a logarithmic number of times.
  */
 enum {
-    MERGE_TABLES_MIN = 16,       /* a merge takes at least so many */
-    TABLE_BYTES_MAX = 256 << 20, /* larger tables are never merged */
-    MERGE_BLOCKS = 8,            /* small blocks of one tier that become one */
-    RETIRE_MAX = 256,            /* blocks per commit */
+    MERGE_BLOCKS = 8, /* small blocks of one tier that become one */
+    RETIRE_MAX = 256, /* blocks per commit */
 };
 
 /* Commits the manifest @next; a failure is logged. */
@@ -84,108 +82,6 @@ static void retire_blocks(Store *store)
     pthread_mutex_lock(&store->mutex);
     store->counters.retired_blocks += n;
     pthread_mutex_unlock(&store->mutex);
-}
-
-/* Tables. */
-
-static int by_size(const void *a, const void *b)
-{
-    uint64_t x = ((const ManifestFile *)a)->bytes, y = ((const ManifestFile *)b)->bytes;
-
-    return (x > y) - (x < y);
-}
-
-/* The smallest tables, up to one that is larger than all before it together. */
-static size_t choose_tables(ManifestFiles *tables)
-{
-    uint64_t sum = 0;
-    size_t n = 0;
-
-    qsort(tables->items, tables->count, sizeof(ManifestFile), by_size);
-    while (n < tables->count && (n < MERGE_TABLES_MIN || tables->items[n].bytes <= 2 * sum) &&
-           tables->items[n].bytes <= TABLE_BYTES_MAX) {
-        sum += tables->items[n++].bytes;
-    }
-    return n;
-}
-
-typedef struct TableMerge {
-    Buf *contents; /* one per table */
-    Str *views;
-    size_t n;
-    Buf merged;
-} TableMerge;
-
-static void table_merge_deinit(TableMerge *merge)
-{
-    for (size_t i = 0; i < merge->n; i++) {
-        buf_deinit(&merge->contents[i]);
-    }
-    mem_free(merge->contents);
-    mem_free(merge->views);
-    buf_deinit(&merge->merged);
-}
-
-static int merge_contents(Store *store, const ManifestFiles *chosen, TableMerge *merge)
-{
-    char path[MANIFEST_PATH_MAX];
-
-    merge->contents = NEW_ARRAY(Buf, merge->n);
-    merge->views = NEW_ARRAY(Str, merge->n);
-    for (size_t i = 0; i < merge->n; i++) {
-        manifest_table_path(chosen->items[i].number, path);
-        TRY(fs_read_file(store->fs, path, TABLE_BYTES_MAX, &merge->contents[i]));
-        merge->views[i] = buf_str(&merge->contents[i]);
-    }
-    return store->observer->merge_tables(store->observer->context, merge->views, merge->n,
-                                         &merge->merged);
-}
-
-static void commit_tables(Store *store, const ManifestFiles *chosen, const TableMerge *merge,
-                          uint64_t number)
-{
-    Manifest next;
-
-    manifest_copy(&store->manifest, &next);
-    for (size_t i = 0; i < merge->n; i++) {
-        manifest_files_drop(&next.tables, chosen->items[i].number);
-    }
-    manifest_files_add(&next.tables, (ManifestFile){.number = number, .bytes = merge->merged.len});
-    if (!commit(store, &next, "store: merging tables failed")) {
-        manifest_files_add(&store->orphan_tables, (ManifestFile){.number = number});
-        return;
-    }
-    for (size_t i = 0; i < merge->n; i++) {
-        char path[MANIFEST_PATH_MAX];
-
-        manifest_table_path(chosen->items[i].number, path);
-        (void)store->fs->ops->remove(store->fs, path); /* the next start tries again */
-    }
-}
-
-static void merge_tables(Store *store)
-{
-    CLEANUP(table_merge_deinit) TableMerge merge = {0};
-    Manifest copy;
-    uint64_t number;
-
-    if (store->manifest.tables.count <= TABLES_MAX || store->no_merging) {
-        return;
-    }
-    manifest_copy(&store->manifest, &copy);
-    merge.n = choose_tables(&copy.tables);
-    int result = merge.n < 2 ? -EFBIG : merge_contents(store, &copy.tables, &merge);
-    if (result == 0) {
-        result = writer_new_file(store, false, buf_str(&merge.merged), &number);
-    }
-    if (result == 0) {
-        commit_tables(store, &copy.tables, &merge, number);
-    } else {
-        log_error("store: tables cannot be merged", LOG_U64("tables", merge.n),
-                  LOG_I64("result", result));
-        store->no_merging = result > 0 || result == -EFBIG;
-    }
-    manifest_deinit(&copy);
 }
 
 /* Small blocks, as a quiet server writes one a minute. */
@@ -305,8 +201,6 @@ static void merge_blocks(Store *store)
 void upkeep(Store *store)
 {
     retire_blocks(store);
-    if (store->observer != NULL) {
-        merge_tables(store);
-    }
+    tables_upkeep(store);
     merge_blocks(store);
 }

@@ -94,6 +94,20 @@ static void remove_files(Store *store, bool is_block, ManifestFiles *files)
     files->count = 0;
 }
 
+void writer_remove_tables(Store *store, ManifestFiles *files)
+{
+    remove_files(store, false, files);
+}
+
+void writer_count_files(Store *store)
+{
+    pthread_mutex_lock(&store->mutex);
+    store->counters.block_bytes = manifest_files_bytes(&store->manifest.blocks);
+    store->counters.table_bytes = manifest_files_bytes(&store->manifest.tables);
+    store->counters.n_tables = store->manifest.tables.count;
+    pthread_mutex_unlock(&store->mutex);
+}
+
 int writer_commit(Store *store, Manifest *next)
 {
     next->edition = store->manifest.edition + 1;
@@ -317,20 +331,6 @@ int writer_build_blocks(Store *store, Cut *cut, const Shelf *known)
     return result;
 }
 
-static int write_table(Store *store, Cut *cut)
-{
-    CLEANUP(buf_deinit) Buf content = {0};
-
-    if (cut->pending == NULL) {
-        return 0;
-    }
-    TRY(store->observer->write_table(store->observer->context, cut->pending, &content));
-    TRY(writer_new_file(store, false, buf_str(&content), &cut->table_file.number));
-    cut->table_file.bytes = content.len;
-    cut->has_table = true;
-    return 0;
-}
-
 void writer_undo(Store *store, Cut *cut)
 {
     for (size_t i = 0; i < cut->n_blocks; i++) {
@@ -338,11 +338,7 @@ void writer_undo(Store *store, Cut *cut)
         shelf_block_unref(cut->blocks[i]);
     }
     cut->n_blocks = 0;
-    if (cut->has_table) {
-        manifest_files_add(&store->orphan_tables, cut->table_file);
-        remove_files(store, false, &store->orphan_tables);
-    }
-    cut->has_table = false;
+    writer_remove_tables(store, &cut->tables);
 }
 
 static int write_files(Store *store, Cut *cut)
@@ -350,7 +346,7 @@ static int write_files(Store *store, Cut *cut)
     int result = writer_build_blocks(store, cut, store->shelf);
 
     if (result == 0) {
-        result = write_table(store, cut);
+        result = tables_write(store, cut);
     }
     if (result != 0) {
         writer_undo(store, cut);
@@ -368,8 +364,8 @@ static int commit_cut(Store *store, const Cut *cut)
     for (size_t i = 0; i < cut->n_blocks; i++) {
         manifest_files_add(&next.blocks, cut->block_files[i]);
     }
-    if (cut->has_table) {
-        manifest_files_add(&next.tables, cut->table_file);
+    for (size_t i = 0; i < cut->tables.count; i++) {
+        manifest_files_add(&next.tables, cut->tables.items[i]);
     }
     next.log_from = MAX(next.log_from, cut->log_from);
     int result = writer_commit(store, &next);
@@ -391,11 +387,7 @@ void writer_publish(Store *store, Cut *cut, ShelfBlock *const *removed, size_t n
     pthread_rwlock_unlock(&store->lock);
     shelf_unref(old);
     cut->n_blocks = 0; /* the shelf has the references */
-    pthread_mutex_lock(&store->mutex);
-    store->counters.block_bytes = manifest_files_bytes(&store->manifest.blocks);
-    store->counters.table_bytes = manifest_files_bytes(&store->manifest.tables);
-    store->counters.n_tables = store->manifest.tables.count;
-    pthread_mutex_unlock(&store->mutex);
+    writer_count_files(store);
 }
 
 void cut_free(Store *store, Cut *cut)
@@ -409,6 +401,7 @@ void cut_free(Store *store, Cut *cut)
     for (size_t i = 0; i < cut->n_generations; i++) {
         generation_unref(cut->generations[i]);
     }
+    mem_free(cut->tables.items);
     if (cut->pending != NULL) {
         store->observer->free_pending(store->observer->context, cut->pending);
     }
@@ -422,6 +415,9 @@ static int write_cut(Store *store, Cut *cut)
     }
     TRY(commit_cut(store, cut));
     writer_publish(store, cut, NULL, 0);
+    if (cut->pending != NULL) {
+        tables_publish(store, &cut->tables, &(TablesChange){.pending = cut->pending});
+    }
     log_release(store->log, cut->log_from);
     return 0;
 }

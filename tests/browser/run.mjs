@@ -8,6 +8,7 @@ import { startMock } from '../../ui/mock/server.mjs'
 import { openBrowser, Skip } from './tools.mjs'
 import { tests as access } from './access_test.mjs'
 import { tests as frame } from './frame_test.mjs'
+import { tests as frames } from './frames_test.mjs'
 import { tests as map } from './map_test.mjs'
 import { tests as states } from './states_test.mjs'
 import { tests as trace } from './trace_test.mjs'
@@ -17,7 +18,7 @@ const TIMEOUT_MS = 90_000
 const real = process.env.WEFT_URL
 const wanted = process.argv.slice(2)
 
-const chosen = [...map, ...traces, ...trace, ...states, ...frame, ...access].filter(
+const chosen = [...map, ...traces, ...trace, ...states, ...frame, ...frames, ...access].filter(
   (test) =>
     (!real || test.anyServer) && (wanted.length === 0 || wanted.some((part) => test.name.includes(part))),
 )
@@ -52,7 +53,9 @@ for (const test of chosen) {
     await within(test.run(bench), TIMEOUT_MS)
     if (bench.problems.length > 0) throw new Error(`the page complained: ${bench.problems.join(' | ')}`)
     passed++
-    console.log(`ok ${test.name} (${Math.round(performance.now() - began)} ms)`)
+    console.log(
+      `ok ${test.name} (${Math.round(performance.now() - began)} ms)${bench.reports.map((text) => `: ${text}`).join('')}`,
+    )
   } catch (error) {
     if (error instanceof Skip) console.log(`skipped ${test.name}: ${error.message}`)
     else {

@@ -44,6 +44,7 @@ export async function until(read, message, ms = EXPECT_MS) {
 /** A page of its own for one test, with what it may ask the server. */
 class Bench {
   problems = []
+  reports = []
   constructor(base, context, page) {
     Object.assign(this, { base, context, page })
     page.on('pageerror', (error) => this.problems.push(error.message))
@@ -52,6 +53,10 @@ class Bench {
       if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
         this.problems.push(message.text())
     })
+  }
+  /** A measurement, printed beside the test's name. */
+  report(text) {
+    this.reports.push(text)
   }
   async open(hash, world = '') {
     await this.page.goto(`${this.base}${world}/${hash}`)

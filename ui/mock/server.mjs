@@ -252,7 +252,7 @@ export function startMock(port = 0) {
   }
 
   const server = createServer((request, response) => {
-    const url = new URL(request.url, 'http://localhost')
+    const url = new URL(request.url.replace(/^\/+/, '/'), 'http://localhost')
     const parts = url.pathname.split('/').slice(1)
     const world = WORLDS.includes(parts[0]) ? parts.shift() : ''
     const path = parts.join('/')

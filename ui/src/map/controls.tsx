@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What floats on the map's lower edge: the legend in one line, and zoom.
+import { useComputed } from '@preact/signals'
 import { FitIcon, MinusIcon, PlusIcon } from '../frame/icons'
 import type { Viewport } from './viewport'
 
@@ -37,7 +38,7 @@ function Legend() {
 }
 
 export function Controls({ viewport }: { viewport: Viewport }) {
-  const percent = Math.round(viewport.view.value.zoom * 100)
+  const percent = useComputed(() => `${Math.round(viewport.view.value.zoom * 100)} %`)
   return (
     <div class="map-foot">
       <Legend />
@@ -52,7 +53,7 @@ export function Controls({ viewport }: { viewport: Viewport }) {
         >
           <MinusIcon />
         </button>
-        <output aria-live="off">{percent} %</output>
+        <output aria-live="off">{percent}</output>
         <button
           class="control square"
           aria-label="Zoom in"

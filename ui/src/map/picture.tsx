@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The map as a picture: pan with the pointer, zoom with the wheel, select with a click, focus with a double
 // click. The boxes share one tab stop; the arrow keys go from box to box.
-import { useComputed, useSignal, useSignalEffect, type Signal } from '@preact/signals'
+import { useComputed, useSignal, type Signal } from '@preact/signals'
 import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { useKeys } from '../base/keys'
 import { useSize, type Size } from '../base/size'
@@ -9,6 +9,7 @@ import { BoxGroup } from './box_group'
 import { Controls } from './controls'
 import { Edges, lineOfEdge } from './edges'
 import { FarNames } from './far_names'
+import { Layer } from './layer'
 import { LineLabel } from './lines'
 import { usePointer, type Choices } from './pointer'
 import { routes } from './routing'
@@ -89,8 +90,7 @@ function useBoxes(scene: Scene, selection: string | null, cursor: Signal<string 
 
 export function Picture(props: PictureProps) {
   const { scene, selection } = props
-  const root = useRef<SVGSVGElement>(null)
-  const world = useRef<SVGGElement>(null)
+  const root = useRef<HTMLDivElement>(null)
   const size = useSize(root)
   const still = useComputed(() => withoutPanel(size.value))
   const shape = shapeKey(scene)
@@ -104,22 +104,8 @@ export function Picture(props: PictureProps) {
   useZoomKeys(viewport)
   useReveal(scene, selection, viewport, still.value.width > 0)
 
-  // Panning moves one attribute; boxes and lines are drawn anew only when the level of detail changes.
-  useSignalEffect(() => {
-    const { x, y, zoom } = viewport.view.value
-    root.current?.classList.toggle('moving', viewport.moving.value)
-    world.current?.setAttribute('transform', `translate(${x} ${y}) scale(${zoom})`)
-  })
-  const level = useComputed(() => {
-    const { zoom } = viewport.view.value
-    return zoom >= NEAR_ZOOM
-      ? 'near'
-      : zoom >= NAME_ZOOM
-        ? 'middle'
-        : `far ${Math.round(Math.log2(zoom) * 3)}`
-  })
-  const far = level.value.startsWith('far')
-
+  const zoom = viewport.drawn.value
+  const far = zoom < NAME_ZOOM
   const selectedLine = lineOfEdge(scene, selection)
   const hoveredLine = scene.lines.find((line) => line.key === hovered.value)
   const lit = new Set(
@@ -128,24 +114,23 @@ export function Picture(props: PictureProps) {
   const labels = [selectedLine, hoveredLine === selectedLine ? undefined : hoveredLine]
   return (
     <div class="picture">
-      <svg
-        ref={root}
-        class={far ? 'map-svg far' : 'map-svg'}
-        role="group"
-        aria-label="Map. Arrow keys go from box to box, Enter opens one, f focuses on it."
-        {...handlers}
-      >
-        <g ref={world}>
+      <div class="map-view" ref={root} {...handlers}>
+        <Layer
+          area={area}
+          viewport={viewport}
+          class={far ? 'map-svg far' : 'map-svg'}
+          label="Map. Arrow keys go from box to box, Enter opens one, f focuses on it."
+        >
           <Edges
             scene={scene}
             all={all}
             selected={selectedLine}
             hovered={hovered.value}
             lit={lit}
-            near={level.value === 'near'}
+            near={zoom >= NEAR_ZOOM}
           />
           {boxes}
-          {far && <FarNames scene={scene} zoom={viewport.view.peek().zoom} />}
+          {far && <FarNames scene={scene} zoom={zoom} />}
           {labels.map((line, index) => {
             const route = line && all.get(line.key)
             if (!line || !route) return null
@@ -159,8 +144,8 @@ export function Picture(props: PictureProps) {
               />
             )
           })}
-        </g>
-      </svg>
+        </Layer>
+      </div>
       <Controls viewport={viewport} />
     </div>
   )

@@ -81,6 +81,7 @@ function usePointing(
     else props.onNothing()
   }
   const hover = (event: MouseEvent) => {
+    if (viewport.moving.peek()) return
     hovered.value = nodeAt(event) === null ? lineAt(event) : null
   }
   return { hovered, choose, hover }
@@ -88,7 +89,7 @@ function usePointing(
 
 export function usePointer(
   props: Choices,
-  root: RefObject<SVGSVGElement | null>,
+  root: RefObject<HTMLElement | null>,
   all: Map<string, Route>,
   viewport: Viewport,
   cursor: Signal<string | null>,

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pan and zoom. Where the reader has moved is part of the address (`at`); without it the whole is shown.
+//
+// While the view moves, one layer is transformed and nothing is drawn anew: panning shifts it, zooming scales
+// what was drawn. Only when it rests (or has been scaled so far that it blurs) is the picture drawn for its zoom.
 import { useSignal, type Signal } from '@preact/signals'
 import type { RefObject } from 'preact'
 import { useEffect, useLayoutEffect } from 'preact/hooks'
@@ -24,7 +27,9 @@ const LEAST = 0.02
 const READABLE = 0.4
 const FIRST = 0.6
 const MOST = 3
-const SETTLE_MS = 250
+const SETTLE_MS = 220
+/** Scaled by more than this, what was drawn is too coarse or too costly and is drawn anew in between. */
+const MOST_SCALED = 2.5
 
 /** Room for what floats above the picture: switches, legend, zoom. */
 const MARGIN = { top: 60, right: 24, bottom: 52, left: 24 }
@@ -71,8 +76,14 @@ function clamp(zoom: number): number {
   return Math.max(LEAST, Math.min(MOST, zoom))
 }
 
+function spell({ x, y, zoom }: View): string {
+  return `${Math.round(x)},${Math.round(y)},${Number(zoom.toPrecision(3))}`
+}
+
 export interface Viewport {
   view: Signal<View>
+  /** The zoom for which the picture is drawn. */
+  drawn: Signal<number>
   moving: Signal<boolean>
   zoomBy: (factor: number, x?: number, y?: number) => void
   panBy: (dx: number, dy: number) => void
@@ -81,65 +92,12 @@ export interface Viewport {
   reveal: (area: Area) => void
 }
 
-export function useViewport(ref: RefObject<Element | null>, area: Area, size: Size, anchor: Area): Viewport {
-  const view = useSignal<View>({ x: 0, y: 0, zoom: 1 })
-  const moving = useSignal(false)
-  const timer = useSignal<ReturnType<typeof setTimeout> | undefined>(undefined)
-
-  // The address decides; when it says nothing, all is shown.
-  const wanted = param('at')
-  useLayoutEffect(() => {
-    if (!moving.value) view.value = fromAddress() ?? beginning(area, size, anchor)
-  }, [wanted, area.x, area.y, area.width, area.height, size.width, size.height])
-
-  const settle = () => {
-    moving.value = true
-    clearTimeout(timer.value)
-    timer.value = setTimeout(() => {
-      const { x, y, zoom } = view.value
-      set({ at: `${Math.round(x)},${Math.round(y)},${Number(zoom.toPrecision(3))}` }, true)
-      moving.value = false
-    }, SETTLE_MS)
-  }
-  const panBy = (dx: number, dy: number) => {
-    view.value = { ...view.value, x: view.value.x + dx, y: view.value.y + dy }
-    settle()
-  }
-  const zoomBy = (factor: number, x = size.width / 2, y = size.height / 2) => {
-    const { x: left, y: top, zoom } = view.value
-    const next = clamp(zoom * factor)
-    const by = next / zoom
-    view.value = { x: x - (x - left) * by, y: y - (y - top) * by, zoom: next }
-    settle()
-  }
-  const fit = () => {
-    clearTimeout(timer.value)
-    moving.value = false
-    const all = fitted(area, size)
-    view.value = all
-    // Without a place in the address the picture begins anew, which for a big one is not all of it.
-    const whole = all.zoom >= READABLE
-    set(
-      { at: whole ? null : `${Math.round(all.x)},${Math.round(all.y)},${Number(all.zoom.toPrecision(3))}` },
-      true,
-    )
-  }
-
-  const reveal = (wanted: Area) => {
-    const { x, y, zoom } = view.value
-    const left = wanted.x * zoom + x
-    const top = wanted.y * zoom + y
-    const right = size.width - MARGIN.right - wanted.width * zoom
-    const bottom = size.height - MARGIN.bottom - wanted.height * zoom
-    const dx = Math.max(MARGIN.left, Math.min(right, left)) - left
-    const dy = Math.max(MARGIN.top, Math.min(bottom, top)) - top
-    if (Math.abs(dx) > 1 || Math.abs(dy) > 1) {
-      // From far away to the middle, where its neighbours are in sight too.
-      const far = Math.abs(dx) > size.width / 2 || Math.abs(dy) > size.height / 2
-      panBy(far ? size.width / 2 - left : dx, far ? size.height / 2 - top : dy)
-    }
-  }
-
+/** The wheel zooms around the pointer; with shift, or a touchpad's sideways move, it pans. */
+function useWheel(
+  ref: RefObject<Element | null>,
+  panBy: Viewport['panBy'],
+  zoomBy: Viewport['zoomBy'],
+): void {
   useEffect(() => {
     const element = ref.current
     if (!element) return
@@ -157,11 +115,78 @@ export function useViewport(ref: RefObject<Element | null>, area: Area, size: Si
       element.removeEventListener('wheel', wheel)
     }
   })
+}
+
+function useView(area: Area, size: Size, anchor: Area) {
+  const view = useSignal<View>({ x: 0, y: 0, zoom: 1 })
+  const drawn = useSignal(1)
+  const moving = useSignal(false)
+  const timer = useSignal<ReturnType<typeof setTimeout> | undefined>(undefined)
+
+  // The address decides; when it says nothing, all is shown.
+  const wanted = param('at')
+  useLayoutEffect(() => {
+    if (moving.value) return
+    view.value = fromAddress() ?? beginning(area, size, anchor)
+    drawn.value = view.value.zoom
+  }, [wanted, area.x, area.y, area.width, area.height, size.width, size.height])
   useEffect(
     () => () => {
       clearTimeout(timer.value)
     },
     [],
   )
-  return { view, moving, zoomBy, panBy, fit, reveal }
+
+  const rest = () => {
+    clearTimeout(timer.value)
+    moving.value = false
+    drawn.value = view.value.zoom
+  }
+  const put = (next: View) => {
+    view.value = next
+    moving.value = true
+    const scaled = next.zoom / drawn.value
+    if (scaled > MOST_SCALED || scaled < 1 / MOST_SCALED) drawn.value = next.zoom
+    clearTimeout(timer.value)
+    timer.value = setTimeout(() => {
+      rest()
+      set({ at: spell(view.value) }, true)
+    }, SETTLE_MS)
+  }
+  return { view, drawn, moving, put, rest }
+}
+
+export function useViewport(ref: RefObject<Element | null>, area: Area, size: Size, anchor: Area): Viewport {
+  const { view, drawn, moving, put, rest } = useView(area, size, anchor)
+  const panBy = (dx: number, dy: number) => {
+    put({ ...view.value, x: view.value.x + dx, y: view.value.y + dy })
+  }
+  const zoomBy = (factor: number, x = size.width / 2, y = size.height / 2) => {
+    const { x: left, y: top, zoom } = view.value
+    const next = clamp(zoom * factor)
+    const by = next / zoom
+    put({ x: x - (x - left) * by, y: y - (y - top) * by, zoom: next })
+  }
+  const fit = () => {
+    view.value = fitted(area, size)
+    rest()
+    // Without a place in the address the picture begins anew, which for a big one is not all of it.
+    set({ at: view.value.zoom >= READABLE ? null : spell(view.value) }, true)
+  }
+  const reveal = (wanted: Area) => {
+    const { x, y, zoom } = view.value
+    const left = wanted.x * zoom + x
+    const top = wanted.y * zoom + y
+    const right = size.width - MARGIN.right - wanted.width * zoom
+    const bottom = size.height - MARGIN.bottom - wanted.height * zoom
+    const dx = Math.max(MARGIN.left, Math.min(right, left)) - left
+    const dy = Math.max(MARGIN.top, Math.min(bottom, top)) - top
+    if (Math.abs(dx) > 1 || Math.abs(dy) > 1) {
+      // From far away to the middle, where its neighbours are in sight too.
+      const far = Math.abs(dx) > size.width / 2 || Math.abs(dy) > size.height / 2
+      panBy(far ? size.width / 2 - left : dx, far ? size.height / 2 - top : dy)
+    }
+  }
+  useWheel(ref, panBy, zoomBy)
+  return { view, drawn, moving, zoomBy, panBy, fit, reveal }
 }

@@ -2,7 +2,8 @@
 // The tree and its bars. Rows and canvas cover the same stretch of the scrolled content, some rows more than
 // can be seen, so the browser scrolls both together and they are drawn anew only every few rows.
 import { useSignal, useSignalEffect, type ReadonlySignal } from '@preact/signals'
-import { useEffect, useRef } from 'preact/hooks'
+import type { VNode } from 'preact'
+import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { duration } from '../base/format'
 import { sharpen, useSize } from '../base/size'
 import { axisTicks, type Part, type Row, type Trace } from './model'
@@ -96,8 +97,45 @@ function useZoomWheel(
   })
 }
 
+/** Rows by index, kept while nothing but the scroll changes: the same object tells Preact to leave a row alone. */
+function useRows(props: WaterfallProps, indent: number, nameWidth: number) {
+  const { trace, colours, selected } = props
+  const rows = props.rows.value
+  const folded = props.folded.value
+  const latest = useRef(props)
+  latest.current = props
+  const kept = useMemo(
+    () => new Map<number, VNode>(),
+    [trace, rows, folded, selected, colours, indent, nameWidth],
+  )
+  return (row: Row, at: number) => {
+    const before = kept.get(row.index)
+    if (before) return before
+    const drawn = (
+      <TreeRow
+        key={row.index}
+        row={row}
+        at={at}
+        indent={indent}
+        selected={row.index === selected}
+        folded={folded.has(row.span.span_id)}
+        colour={colours.get(row.span.service) ?? ''}
+        nameWidth={nameWidth}
+        onSelect={(chosen) => {
+          latest.current.onSelect(chosen)
+        }}
+        onFold={(chosen) => {
+          latest.current.onFold(chosen)
+        }}
+      />
+    )
+    kept.set(row.index, drawn)
+    return drawn
+  }
+}
+
 export function Waterfall(props: WaterfallProps) {
-  const { trace, part, selected, colours } = props
+  const { trace, part, selected } = props
   const scroller = useRef<HTMLDivElement>(null)
   const canvas = useRef<HTMLCanvasElement>(null)
   const size = useSize(scroller)
@@ -150,6 +188,7 @@ export function Waterfall(props: WaterfallProps) {
     )
   })
 
+  const drawnRow = useRows(props, indent, nameWidth)
   useZoomWheel(scroller, part, left, inner - left - RIGHT, props.onPart)
   const shown = rows.slice(first.value, last)
   const current = selected === null ? undefined : trace.rows[selected]
@@ -167,20 +206,7 @@ export function Waterfall(props: WaterfallProps) {
         onScroll={follow}
       >
         <div class="wf-space" role="presentation" style={{ height: `${rows.length * ROW}px` }}>
-          {shown.map((row, offset) => (
-            <TreeRow
-              key={row.index}
-              row={row}
-              at={first.value + offset}
-              indent={indent}
-              selected={row.index === selected}
-              folded={props.folded.value.has(row.span.span_id)}
-              colour={colours.get(row.span.service) ?? ''}
-              nameWidth={nameWidth}
-              onSelect={props.onSelect}
-              onFold={props.onFold}
-            />
-          ))}
+          {shown.map((row, offset) => drawnRow(row, first.value + offset))}
           <canvas
             ref={canvas}
             class="wf-canvas"

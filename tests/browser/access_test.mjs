@@ -9,6 +9,10 @@ const PAGES = {
   table: async () => ['#/map?view=table', '.map-table tbody tr'],
   traces: async () => ['#/traces?last=24h', '.trace-item'],
   trace: async (bench) => [await spanWithError(bench), '.panel .attributes'],
+  'flame graph': async (bench) => [`${await spanWithError(bench)}&tab=flame`, '.flame-canvas'],
+  statistics: async (bench) => [`${await spanWithError(bench)}&tab=statistics`, '.table'],
+  'trace map': async (bench) => [`${await spanWithError(bench)}&tab=map`, '.node'],
+  events: async (bench) => [`${await spanWithError(bench)}&tab=events`, '.trace-view'],
   status: async () => ['#/status', '.status-groups'],
 }
 

@@ -158,4 +158,44 @@ export const tests = [
       check(seen.last.endsWith('-19999'), `the last row is ${seen.last}`)
     },
   },
+  {
+    name: 'trace: the tabs keep the selection: flame graph, statistics, trace map, events',
+    async run(bench) {
+      const trace = await anyTrace(bench, (item) => item.errors > 0)
+      const span = trace.spans.find((candidate) => candidate.events.some(({ name }) => name === 'exception'))
+      await bench.open(`#/trace/${trace.trace_id}?span=${span.span_id}`)
+      await bench.see('.tree-row.selected')
+      await bench.page.click('.tabs >> text=Statistics')
+      const row = await bench.see('.table tr.selected')
+      check((await row.innerText()).includes(span.name), 'the operation of the span is not marked')
+      await bench.page.click('.tabs >> text=Trace map')
+      await bench.see('.node')
+      const services = new Set(trace.spans.map((candidate) => candidate.service))
+      same(await bench.page.locator('.node[aria-label*=", service"]').count(), services.size, 'services')
+      await bench.see('.node.selected, .line-group.selected')
+      await bench.page.click('.tabs >> text=Events')
+      await bench.see('.events .selected')
+      const first = trace.spans
+        .flatMap((candidate) => candidate.events.map(({ time }) => ({ time, id: candidate.span_id })))
+        .sort((a, b) => (a.time < b.time ? -1 : 1))[0]
+      await bench.page.click('.events li:first-child button')
+      await until(() => bench.param('span') === first.id, 'the first event does not select its span')
+      await bench.page.click('.tabs >> text=Flame graph')
+      await bench.see('.flame-canvas')
+      check(bench.param('span'), 'the selection is lost')
+    },
+  },
+  {
+    name: 'trace: the flame graph selects by click and zooms by double click',
+    async run(bench) {
+      const trace = await anyTrace(bench, (item) => item.spans > 10)
+      await bench.open(`#/trace/${trace.trace_id}?tab=flame`)
+      await bench.see('.flame-canvas')
+      const box = await bench.page.locator('.flame-canvas').boundingBox()
+      await bench.page.mouse.click(box.x + box.width / 2, box.y + 8)
+      await until(() => bench.param('span') === trace.spans[0].span_id, 'the root is not selected')
+      await bench.page.mouse.dblclick(box.x + box.width / 2, box.y + 2 * 20 + 8)
+      await until(() => bench.param('t'), 'the double click does not zoom')
+    },
+  },
 ]

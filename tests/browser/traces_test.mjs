@@ -133,4 +133,21 @@ export const tests = [
       await bench.see('.tree-row')
     },
   },
+  {
+    name: 'traces: on a narrow screen the filters are behind a button',
+    width: 400,
+    height: 800,
+    async run(bench) {
+      await bench.open('#/traces')
+      await bench.see('.trace-item')
+      await bench.page.click('.filter-button')
+      await bench.see('.sheet')
+      await bench.axe('.sheet')
+      await bench.page.click('.sheet .facet:has-text("Error")')
+      await until(() => bench.param('q') === '{ status = error }', 'the query')
+      await bench.page.keyboard.press('Escape')
+      await bench.see('.sheet', { state: 'detached' })
+      same(await bench.page.textContent('.filter-button .count'), '1', 'conditions on')
+    },
+  },
 ]

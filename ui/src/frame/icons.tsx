@@ -125,3 +125,8 @@ export const FocusIcon = () => (
     <path d="M8 1.5v3M8 11.5v3M1.5 8h3M11.5 8h3" />
   </Icon>
 )
+export const FilterIcon = () => (
+  <Icon>
+    <path d="M2.5 4.5h11M4.5 8h7M6.5 11.5h3" />
+  </Icon>
+)

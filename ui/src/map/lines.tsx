@@ -64,8 +64,8 @@ export function LinePath({ line, route, minutes, tone }: LineProps) {
 }
 
 /** What the line carries, in a box on it: for the selected and the hovered one. */
-export function LineLabel({ line, route, minutes, tone }: LineProps) {
-  const first = rate(line.count / minutes)
+export function LineLabel({ line, route, text, tone }: Omit<LineProps, 'minutes'> & { text: string }) {
+  const first = text
   const second = line.p99 === null ? null : `p99 ${duration(line.p99)}`
   const bad = errorShare(line) >= TROUBLE ? `${share(line.errors, line.count)} err` : null
   const rows = [first, second, bad].filter((row) => row !== null)

@@ -13,7 +13,7 @@ import { Layer } from './layer'
 import { LineLabel } from './lines'
 import { usePointer, type Choices } from './pointer'
 import { routes } from './routing'
-import { bounds, shapeKey, type Scene } from './scene'
+import { amount, bounds, shapeKey, type Scene } from './scene'
 import { useViewport, type Area, type Viewport } from './viewport'
 
 export interface PictureProps extends Choices {
@@ -139,7 +139,7 @@ export function Picture(props: PictureProps) {
                 key={line.key}
                 line={line}
                 route={route}
-                minutes={scene.minutes}
+                text={amount(scene, line.count)}
                 {...(index === 0 ? { tone: 'selected' as const } : {})}
               />
             )

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The picture's model: boxes at the server's positions, and one line per pair of ends and kind of relation.
+import { plural, rate } from '../base/format'
 import type { Hop, MapAnswer, MapEdge, MapNode, Relation } from '../api/types'
 
 export interface Box {
@@ -43,6 +44,13 @@ export interface Scene {
   traffic: Map<string, number>
   hops: Map<string, Hop[]>
   minutes: number
+  /** What counts are: a rate, or in the picture of one trace spans. */
+  unit: 'rate' | 'spans'
+}
+
+/** A count of the scene in its unit. */
+export function amount(scene: Scene, count: number): string {
+  return scene.unit === 'spans' ? plural(count, 'span') : rate(count / scene.minutes)
 }
 
 const KINDS: Record<Relation, LineKind> = {
@@ -155,6 +163,7 @@ export function sceneOf(answer: MapAnswer): Scene {
     traffic: trafficOf(answer, boxOf),
     hops: hopsOf(answer),
     minutes: minutesOf(answer),
+    unit: 'rate',
   }
 }
 

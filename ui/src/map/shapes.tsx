@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // How each type of node looks. All in grey ink on paper; only the selected one has colour.
 import type { MapNode } from '../api/types'
-import { duration, rate } from '../base/format'
-import type { Box, Marks, Scene } from './scene'
+import { duration } from '../base/format'
+import { amount, type Box, type Marks, type Scene } from './scene'
 import { cut, fit } from './text'
 
 export function rateOfNode(scene: Scene, id: string): string {
   const traffic = scene.traffic.get(id)
-  return traffic === undefined ? '' : rate(traffic / scene.minutes)
+  return traffic === undefined ? '' : amount(scene, traffic)
 }
 
 interface FittedProps {
@@ -113,7 +113,7 @@ function TableRow({
   const at = table.layout
   if (!at) return null
   const middle = at.y + at.height / 2
-  const count = rateOfNode(scene, table.id).replace('/min', '')
+  const count = rateOfNode(scene, table.id).replace(/\/min$| spans?$/, '')
   const marksRoom = 44
   return (
     <g class={`table-row ${selected ? 'selected' : ''}`} data-node={table.id}>

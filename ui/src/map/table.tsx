@@ -1,95 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The map's twin for keyboard and screen reader, and for who prefers to read: the same nodes and edges.
-import { useSignal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
 import type { MapEdge, MapNode } from '../api/types'
 import { duration, exact, exactDuration, rate, share } from '../base/format'
 import { hrefWith, param, set } from '../base/route'
+import { Sortable, type Column } from '../frame/sortable'
 import type { Scene } from './scene'
 import { rateOfNode } from './shapes'
 import { TYPES } from './words'
-
-const ROWS_AT_ONCE = 200
-
-interface Column<T> {
-  title: string
-  number?: boolean
-  value: (row: T) => string | number
-  show: (row: T) => ComponentChildren
-  exact?: (row: T) => string
-}
-
-function Sortable<T>({
-  caption,
-  rows,
-  columns,
-  id,
-}: {
-  caption: string
-  rows: T[]
-  columns: Column<T>[]
-  id: (row: T) => string
-}) {
-  const by = useSignal(columns.findIndex((column) => column.number))
-  const down = useSignal(true)
-  const shown = useSignal(ROWS_AT_ONCE)
-  const column = columns[by.value]
-  const sorted = [...rows].sort((a, b) => {
-    const [left, right] = [column?.value(a) ?? 0, column?.value(b) ?? 0]
-    const order =
-      typeof left === 'number' && typeof right === 'number'
-        ? left - right
-        : String(left).localeCompare(String(right))
-    return down.value ? -order : order
-  })
-  return (
-    <>
-      <table class="table">
-        <caption>
-          {caption} <span class="muted">{exact(rows.length)}</span>
-        </caption>
-        <thead>
-          <tr>
-            {columns.map((head, index) => (
-              <th
-                key={head.title}
-                scope="col"
-                class={head.number ? 'number' : undefined}
-                aria-sort={index === by.value ? (down.value ? 'descending' : 'ascending') : 'none'}
-              >
-                <button
-                  onClick={() => {
-                    down.value = index === by.value ? !down.value : Boolean(head.number)
-                    by.value = index
-                  }}
-                >
-                  {head.title}
-                </button>
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {sorted.slice(0, shown.value).map((row) => (
-            <tr key={id(row)}>
-              {columns.map((cell) => (
-                <td key={cell.title} class={cell.number ? 'number' : undefined} title={cell.exact?.(row)}>
-                  {cell.show(row)}
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-      {sorted.length > shown.value && (
-        <button class="control" onClick={() => (shown.value += ROWS_AT_ONCE)}>
-          Show {Math.min(ROWS_AT_ONCE, sorted.length - shown.value)} more of{' '}
-          {exact(sorted.length - shown.value)}
-        </button>
-      )}
-    </>
-  )
-}
 
 function errorCell(errors: number, count: number): ComponentChildren {
   const bad = count > 0 && errors / count >= 0.005

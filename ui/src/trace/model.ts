@@ -32,6 +32,7 @@ export interface Trace {
   services: string[]
   maxDepth: number
   skewed: boolean
+  events: number
 }
 
 export function isError(span: Span): boolean {
@@ -113,6 +114,7 @@ export function traceOf(answer: TraceAnswer): Trace {
     services,
     maxDepth,
     skewed,
+    events: rows.reduce((sum, row) => sum + (row.span.events?.length ?? 0), 0),
   }
 }
 

@@ -13,7 +13,12 @@ import { CopyButton, Notice, Problem } from '../frame/notice'
 import { serviceColours } from './colours'
 import { Minimap } from './minimap'
 import { traceOf, visibleRows, type Part, type Row, type Trace } from './model'
+import { Events } from './events'
+import { FlameGraph } from './flame_graph'
 import { SpanPanel } from './span_panel'
+import { Statistics } from './statistics'
+import { Tabs, tabShown, type Tab } from './tabs'
+import { TraceMap } from './trace_map'
 import { Waterfall } from './waterfall'
 
 const FOLDS_IN_ADDRESS = 60
@@ -129,6 +134,39 @@ function Check({
   )
 }
 
+function Tools({ trace, critical, skew }: { trace: Trace; critical: boolean; skew: boolean }) {
+  return (
+    <>
+      <Check name="path" text="Critical path" on={critical} />
+      <Check
+        name="skew"
+        text="Correct clock skew"
+        on={skew}
+        disabled={!trace.skewed}
+        title={
+          trace.skewed
+            ? 'Moves spans into their parents where clocks differ'
+            : 'No clock is off in this trace'
+        }
+      />
+    </>
+  )
+}
+
+function Keys({ tab }: { tab: Tab }) {
+  return (
+    <span class="keys muted" aria-hidden="true">
+      <kbd>j</kbd> <kbd>k</kbd> move
+      {tab === '' && (
+        <>
+          {' '}
+          <kbd>h</kbd> <kbd>l</kbd> fold
+        </>
+      )}
+    </span>
+  )
+}
+
 interface Moves {
   rows: () => Row[]
   /** Asked at the time of the key: keys may come faster than the page is drawn. */
@@ -204,9 +242,14 @@ function Shown({ trace }: { trace: Trace }) {
   const selectedIndex = selected?.index ?? null
   const part = partOf(trace)
   const critical = param('path') !== '0'
+  const tab = tabShown()
+  const timed = tab === '' || tab === 'flame'
   const skew = trace.skewed && param('skew') === '1'
   const select = (row: Row) => {
     set({ span: row.span.span_id }, true)
+  }
+  const deselect = () => {
+    set({ span: null }, true)
   }
   const fold = (row: Row, on = !folded.value.has(row.span.span_id)) => {
     const next = new Set(folded.value)
@@ -220,19 +263,9 @@ function Shown({ trace }: { trace: Trace }) {
       <main class="column trace">
         <Head trace={trace} />
         <div class="trace-tools">
-          <Check name="path" text="Critical path" on={critical} />
-          <Check
-            name="skew"
-            text="Correct clock skew"
-            on={skew}
-            disabled={!trace.skewed}
-            title={
-              trace.skewed
-                ? 'Moves spans into their parents where clocks differ'
-                : 'No clock is off in this trace'
-            }
-          />
-          {folded.value.size > 0 && (
+          <Tabs tab={tab} events={trace.events} />
+          {timed && <Tools trace={trace} critical={critical} skew={skew} />}
+          {tab === '' && folded.value.size > 0 && (
             <button
               class="link"
               onClick={() => {
@@ -242,36 +275,59 @@ function Shown({ trace }: { trace: Trace }) {
               Unfold all
             </button>
           )}
-          <span class="keys muted" aria-hidden="true">
-            <kbd>j</kbd> <kbd>k</kbd> move <kbd>h</kbd> <kbd>l</kbd> fold
-          </span>
+          <Keys tab={tab} />
         </div>
-        <Minimap
-          trace={trace}
-          part={part}
-          skew={skew}
-          colours={colours}
-          onPart={(next) => {
-            showPart(trace, next)
-          }}
-        />
-        <Waterfall
-          trace={trace}
-          rows={rows}
-          folded={folded}
-          selected={selectedIndex}
-          part={part}
-          critical={critical}
-          skew={skew}
-          colours={colours}
-          onSelect={select}
-          onFold={(row) => {
-            fold(row)
-          }}
-          onPart={(next) => {
-            showPart(trace, next)
-          }}
-        />
+        {timed && (
+          <Minimap
+            trace={trace}
+            part={part}
+            skew={skew}
+            colours={colours}
+            onPart={(next) => {
+              showPart(trace, next)
+            }}
+          />
+        )}
+        {tab === '' && (
+          <Waterfall
+            trace={trace}
+            rows={rows}
+            folded={folded}
+            selected={selectedIndex}
+            part={part}
+            critical={critical}
+            skew={skew}
+            colours={colours}
+            onSelect={select}
+            onFold={(row) => {
+              fold(row)
+            }}
+            onPart={(next) => {
+              showPart(trace, next)
+            }}
+          />
+        )}
+        {tab === 'flame' && (
+          <FlameGraph
+            trace={trace}
+            selected={selectedIndex}
+            part={part}
+            critical={critical}
+            skew={skew}
+            colours={colours}
+            onSelect={select}
+            onPart={(next) => {
+              showPart(trace, next)
+            }}
+          />
+        )}
+        {tab === 'statistics' && (
+          <Statistics trace={trace} selected={selected} colours={colours} onSelect={select} />
+        )}
+        {tab === 'map' && (
+          <TraceMap trace={trace} selected={selected} onSelect={select} onNothing={deselect} />
+        )}
+        {tab === 'events' && <Events trace={trace} selected={selected} colours={colours} onSelect={select} />}
       </main>
       {selected && (
         <SpanPanel
@@ -280,9 +336,7 @@ function Shown({ trace }: { trace: Trace }) {
           trace={trace}
           colour={colours.get(selected.span.service) ?? ''}
           skew={skew}
-          onClose={() => {
-            set({ span: null }, true)
-          }}
+          onClose={deselect}
         />
       )}
     </div>

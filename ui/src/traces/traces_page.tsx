@@ -5,21 +5,21 @@ import { useEffect, useMemo } from 'preact/hooks'
 import { ApiError, address, get } from '../api/client'
 import type { TraceItem, TraceList } from '../api/types'
 import { useAnswer } from '../api/use'
-import { exact, plural, short } from '../base/format'
+import { exact, plural } from '../base/format'
 import { go, hrefTo, param, set } from '../base/route'
 import { pinnedPatch, timeWindow, windowParams } from '../base/window'
 import { Empty } from '../frame/empty'
 import { CloseIcon } from '../frame/icons'
 import { NothingHere, Notice, Problem } from '../frame/notice'
-import { services, status } from '../frame/state'
+import { status } from '../frame/state'
 import { TraceRows } from './list'
+import { FilterButton, Facets } from './facets'
 import { conditions, durationText, quoted, withCondition, withoutCondition } from './query'
 import { QueryField } from './query_field'
 import { Scatter } from './scatter'
 
 const PAGE = 100
 const LIVE_MS = 5000
-const DURATIONS = ['100ms', '500ms', '1s', '5s']
 
 function ask(query: string): void {
   set({ q: query })
@@ -30,65 +30,6 @@ function effective(query: string): string {
   const env = param('env')
   if (env === null || env === '-') return query
   return withCondition(query, `resource.deployment.environment.name = ${quoted(env)}`)
-}
-
-function Facet({
-  query,
-  condition,
-  text,
-  note,
-}: {
-  query: string
-  condition: string
-  text: string
-  note?: string
-}) {
-  const on = conditions(query).includes(condition)
-  return (
-    <button
-      class="facet"
-      aria-pressed={on}
-      onClick={() => {
-        ask(on ? withoutCondition(query, condition) : withCondition(query, condition))
-      }}
-    >
-      <span>{text}</span>
-      {note !== undefined && <span class="muted">{note}</span>}
-    </button>
-  )
-}
-
-function Facets({ query }: { query: string }) {
-  const total = new Map<string, number>()
-  for (const service of services.value)
-    total.set(service.name, (total.get(service.name) ?? 0) + service.spans)
-  const names = [...total.entries()].sort((a, b) => b[1] - a[1]).slice(0, 40)
-  return (
-    <aside class="facets" aria-label="Filters">
-      <h2>Status</h2>
-      <Facet query={query} condition="status = error" text="Error" />
-      <Facet query={query} condition="status = ok" text="OK" />
-      <h2>Span longer than</h2>
-      {DURATIONS.map((length) => (
-        <Facet
-          key={length}
-          query={query}
-          condition={`duration > ${length}`}
-          text={length.replace(/(\d)([a-z])/, '$1 $2')}
-        />
-      ))}
-      <h2>Service</h2>
-      {names.map(([name, spans]) => (
-        <Facet
-          key={name}
-          query={query}
-          condition={`resource.service.name = ${quoted(name)}`}
-          text={name}
-          note={short(spans)}
-        />
-      ))}
-    </aside>
-  )
 }
 
 function Chips({ query }: { query: string }) {
@@ -206,7 +147,10 @@ function Found({ query }: { query: string }) {
   const listed = shown.length > 0 && !empty && !queryError
   return (
     <>
-      <QueryField query={query} error={queryError} onQuery={ask} />
+      <div class="query-line">
+        <QueryField query={query} error={queryError} onQuery={ask} />
+        <FilterButton query={query} />
+      </div>
       {!queryError && <Chips query={query} />}
       {failed && <Problem error={failed} />}
       {empty && <Nothing query={query} page={page} />}
@@ -242,7 +186,9 @@ export function TracesPage() {
   if (status.value?.spans.stored === 0) return <Empty />
   return (
     <div class="page">
-      <Facets query={query} />
+      <aside class="facets" aria-label="Filters">
+        <Facets query={query} />
+      </aside>
       <main class="column traces">
         <h1 class="hidden">Traces</h1>
         <Found query={query} />

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every event of the trace in the order of time.
+import { useSignal } from '@preact/signals'
+import { useMemo } from 'preact/hooks'
+import type { SpanEvent } from '../api/types'
+import { duration, exact } from '../base/format'
+import { moment, nsBetween } from '../base/time'
+import type { Row, Trace } from './model'
+import { valueText } from './values'
+
+const AT_ONCE = 300
+const TEXT_MOST = 240
+
+interface Entry {
+  at: number
+  row: Row
+  event: SpanEvent
+}
+
+function entriesOf(trace: Trace): Entry[] {
+  const out: Entry[] = []
+  for (const row of trace.rows)
+    for (const event of row.span.events ?? [])
+      out.push({ at: nsBetween(trace.origin, moment(event.time)), row, event })
+  return out.sort((a, b) => a.at - b.at)
+}
+
+function textOf(event: SpanEvent): string {
+  const pairs = event.attributes ?? []
+  const get = (key: string) => valueText(pairs.find((pair) => pair.key === key)?.value)
+  if (event.name === 'exception')
+    return [get('exception.type'), get('exception.message')].filter((part) => part !== '').join(': ')
+  return pairs.map((pair) => `${pair.key}=${valueText(pair.value)}`).join('  ')
+}
+
+interface EventsProps {
+  trace: Trace
+  selected: Row | undefined
+  colours: Map<string, string>
+  onSelect: (row: Row) => void
+}
+
+export function Events({ trace, selected, colours, onSelect }: EventsProps) {
+  const entries = useMemo(() => entriesOf(trace), [trace])
+  const shown = useSignal(AT_ONCE)
+  if (entries.length === 0) {
+    return (
+      <div class="trace-view">
+        <p class="muted">No span of this trace has events.</p>
+      </div>
+    )
+  }
+  return (
+    <div class="trace-view" tabIndex={0} role="region" aria-label="Events">
+      <ol class="events" aria-label={`${exact(entries.length)} events in the order of time`}>
+        {entries.slice(0, shown.value).map(({ at, row, event }, index) => (
+          <li key={index} class={row.index === selected?.index ? 'selected' : undefined}>
+            <button
+              onClick={() => {
+                onSelect(row)
+              }}
+            >
+              <span class="events-at">+{duration(at)}</span>
+              <span class={event.name === 'exception' ? 'mono bad' : 'mono'}>{event.name}</span>
+              <span class="events-span">
+                <span class="tree-mark" style={{ background: colours.get(row.span.service) ?? '' }} />
+                <strong>{row.span.service}</strong> {row.span.name}
+              </span>
+              <span class="events-text muted">{textOf(event).slice(0, TEXT_MOST)}</span>
+            </button>
+          </li>
+        ))}
+      </ol>
+      {entries.length > shown.value && (
+        <button class="control" onClick={() => (shown.value += AT_ONCE)}>
+          Show {exact(Math.min(AT_ONCE, entries.length - shown.value))} more of{' '}
+          {exact(entries.length - shown.value)}
+        </button>
+      )}
+    </div>
+  )
+}

@@ -26,6 +26,10 @@
  * Nothing is applied before everything was read, so that a read error leaves the map as it was; the
  * batch then stays open and is tried again.
  *
+ * A business context passes over hops of hops (§6), so where there are flows, a trace also depends
+ * on all that is upstream of it, and a change that carries flow attributes, or passes some on,
+ * affects all that is downstream. Systems without flows pay a look at their attributes' names.
+ *
  * Siblings, traces that link to the same trace, matter to each other only when one has a receive
  * with a link (§3): such a trace is "curious". Without that distinction a popular publisher would
  * have all its consumers computed anew for each new one.
@@ -33,8 +37,9 @@
 enum {
     QUIET_MS_DEFAULT = 5000,
     OPEN_TRACES_MAX_DEFAULT = 1000000,
-    BATCH_TRACES_MAX = 512,    /* settled in one go ... */
-    BATCH_SPANS_MAX = 1 << 17, /* ... or fewer, when they have so many spans */
+    BATCH_TRACES_MAX = 512,     /* settled in one go ... */
+    BATCH_SPANS_MAX = 1 << 17,  /* ... or fewer, when they have so many spans */
+    UPSTREAM_TRACES_MAX = 1024, /* read for the context of one trace, the nearest first */
 };
 
 typedef struct View {
@@ -48,6 +53,7 @@ typedef struct Viewed {
     bool settling; /* of the batch */
     bool affected;
     bool loaded;
+    bool has_flows;     /* a span of either view has an attribute of a flow */
     View before, after; /* not of the batch: the same */
 } Viewed;
 
@@ -56,6 +62,7 @@ struct Assembly {
     StoreObserver observer;
     Store *store;
     bool links_known; /* those of the store's blocks are in the index */
+    bool flows_known; /* some trace has attributes of flows */
     OpenTraces open;
     Links links;
 
@@ -67,7 +74,7 @@ struct Assembly {
     size_t n_batch, n_batch_spans;
     Deltas minus, plus;
 
-    uint64_t settled, reopened, early;
+    uint64_t settled, reopened, early, cut_contexts;
     pthread_mutex_t status_lock;
     AssemblyStatus status; /* as of the last tick or batch */
 };
@@ -91,6 +98,9 @@ static int load(Assembly *assembly, Viewed *viewed)
     if (viewed->settling) {
         viewed->after = (View){trace.all, trace.n_all};
     }
+    viewed->has_flows = contract_has_flows(viewed->before.spans, viewed->before.count) ||
+                        contract_has_flows(viewed->after.spans, viewed->after.count);
+    assembly->flows_known |= viewed->has_flows;
     viewed->loaded = true;
     return 0;
 }
@@ -181,6 +191,63 @@ static int index_stored_link(void *context, TraceId from, TraceId to)
     return 0;
 }
 
+/* ---- upstream ---- */
+
+typedef struct Upstream {
+    Assembly *assembly;
+    Table *ids; /* of TraceId, the nearest first */
+    bool cut;
+} Upstream;
+
+static void upstream_add(void *context, TraceId target)
+{
+    Upstream *upstream = context;
+
+    if (upstream->ids->n_records < UPSTREAM_TRACES_MAX) {
+        (void)table_put(upstream->ids, &target, NULL);
+    } else {
+        upstream->cut |= table_find(upstream->ids, &target) == NULL;
+    }
+}
+
+/* Adds to @ids what @id links to, what these link to, and so on, and loads it. *@ret_has_flows:
+ * whether any of it has attributes of flows. */
+static int add_upstream(Assembly *assembly, TraceId id, Table *ids, bool *ret_has_flows)
+{
+    Upstream upstream = {.assembly = assembly, .ids = ids};
+    size_t next = ids->n_records;
+    Viewed viewed = *viewed_put(assembly, id);
+
+    *ret_has_flows = false;
+    visit_targets(&viewed, upstream_add, &upstream);
+    for (; next < ids->n_records; next++) {
+        TraceId target;
+
+        mem_copy(target.bytes, table_at(ids, next), TRACE_ID_SIZE);
+        TRY(load(assembly, viewed_put(assembly, target)));
+        viewed = *viewed_put(assembly, target);
+        *ret_has_flows |= viewed.has_flows;
+        visit_targets(&viewed, upstream_add, &upstream);
+    }
+    assembly->cut_contexts += upstream.cut;
+    return 0;
+}
+
+/* Whether a context is made in trace @id of the batch, or passes it. */
+static int carries_context(Assembly *assembly, TraceId id, bool *ret_carries)
+{
+    Table ids;
+
+    *ret_carries = viewed_put(assembly, id)->has_flows;
+    if (*ret_carries || !assembly->flows_known) {
+        return 0;
+    }
+    table_init(&ids, TRACE_ID_SIZE, TRACE_ID_SIZE);
+    int result = add_upstream(assembly, id, &ids, ret_carries);
+    table_deinit(&ids);
+    return result;
+}
+
 /* ---- affected traces ---- */
 
 static void affect(Assembly *assembly, TraceId id)
@@ -209,14 +276,51 @@ static void affect_target(void *context, TraceId target)
     links_visit(&assembly->links, target, affect_sibling, assembly);
 }
 
+typedef struct Downstream {
+    Assembly *assembly;
+    Table ids; /* of TraceId */
+} Downstream;
+
+static void downstream_add(void *context, TraceId source, bool curious)
+{
+    Downstream *downstream = context;
+
+    (void)curious;
+    (void)table_put(&downstream->ids, &source, NULL);
+}
+
+/* All that links to @id, what links to these, and so on. */
+static void affect_downstream(Assembly *assembly, TraceId id)
+{
+    Downstream downstream = {.assembly = assembly};
+
+    table_init(&downstream.ids, TRACE_ID_SIZE, TRACE_ID_SIZE);
+    downstream_add(&downstream, id, false);
+    for (size_t i = 0; i < downstream.ids.n_records; i++) {
+        TraceId at;
+
+        mem_copy(at.bytes, table_at(&downstream.ids, i), TRACE_ID_SIZE);
+        affect(assembly, at);
+        links_visit(&assembly->links, at, downstream_add, &downstream);
+    }
+    table_deinit(&downstream.ids);
+}
+
 /* All that trace @id of the batch affects. */
-static void affect_around(Assembly *assembly, TraceId id)
+static int affect_around(Assembly *assembly, TraceId id)
 {
     const Viewed viewed = *viewed_put(assembly, id); /* a copy: the table grows below */
+    bool carries;
 
+    TRY(carries_context(assembly, id, &carries));
     affect(assembly, id);
-    links_visit(&assembly->links, id, affect_source, assembly);
+    if (carries) {
+        affect_downstream(assembly, id);
+    } else {
+        links_visit(&assembly->links, id, affect_source, assembly);
+    }
     visit_targets(&viewed, affect_target, assembly);
+    return 0;
 }
 
 /* ---- neighbours ---- */
@@ -284,6 +388,21 @@ static void contribute(Assembly *assembly, const Viewed *viewed, const Table *id
     contract_contribution(&trace, others, n, deltas);
 }
 
+/* Joins what is upstream of @id to the neighbours. */
+static int add_all_upstream(Assembly *assembly, TraceId id, Table *neighbours)
+{
+    Table ids;
+    bool has_flows;
+
+    table_init(&ids, TRACE_ID_SIZE, TRACE_ID_SIZE);
+    int result = add_upstream(assembly, id, &ids, &has_flows);
+    for (size_t i = 0; i < ids.n_records && has_flows; i++) {
+        (void)table_put(neighbours, table_at(&ids, i), NULL);
+    }
+    table_deinit(&ids);
+    return result;
+}
+
 static int contribute_affected(Assembly *assembly, TraceId id)
 {
     Neighbours neighbours = {.assembly = assembly};
@@ -300,6 +419,9 @@ static int contribute_affected(Assembly *assembly, TraceId id)
         visit_targets(&viewed, neighbour_target, &neighbours);
     }
     int result = load_neighbours(assembly, &neighbours.ids);
+    if (result == 0 && assembly->flows_known) {
+        result = add_all_upstream(assembly, id, &neighbours.ids);
+    }
     if (result == 0) {
         contribute(assembly, &viewed, &neighbours.ids, false, &assembly->minus);
         contribute(assembly, &viewed, &neighbours.ids, true, &assembly->plus);
@@ -325,7 +447,7 @@ static int add_to_batch(Assembly *assembly, TraceId id)
 static int contribute_batch(Assembly *assembly)
 {
     for (size_t i = 0; i < assembly->n_batch; i++) {
-        affect_around(assembly, assembly->batch[i]);
+        TRY(affect_around(assembly, assembly->batch[i]));
     }
     for (size_t i = 0; i < assembly->viewed.n_records; i++) { /* grows by neighbours */
         const Viewed *viewed = table_at(&assembly->viewed, i);
@@ -356,6 +478,7 @@ static void apply_batch(Assembly *assembly)
 
 static void drop_batch(Assembly *assembly)
 {
+    assembly->cut_contexts += assembly->plus.n_cut_contexts;
     assembly->n_batch = 0;
     assembly->n_batch_spans = 0;
     table_clear(&assembly->viewed);
@@ -370,6 +493,7 @@ static int learn_links(Assembly *assembly)
 {
     if (!assembly->links_known) {
         TRY(store_links(assembly->store, index_stored_link, assembly));
+        assembly->flows_known |= map_knows_flows(assembly->options.map);
         assembly->links_known = true;
     }
     return 0;
@@ -441,6 +565,7 @@ static void publish_status(Assembly *assembly)
         .reopened_traces = assembly->reopened,
         .early_settled = assembly->early,
         .links = links_count(&assembly->links),
+        .cut_contexts = assembly->cut_contexts,
         .complete_to_ns = complete_to_ns,
     };
     pthread_mutex_unlock(&assembly->status_lock);

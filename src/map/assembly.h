@@ -12,7 +12,8 @@
  *     map = sum over traces T of contribution(settled spans of T, settled spans of T's neighbours)
  *
  * When new rows of trace X settle, the affected traces are X, those its links name, those whose
- * links name X, and those whose links name what X's links name. For each of them the contribution
+ * links name X, and those whose links name what X's links name; where X carries or passes on a
+ * business context, also all that is downstream by links. For each of them the contribution
  * under the settled view before is taken back and the one after is added. Traces that become quiet
  * together settle together, so that a batch consumer is computed once.
  */
@@ -34,6 +35,7 @@ void assembly_attach(Assembly *assembly, Store *store);
 
 typedef struct AssemblyStatus {
     uint64_t open_traces, settled_traces, reopened_traces, early_settled, links;
+    uint64_t cut_contexts;   /* questions for a business context that met a limit */
     uint64_t complete_to_ns; /* every span that was acknowledged before this moment is in the map */
 } AssemblyStatus;
 

@@ -204,7 +204,7 @@ static void random_step(Rig *rig, RandomSpans *random)
         break;
     default:
         for (size_t i = 0; i < n; i++) {
-            spans[i] = random_span(random);
+            spans[i] = random->chains ? random_chain_span(random) : random_span(random);
         }
         rig_send(rig, spans, n);
         break;
@@ -240,6 +240,10 @@ static void test_the_map_is_a_function_of_the_set_of_spans(void **state)
             random.dense = true;
             random.n_traces = 20 + random_below(&random, 40);
             random.n_ids = 1;
+        }
+        if (seed % 4 == 2) {
+            random.chains = true;
+            random.n_traces = 3 + random_below(&random, 20);
         }
         unsigned n_steps = 1 + random_below(&random, 40);
         for (unsigned i = 0; i < n_steps; i++) {

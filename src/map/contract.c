@@ -253,6 +253,25 @@ void contract_contribution(const ContractTrace *trace, const ContractTrace *neig
     world_deinit(&world);
 }
 
+bool contract_has_flows(const Span *spans, size_t n_spans)
+{
+    static const Str prefix = STR("coordimap.flow.");
+
+    for (size_t i = 0; i < n_spans; i++) {
+        Attributes attributes = spans[i].attributes;
+
+        for (size_t k = 0; k < attributes.count; k++) {
+            Str key = attributes.items[k].key;
+
+            if (key.len > prefix.len && key.ptr[0] == prefix.ptr[0] &&
+                str_starts_with(key, prefix)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 void contract_link_targets(const Span *spans, size_t n_spans, Buf *ret_trace_ids)
 {
     for (size_t i = 0; i < n_spans; i++) {

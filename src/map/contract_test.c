@@ -177,7 +177,9 @@ static void append_delta(Buf *buf, const Delta *delta)
         buf_append_str(buf, STR(" !"));
     }
     if (delta->step.len > 0) {
-        buf_append_format(buf, " %.*s#%.*s", STR_ARG(delta->flow), STR_ARG(delta->step));
+        buf_append_byte(buf, ' ');
+        append_node(buf, delta->flow);
+        buf_append_format(buf, "#%.*s", STR_ARG(delta->step));
     }
 }
 

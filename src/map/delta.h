@@ -102,7 +102,7 @@ typedef struct Delta {
     uint32_t minute;         /* minutes since the epoch (proof: days) */
     Str source, target, via; /* node keys as bytes */
     Str name, value;         /* request, label */
-    Str flow, step;          /* for which business step; empty: none */
+    Str flow, step;          /* for which business step: its flow's key and its name; or empty */
     uint32_t count, errors;
     Adjusted adjusted;
     bool has_duration, has_server_duration;
@@ -117,6 +117,7 @@ typedef struct Deltas {
     Delta *items;
     size_t count, capacity;
     Arena *arena;
+    uint64_t n_cut_contexts; /* questions for a business context that met a limit (§8) */
 } Deltas;
 
 /* Appends a zeroed delta and returns it; valid until the next call. */

@@ -114,6 +114,20 @@ void map_apply(Map *map, const Deltas *deltas, int sign)
     }
 }
 
+bool map_knows_flows(Map *map)
+{
+    CLEANUP(map_unlockp) Map *locked = map_read(map);
+    const MapTables *tables = &locked->tables;
+    bool found = false;
+
+    for (size_t i = 0; i < symbols_count(&tables->nodes) && !found; i++) {
+        NodeType type = tables->node[i].key.type;
+
+        found = tables->node[i].n_cells > 0 && (type == NODE_FLOW || type == NODE_STEP);
+    }
+    return found;
+}
+
 /* --- Tables in files --- */
 
 MapPending *map_cut(Map *map)

@@ -22,6 +22,9 @@ Map *map_free(Map *map);
 /* Adds (@sign +1) or takes back (-1). Node keys in @deltas must be keys; names of any bytes. */
 void map_apply(Map *map, const Deltas *deltas, int sign);
 
+/* Whether some flow or step is known. */
+bool map_knows_flows(Map *map);
+
 /* For StoreObserver: hands over what was applied since the last cut; writes it; reads it back. */
 typedef struct MapPending MapPending;
 MapPending *map_cut(Map *map);

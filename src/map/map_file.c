@@ -373,7 +373,23 @@ static int check_nodes(const MapRow *row)
     return series_node_count(kind) == 3 ? check_node(row->via) : 0;
 }
 
-static int parse_row(const Reader *reader, size_t at, MapRow *row)
+/* The first files told a flow by its name alone: it is then one of the caller's place. */
+static Str flow_key(Str flow, Str source, Arena *arena)
+{
+    CLEANUP(buf_deinit) Buf buf = {0};
+    NodeKey key;
+
+    if (node_key_parse(flow, &key) == 0 && key.type == NODE_FLOW) {
+        return flow;
+    }
+    ASSERT(node_key_parse(source, &key) == 0);
+    NodeKey named = {
+        .type = NODE_FLOW, .scope = key.scope, .environment = key.environment, .name = flow};
+    node_key_append(&named, &buf);
+    return arena_copy(arena, buf_str(&buf));
+}
+
+static int parse_row(const Reader *reader, size_t at, Arena *arena, MapRow *row)
 {
     const ParquetVector *vector = reader->vector;
     int64_t minute = vector[COLUMN_MINUTE].ints[at];
@@ -392,6 +408,9 @@ static int parse_row(const Reader *reader, size_t at, MapRow *row)
         names[column - COLUMN_SOURCE] = parquet_str(&vector[column], at);
     }
     TRY(check_nodes(row));
+    if (row->kind == SERIES_FLOW) {
+        row->flow = flow_key(row->flow, row->source, arena);
+    }
     return parse_sums(reader, at, row);
 }
 
@@ -403,7 +422,7 @@ static int read_chunk(Reader *reader, size_t from, size_t to, Arena *arena, MapR
                          ret_error));
     }
     for (size_t i = 0; i < to - from; i++) {
-        if (parse_row(reader, i, map_rows_add(rows)) != 0) {
+        if (parse_row(reader, i, arena, map_rows_add(rows)) != 0) {
             ret_error->text = "a row of the map table has a value that is none";
             return 1;
         }

@@ -34,7 +34,7 @@ static void add_random(Fixture *fixture)
     delta->via = queue(fixture, "orders");
     delta->name = random_below(2) == 0 ? STR("version") : STR("GET /\xff");
     delta->value = STR("1.2");
-    delta->flow = random_below(2) == 0 ? STR("order") : (Str){0};
+    delta->flow = random_below(2) == 0 ? flow(fixture, "order") : (Str){0};
     delta->step = delta->flow.len > 0 ? STR("pay") : (Str){0};
     delta->count = 1 + random_below(3);
     delta->errors = random_below(2);

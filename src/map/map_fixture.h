@@ -67,6 +67,11 @@ static inline Str service_in(Fixture *fixture, const char *name, const char *nam
                                           .namespace = str_from_cstr(namespace)});
 }
 
+static inline Str flow(Fixture *fixture, const char *name)
+{
+    return fixture_key(fixture, (NodeKey){.type = NODE_FLOW, .name = str_from_cstr(name)});
+}
+
 static inline Str unpaired(Fixture *fixture, const char *name)
 {
     return fixture_key(fixture, (NodeKey){.type = NODE_NAME, .name = str_from_cstr(name)});

@@ -50,7 +50,7 @@ static void what_is_taken_back_was_never_there(void **state)
     fixture_apply(&fixture);
     map_status(fixture.map, &before);
     Delta *delta = fixture_call(&fixture, "web", "mail", TODAY);
-    delta->flow = STR("order");
+    delta->flow = flow(&fixture, "order");
     delta->step = STR("pay");
     fixture_take(&fixture, 1);
     assert_int_equal(fixture_ask(&fixture, (MapQuestion){0}).n_edges, 2);
@@ -74,7 +74,7 @@ static void an_edge_tells_for_which_step_it_was(void **state)
     for (int i = 0; i < 3; i++) {
         Delta *delta = fixture_call(&fixture, "web", "pay", TODAY);
 
-        delta->flow = STR("order");
+        delta->flow = flow(&fixture, "order");
         delta->step = i == 0 ? STR("refund") : STR("charge");
     }
     fixture_call(&fixture, "web", "pay", TODAY);

@@ -365,13 +365,6 @@ static size_t compare_lines(const Example *example, const Lines *lines)
     return differences;
 }
 
-/* Attribution over hops is a matter of flows (§6). */
-static bool waits_for_flows(Str name)
-{
-    return str_equal(name, STR("flow-hop-without-run-id")) ||
-           str_equal(name, STR("flow-over-two-hops"));
-}
-
 static bool run_example(Str line)
 {
     Example *example = NEW(Example);
@@ -390,7 +383,7 @@ static bool run_example(Str line)
     hop_lines(&answer, &lines);
     node_lines(&answer, &lines);
     finding_lines(&deltas, &lines);
-    bool holds = waits_for_flows(example->name) || compare_lines(example, &lines) == 0;
+    bool holds = compare_lines(example, &lines) == 0;
     map_free(map);
     arena_deinit(&arena);
     arena_deinit(&example->arena);

@@ -12,8 +12,6 @@ from weft import SHARED, Weft
 EXAMPLES = SHARED / "data/contract/examples.jsonl"
 # Flows have lines of their own, which /map does not tell.
 FLOW_RELATIONS = {"performs", "follows"}
-# The map does not yet carry a flow's context over a hop, so these are compared without their `for`.
-CONTEXT_OVER_HOPS = {"flow-hop-without-run-id", "flow-over-two-hops"}
 
 
 def examples():
@@ -27,10 +25,6 @@ def kind_of(line):
     first = line.split()[0]
     return first if first in ("hop", "node", "entry", "flow", "run", "variant", "starts", "ends", "touches",
                               "unresolved", "orphans", "steps_without_flow", "finding") else "edge"
-
-
-def without_flow(line):
-    return line.split(" for ")[0]
 
 
 def expected(example, kind):
@@ -47,8 +41,7 @@ def test_the_map_of_an_example_is_the_one_it_tells(tmp_path, example):
         answer = requests.post(server.url("otlp_http", "/v1/traces"), json=example["otlp"], timeout=30)
         assert answer.status_code == 200, answer.text
         found = map_lines.lines(server.map())
-        told = without_flow if example["name"] in CONTEXT_OVER_HOPS else str
         for kind in set(example["kinds"]) & set(found):
-            assert list(map(told, found[kind])) == list(map(told, expected(example, kind))), example["rule"]
+            assert found[kind] == expected(example, kind), example["rule"]
     finally:
         server.kill()

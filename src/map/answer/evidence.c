@@ -128,7 +128,7 @@ static void collect_flows(const Evidence *evidence, const GraphPiece *piece, Flo
         if (sum.count > 0) {
             ARRAY_RESERVE(counts->items, counts->count, counts->capacity);
             counts->items[counts->count++] =
-                (MapFlowCount){symbols_get(&tables->texts, series->key.b),
+                (MapFlowCount){graph_flow_key(tables, series).name,
                                symbols_get(&tables->texts, series->key.c), (uint64_t)sum.count};
         }
     }

@@ -236,6 +236,14 @@ static void drop_all_pieces(Graph *graph)
     drop_pieces(graph, &graph->requests);
 }
 
+NodeKey graph_flow_key(const MapTables *tables, const Series *series)
+{
+    NodeKey key;
+
+    ASSERT(node_key_parse(symbols_get(&tables->texts, series->key.b), &key) == 0);
+    return key;
+}
+
 static bool piece_serves_flow(const Graph *graph, const GraphPiece *piece, Str flow)
 {
     const MapTables *tables = graph->tables;
@@ -248,7 +256,7 @@ static bool piece_serves_flow(const Graph *graph, const GraphPiece *piece, Str f
     for (; at != SERIES_NONE; at = tables_series(tables, at)->next_flow) {
         const Series *series = tables_series(tables, at);
 
-        if (str_equal(symbols_get(&tables->texts, series->key.b), flow) &&
+        if (str_equal(graph_flow_key(tables, series).name, flow) &&
             cells_touch(&series->cells, piece_from(piece, graph->question),
                         piece_to(piece, graph->question))) {
             return true;

@@ -70,6 +70,9 @@ MUST_USE int graph_filter(Graph *graph);
  * nodes. */
 void graph_fold(Graph *graph, size_t nodes_max, size_t edges_max);
 
+/* The flow that a series of SERIES_FLOW counts for. */
+NodeKey graph_flow_key(const MapTables *tables, const Series *series);
+
 /* The part of the piece's cells that lies in the window. */
 static inline uint32_t piece_from(const GraphPiece *piece, const MapQuestion *question)
 {

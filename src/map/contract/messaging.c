@@ -31,19 +31,6 @@ typedef struct Messages {
     size_t n_processes;
 } Messages;
 
-/* Both spans of an id that each link names, and the parent. */
-enum { PUBLISHERS_MAX = 2 * CONTRACT_LINKS_MAX + 1 };
-
-static bool publishes(const WorldSpan *span)
-{
-    return span->reading.role == MESSAGE_SEND || span->reading.role == MESSAGE_CREATE;
-}
-
-static bool consumes(const WorldSpan *span)
-{
-    return span->reading.role == MESSAGE_RECEIVE || span->reading.role == MESSAGE_PROCESS;
-}
-
 static int compare_words(const uint32_t *a, const uint32_t *b, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -81,10 +68,10 @@ static size_t find_linked(const World *world, const WorldSpan *span, uint32_t *r
     return n;
 }
 
-/* The publishing spans that consuming @span is stitched to; one may be named twice. */
-static size_t find_publishers(const World *world, const WorldSpan *span, uint32_t *ret_found)
+size_t messaging_publishers(const World *world, const WorldSpan *span,
+                            uint32_t ret_found[PUBLISHERS_MAX])
 {
-    uint32_t linked[PUBLISHERS_MAX + 1];
+    uint32_t linked[PUBLISHERS_MAX];
     size_t n_linked = find_linked(world, span, linked);
     size_t n = 0;
 
@@ -92,7 +79,7 @@ static size_t find_publishers(const World *world, const WorldSpan *span, uint32_
         linked[n_linked++] = span->parent;
     }
     for (size_t i = 0; i < n_linked; i++) {
-        if (publishes(&world->spans[linked[i]])) {
+        if (message_publishes(&world->spans[linked[i]])) {
             ret_found[n++] = linked[i];
         }
     }
@@ -176,7 +163,7 @@ static void take_consumer(Messages *messages, uint32_t index)
 {
     const WorldSpan *span = &messages->world->spans[index];
     uint32_t found[PUBLISHERS_MAX];
-    size_t n = find_publishers(messages->world, span, found);
+    size_t n = messaging_publishers(messages->world, span, found);
 
     for (size_t i = 0; i < n; i++) {
         add_stitch(messages, found[i], index);
@@ -264,7 +251,7 @@ static bool receive_counts(const Messages *messages, const WorldSpan *span)
     if (has_process_below(messages, span, span->service, span->queue)) {
         return false;
     }
-    size_t n = find_publishers(messages->world, span, publishers);
+    size_t n = messaging_publishers(messages->world, span, publishers);
     for (size_t i = 0; i < n; i++) {
         if (!has_stitched_process(messages, publishers[i], span->service, span->queue)) {
             return true;
@@ -323,7 +310,7 @@ static void infer_consumer(const Messages *messages, const WorldSpan *span)
         return;
     }
     const WorldSpan *publisher = &world->spans[span->parent];
-    if (!publishes(publisher) || publisher->service == span->service ||
+    if (!message_publishes(publisher) || publisher->service == span->service ||
         has_process_below(messages, span, span->service, publisher->queue) ||
         has_stitched_process(messages, span->parent, span->service, publisher->queue)) {
         return;
@@ -344,12 +331,12 @@ static void emit_edges(const Messages *messages)
             continue;
         }
         label_queue(world, span);
-        if (publishes(span)) {
+        if (message_publishes(span)) {
             if (!span->superseded) {
                 world_edge(world, span, span, RELATION_PUBLISHES, span->queue, RULE_MESSAGING);
             }
         } else if (span->reading.role == MESSAGE_PROCESS ||
-                   (consumes(span) && receive_counts(messages, span))) {
+                   (message_consumes(span) && receive_counts(messages, span))) {
             world_edge(world, span, span, RELATION_CONSUMES, span->queue, RULE_MESSAGING);
         }
     }

@@ -16,6 +16,7 @@ typedef struct RandomSpans {
     uint64_t state;
     unsigned n_traces, n_ids; /* how many of each spans choose from */
     bool dense;               /* few services, nearly all spans messages of one queue with links */
+    bool chains;              /* random_chain_span(): messages passed on from trace to trace */
     Arena *arena;
 } RandomSpans;
 
@@ -53,7 +54,7 @@ static inline SpanId random_id(RandomSpans *random)
 }
 
 typedef struct RandomAttributes {
-    Attribute items[12];
+    Attribute items[16];
     size_t count;
 } RandomAttributes;
 
@@ -150,6 +151,22 @@ static inline void random_links(RandomSpans *random, Span *span)
     span->n_links = n;
 }
 
+/* In dense worlds what gives a context is rare, so that it has to come from afar. */
+static inline void random_flow(RandomSpans *random, RandomAttributes *attributes)
+{
+    unsigned rare = random->dense || random->chains ? 2 : 1;
+
+    if (random_below(random, 8 * rare) == 0) {
+        random_add(attributes, "coordimap.flow.name", RANDOM_PICK(random, "order", "ship"));
+    }
+    if (random_below(random, 6) == 0) {
+        random_add(attributes, "coordimap.flow.step", RANDOM_PICK(random, "a", "b", "c"));
+    }
+    if (random_below(random, 8 * rare) == 0) {
+        random_add(attributes, "coordimap.flow.run_id", RANDOM_PICK(random, "1", "2"));
+    }
+}
+
 /* A span at some moment within an hour. */
 static inline Span random_span(RandomSpans *random)
 {
@@ -185,13 +202,45 @@ static inline Span random_span(RandomSpans *random)
     if (!random->dense && random_below(random, 8) == 0) {
         random_add(&attributes, "service.name", RANDOM_PICK(random, "one", "two"));
     }
-    if (random_below(random, 8) == 0) {
-        random_add(&attributes, "coordimap.flow.name", STR("order"));
-        random_add(&attributes, "coordimap.flow.step", RANDOM_PICK(random, "a", "b"));
-    }
+    random_flow(random, &attributes);
     span.attributes = attributes_copy(
         (Attributes){.items = attributes.items, .count = attributes.count}, random->arena);
     random_links(random, &span);
+    return span;
+}
+
+/* A trace consumes (id 1), perhaps from some others, and publishes (id 2): contexts come over many
+ * hops, and their ways meet and turn back. */
+static inline Span random_chain_span(RandomSpans *random)
+{
+    static const Scope scope;
+    RandomAttributes attributes = {0};
+    bool consumes = random_below(random, 2) == 0;
+    size_t n = consumes ? random_below(random, 3) : 0;
+    Link *links = ARENA_ARRAY(random->arena, Link, 3);
+    Span span = {.trace_id = random_trace(random),
+                 .span_id = {{0xbb, [7] = consumes ? 1 : 2}},
+                 .kind = consumes ? SPAN_KIND_CONSUMER : SPAN_KIND_PRODUCER,
+                 .status_code = random_below(random, 5) == 0 ? STATUS_ERROR : STATUS_UNSET,
+                 .name = STR("op"),
+                 .resource = random_resource(random),
+                 .scope = &scope,
+                 .links = links,
+                 .n_links = n};
+
+    span.start_ns = 1760000040000000000U + (uint64_t)random_below(random, 600) * 1000000000U;
+    span.end_ns = span.start_ns + (uint64_t)random_below(random, 100) * 1000000U;
+    if (!consumes) {
+        span.parent_span_id = (SpanId){{0xbb, [7] = 1}};
+    }
+    for (size_t i = 0; i < n; i++) {
+        links[i] = (Link){.trace_id = random_trace(random), .span_id = {{0xbb, [7] = 2}}};
+    }
+    random_add(&attributes, "messaging.system", STR("kafka"));
+    random_add(&attributes, "messaging.destination.name", RANDOM_PICK(random, "q1", "q2"));
+    random_flow(random, &attributes);
+    span.attributes = attributes_copy(
+        (Attributes){.items = attributes.items, .count = attributes.count}, random->arena);
     return span;
 }
 

@@ -58,7 +58,10 @@
     X(URL_FULL, "url.full", 84)                                                                    \
     X(HTTP_URL, "http.url", 98)                                                                    \
     X(FLOW_NAME, "coordimap.flow.name", 2)                                                         \
-    X(FLOW_STEP, "coordimap.flow.step", 60)
+    X(FLOW_STEP, "coordimap.flow.step", 60)                                                        \
+    X(FLOW_RUN_ID, "coordimap.flow.run_id", 76)                                                    \
+    X(ENTITY_TYPE, "entity.type", 47)                                                              \
+    X(ENTITY_ID, "entity.id", 45)
 
 #define RESOURCE_KEYS(X)                                                                           \
     X(R_SERVICE_NAME, "service.name", 51)                                                          \
@@ -394,6 +397,20 @@ static SpanClass class_of(const Slots *slots, SpanKind kind)
     return CLASS_INNER;
 }
 
+static const FlowReading *read_flow(const Slots *slots, Arena *arena)
+{
+    if ((slots->present & RANGE(FLOW_NAME, ENTITY_ID)) == 0) {
+        return NULL;
+    }
+    FlowReading *reading = ARENA_NEW(arena, FlowReading);
+    reading->name = TEXT(slots, FLOW_NAME, FLOW_NAME, arena);
+    reading->step = TEXT(slots, FLOW_STEP, FLOW_STEP, arena);
+    reading->run_id = TEXT(slots, FLOW_RUN_ID, FLOW_RUN_ID, arena);
+    reading->entity_type = TEXT(slots, ENTITY_TYPE, ENTITY_TYPE, arena);
+    reading->entity_id = TEXT(slots, ENTITY_ID, ENTITY_ID, arena);
+    return reading;
+}
+
 void reading_take(const Span *span, Arena *arena, Reading *ret_reading)
 {
     Slots slots;
@@ -403,8 +420,7 @@ void reading_take(const Span *span, Arena *arena, Reading *ret_reading)
     Reading reading = {.class = class_of(&slots, kind)};
     if (slots.present != 0) {
         reading.service = TEXT(&slots, SERVICE_NAME, SERVICE_NAME, arena);
-        reading.flow = TEXT(&slots, FLOW_NAME, FLOW_NAME, arena);
-        reading.step = TEXT(&slots, FLOW_STEP, FLOW_STEP, arena);
+        reading.flow = read_flow(&slots, arena);
     }
     if (reading.class == CLASS_MESSAGING) {
         reading.messaging = read_messaging(&slots, arena);

@@ -45,12 +45,19 @@ typedef struct OutboundReading {
     bool address_is_loopback, http_host_is_loopback;
 } OutboundReading;
 
+/* What §6 reads on the span itself: coordimap.flow.name, .step and .run_id, entity.type and
+ * entity.id; empty: none. */
+typedef struct FlowReading {
+    Str name, step, run_id;
+    Str entity_type, entity_id;
+} FlowReading;
+
 typedef struct Reading {
     SpanClass class;
-    MessageRole role; /* MESSAGE_NONE unless messaging */
-    Str service;      /* on the span itself; empty: none */
-    Str flow, step;   /* coordimap.flow.name and .step on the span itself; empty: none */
-    union {           /* by class; server and inner: NULL */
+    MessageRole role;        /* MESSAGE_NONE unless messaging */
+    Str service;             /* on the span itself; empty: none */
+    const FlowReading *flow; /* NULL: none of its attributes */
+    union {                  /* by class; server and inner: NULL */
         const DatabaseReading *database;
         const MessagingReading *messaging;
         const OutboundReading *outbound;

@@ -2,6 +2,7 @@
 #include "map/contract/world.h"
 
 #include "base/assert.h"
+#include "map/contract/context.h"
 
 /*
  * Built once per contribution, so the common case is what counts: one trace of a few dozen spans,
@@ -175,10 +176,32 @@ static uint32_t take_resource(World *world, WorldTrace *trace, ResourceIndex *ta
     return added->same;
 }
 
+const WorldTrace *world_trace(const World *world, uint32_t index)
+{
+    uint32_t from = 0;
+    uint32_t to = world->n_traces;
+
+    ASSERT(index < world->n_spans);
+    if (index < world->n_own) {
+        return &world->traces[0];
+    }
+    while (to - from > 1) { /* the traces' spans follow each other */
+        uint32_t middle = from + (to - from) / 2;
+
+        if (world->traces[middle].first <= index) {
+            from = middle;
+        } else {
+            to = middle;
+        }
+    }
+    return &world->traces[from];
+}
+
 const ResourceReading *world_resource(const World *world, const WorldSpan *span)
 {
-    ASSERT(span < world->spans + world->n_own);
-    return &world->traces[0].resources[span->resource].reading;
+    const WorldTrace *trace = world_trace(world, (uint32_t)(span - world->spans));
+
+    return &trace->resources[span->resource].reading;
 }
 
 /* ---- services ---- */
@@ -240,7 +263,7 @@ static uint32_t queue_node(World *world, const WorldResource *resource,
 
 /* ---- traces ---- */
 
-static void read_spans(World *world, WorldTrace *trace, const Span *spans, bool *ret_steps)
+static void read_spans(World *world, WorldTrace *trace, const Span *spans)
 {
     ResourceIndex table = {.n_slots = 4};
 
@@ -257,7 +280,7 @@ static void read_spans(World *world, WorldTrace *trace, const Span *spans, bool 
         reading_take(span->span, world->arena, &span->reading);
         span->resource = take_resource(world, trace, &table, spans[i].resource);
         note_span_name(&trace->resources[span->resource], span->reading.service);
-        *ret_steps |= span->reading.step.len > 0;
+        world->has_flows |= span->reading.flow != NULL;
     }
 }
 
@@ -274,8 +297,6 @@ static void place_spans(World *world, WorldTrace *trace)
         spans[at].end = i + 1;
         spans[at].orphan = node->orphan;
         spans[at].parent = node->parent == TREE_NONE ? WORLD_NONE : trace->first + node->parent;
-        spans[at].step = WORLD_NONE;
-        spans[at].flow = WORLD_NONE;
     }
     for (uint32_t i = trace->count; i > 0; i--) {
         const WorldSpan *span = &spans[trace->tree.order[i - 1]];
@@ -297,27 +318,6 @@ static void name_nodes(World *world, WorldTrace *trace)
         if (span->reading.class == CLASS_MESSAGING) {
             span->queue = queue_node(world, resource, span->reading.messaging);
             world->has_messaging = true;
-        }
-    }
-}
-
-/* Context of §6 within the trace: from the span itself, else up the parents. */
-static void find_steps(World *world, const WorldTrace *trace)
-{
-    for (uint32_t i = 0; i < trace->count; i++) {
-        uint32_t at = trace->first + trace->tree.order[i];
-        WorldSpan *span = &world->spans[at];
-        const WorldSpan *parent = span->parent == WORLD_NONE ? NULL : &world->spans[span->parent];
-
-        if (span->reading.step.len > 0) {
-            span->step = at;
-        } else if (parent != NULL) {
-            span->step = parent->step;
-        }
-        if (span->reading.flow.len > 0) {
-            span->flow = at;
-        } else if (parent != NULL) {
-            span->flow = parent->flow;
         }
     }
 }
@@ -359,14 +359,10 @@ static void add_trace(World *world, const ContractTrace *added)
     }
     world->trace_slots[at] = ++world->n_traces;
     world->n_spans += trace->count;
-    bool steps = false;
-    read_spans(world, trace, added->spans, &steps);
+    read_spans(world, trace, added->spans);
     tree_build(added->spans, added->n_spans, world->arena, &trace->tree);
     place_spans(world, trace);
     name_nodes(world, trace);
-    if (steps) {
-        find_steps(world, trace);
-    }
 }
 
 void world_init(World *world, const ContractTrace *trace, const ContractTrace *neighbours,
@@ -388,6 +384,9 @@ void world_init(World *world, const ContractTrace *trace, const ContractTrace *n
     world->n_own = world->n_spans;
     for (size_t i = 0; i < n_neighbours; i++) {
         add_trace(world, &neighbours[i]);
+    }
+    if (world->has_flows) {
+        context_prepare(world);
     }
 }
 
@@ -481,11 +480,8 @@ Delta *world_edge(World *world, const WorldSpan *speaker, const WorldSpan *doer,
     delta->adjusted = span_weight(speaker->span);
     delta->has_duration = true;
     delta->duration_ns = span_duration_ns(speaker->span);
-    if (doer->step != WORLD_NONE && world->spans[doer->step].flow != WORLD_NONE) {
-        const WorldSpan *step = &world->spans[doer->step];
-
-        delta->step = arena_copy(world->arena, step->reading.step);
-        delta->flow = arena_copy(world->arena, world->spans[step->flow].reading.flow);
+    if (world->has_flows) {
+        context_attribute(world, (uint32_t)(doer - world->spans), delta);
     }
     return delta;
 }

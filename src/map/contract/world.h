@@ -32,7 +32,6 @@ typedef struct WorldSpan {
     uint32_t service;       /* node */
     uint32_t queue;         /* node; messaging spans only */
     uint32_t position, end; /* depth-first place; descendants have (position, end) */
-    uint32_t step, flow;    /* nearest span, itself included, that carries a step, a flow name */
     bool orphan;
     bool superseded; /* a create whose message a send or publish tells of */
     bool pairs;      /* a child pairs with it (§4) */
@@ -70,7 +69,11 @@ typedef struct World {
     WorldSpan *spans;
     uint32_t n_spans; /* of all traces */
     uint32_t n_own;   /* of the one that contributes */
-    bool has_messaging;
+    bool has_messaging, has_flows;
+    struct ContextSpan *contexts; /* as spans; NULL when no span has a flow attribute */
+    uint8_t *asked;               /* context.c's, by span */
+    uint32_t *trail;
+    uint32_t asks_left;
     Intern nodes, emitted;
     Buf scratch;
 } World;
@@ -82,6 +85,9 @@ void world_deinit(World *world);
 /* The number of @key's node, and its key as bytes. */
 uint32_t world_node(World *world, const NodeKey *key);
 Str world_node_key(const World *world, uint32_t node);
+
+/* The trace of span number @index. */
+const WorldTrace *world_trace(const World *world, uint32_t index);
 
 /* The resource of @span, by its first equal one in the trace. */
 const ResourceReading *world_resource(const World *world, const WorldSpan *span);

@@ -27,7 +27,7 @@ class Weft:
         self.ports = {}
 
     def start(self, wait_s=20):
-        ready = self.directory.parent / f"{self.directory.name}.ready.json"
+        ready = self.ready_file()
         ready.unlink(missing_ok=True)
         self.log = open(self.directory.parent / f"{self.directory.name}.log", "ab")
         self.process = subprocess.Popen(
@@ -41,8 +41,15 @@ class Weft:
                 self.kill()
                 raise AssertionError(f"weft was not ready after {wait_s} s: {self.output()}")
             time.sleep(0.005)
-        self.ports = json.loads(ready.read_text())
+        self.ports = self.ready()
         return self
+
+    def ready_file(self):
+        return self.directory.parent / f"{self.directory.name}.ready.json"
+
+    def ready(self):
+        """The ports as the ready file tells them now."""
+        return json.loads(self.ready_file().read_text())
 
     def output(self):
         return pathlib.Path(self.log.name).read_text(errors="replace")[-4000:]

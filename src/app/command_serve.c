@@ -51,64 +51,116 @@ int serving_ports_option(const Arguments *arguments, bool *ret_any)
     return 0;
 }
 
-typedef struct Reload {
+/* What `weft serve` runs, until the next SIGHUP. */
+typedef struct Serving {
     const Arguments *arguments;
-    const Settings *running; /* what the house was started with */
-} Reload;
+    HouseOptions options; /* with the settings of the running house, owned */
+    House *house;         /* NULL: lost */
+} Serving;
 
-static void tell_change(void *context, const char *path)
+static Settings *settings_free(const Settings *settings)
 {
-    if (!str_equal(str_from_cstr(path), STR("service.telemetry.logs.level"))) {
-        log_warn("this setting has changed and waits for a restart", LOG_CSTR("setting", path));
-    }
+    settings_deinit((Settings *)settings);
+    mem_free((Settings *)settings);
+    return NULL;
 }
 
-/* SIGHUP: the whole configuration is read again, as at the start. The log's level is swapped; what
- * the house is built with would need another house, so it is only told. */
-static void reload(void *context)
+static void note_change(void *context, const char *path)
 {
-    Reload *reload = context;
-    CLEANUP(buf_deinit) Buf why = {0};
-    CLEANUP(settings_deinit) Settings settings;
+    bool *ret_beyond_level = context;
 
-    settings_init(&settings);
-    if (load_settings(reload->arguments, &settings, &why) != 0) {
+    *ret_beyond_level |= !str_equal(str_from_cstr(path), STR("service.telemetry.logs.level"));
+    log_info("a setting has changed", LOG_CSTR("setting", path));
+}
+
+/* Puts @settings in the place of those of the running house. Returns whether they are used. */
+static bool swap_in(Serving *serving, const Settings *settings)
+{
+    CLEANUP(buf_deinit) Buf why = {0};
+    HouseOptions options = serving->options;
+    bool beyond_level = false;
+    int r = 0;
+
+    settings_compare(serving->options.settings, settings, note_change, &beyond_level);
+    options.settings = settings;
+    if (beyond_level) {
+        r = house_replace(&serving->house, &options, &why);
+    } else {
+        house_use_settings(serving->house, settings);
+    }
+    if (r != 0) {
+        log_error(r == HOUSE_KEPT ? "the configuration cannot be used, the old one goes on"
+                                  : "neither this configuration nor the old one can be used",
+                  LOG_STR("because", buf_str(&why)));
+        return false;
+    }
+    settings_free(serving->options.settings);
+    serving->options = options;
+    return true;
+}
+
+/* SIGHUP: the whole configuration is read again, as at the start. Returns whether there is still a
+ * house. */
+static bool reload(void *context)
+{
+    Serving *serving = context;
+    CLEANUP(buf_deinit) Buf why = {0};
+    Settings *settings = NEW(Settings);
+
+    settings_init(settings);
+    if (load_settings(serving->arguments, settings, &why) != 0) {
         log_error("the configuration cannot be read again, the old one goes on",
                   LOG_STR("because", buf_str(&why)));
-        return;
+        settings_free(settings);
+    } else if (!swap_in(serving, settings)) {
+        settings_free(settings);
+    } else {
+        log_set_level(log_level(settings->log_level));
+        log_info("the configuration was read again", LOG_STR("log_level", settings->log_level));
     }
-    settings_compare(reload->running, &settings, tell_change, NULL);
-    log_set_level(log_level(settings.log_level));
-    log_info("the configuration was read again", LOG_STR("log_level", settings.log_level));
+    return serving->house != NULL;
+}
+
+static int serve(Serving *serving)
+{
+    CLEANUP(buf_deinit) Buf why = {0};
+
+    if (house_start(&serving->options, &serving->house, &why) != 0) {
+        return cli_fail("%s", buf_cstr(&why));
+    }
+    fprintf(stderr, "weft: page and API on http://localhost:%u, OTLP on %u (gRPC) and %u (HTTP)\n",
+            house_port(serving->house, "http"), house_port(serving->house, "otlp_grpc"),
+            house_port(serving->house, "otlp_http"));
+    serving_wait_reloading(reload, serving);
+    if (serving->house == NULL) {
+        return cli_fail("the server could not be brought up again; see the log");
+    }
+    house_stop(serving->house);
+    return EXIT_DONE;
 }
 
 static int run_serve(const Arguments *arguments)
 {
     CLEANUP(buf_deinit) Buf why = {0};
-    CLEANUP(settings_deinit) Settings settings;
-    HouseOptions options = {.settings = &settings,
-                            .directory = cli_value(arguments, "data", NULL),
-                            .listen = cli_value(arguments, "listen", NULL),
-                            .ready_file = cli_value(arguments, "ready-file", NULL)};
-    House *house;
+    Settings *settings = NEW(Settings);
+    Serving serving = {.arguments = arguments,
+                       .options = {.settings = settings,
+                                   .directory = cli_value(arguments, "data", NULL),
+                                   .listen = cli_value(arguments, "listen", NULL),
+                                   .ready_file = cli_value(arguments, "ready-file", NULL)}};
 
-    settings_init(&settings);
-    TRY(serving_ports_option(arguments, &options.any_port));
-    if (load_settings(arguments, &settings, &why) != 0) {
-        return cli_usage("%s", buf_cstr(&why));
+    settings_init(settings);
+    int r = serving_ports_option(arguments, &serving.options.any_port);
+    if (r == 0 && load_settings(arguments, settings, &why) != 0) {
+        r = cli_usage("%s", buf_cstr(&why));
     }
-    log_set_level(log_level(settings.log_level));
-    serving_catch_signals();
-    if (house_start(&options, &house, &why) != 0) {
-        return cli_fail("%s", buf_cstr(&why));
+    if (r == 0) {
+        log_set_level(log_level(settings->log_level));
+        serving_catch_signals();
+        r = serve(&serving);
     }
-    fprintf(stderr, "weft: page and API on http://localhost:%u, OTLP on %u (gRPC) and %u (HTTP)\n",
-            house_port(house, "http"), house_port(house, "otlp_grpc"),
-            house_port(house, "otlp_http"));
-    Reload again = {.arguments = arguments, .running = &settings};
-    serving_wait_reloading(reload, &again);
-    house_stop(house);
-    return EXIT_DONE;
+    settings_free(serving.options.settings);
+    return r;
 }
 
 static const Option options[] = {
@@ -124,8 +176,8 @@ const Command command_serve = {
     .name = "serve",
     .summary = "Receive spans, keep them, show traces and map",
     .details = "No option is needed. SIGTERM drains and leaves; a second one leaves at "
-               "once. SIGHUP reads the configuration again: the log's level changes at once, the "
-               "rest is told and waits for a restart.\n",
+               "once. SIGHUP reads the configuration again: when it is valid the server goes on "
+               "with it, with nothing lost; else the old one goes on and the log says why.\n",
     .options = options,
     .n_options = ARRAY_LEN(options),
     .run = run_serve};

@@ -24,7 +24,10 @@ typedef struct Listener {
 } Listener;
 
 struct House {
+    HouseOptions options;
     const Settings *settings;
+    Handover *handover;          /* of the house before; NULL: none. While it is built */
+    const Listener *forerunners; /* LISTENERS_MAX of that house; NULL: none */
     FileSystem *fs;
     Map *map;
     Assembly *assembly;
@@ -129,6 +132,19 @@ typedef struct ListenPlan {
     bool cross_origin;
 } ListenPlan;
 
+/* The port that the listener had in the house before; 0: any. */
+static uint16_t forerunner_port(const House *house, const char *name)
+{
+    for (size_t i = 0; house->forerunners != NULL && i < LISTENERS_MAX; i++) {
+        const Listener *listener = &house->forerunners[i];
+
+        if (listener->name != NULL && strcmp(listener->name, name) == 0) {
+            return listener->port;
+        }
+    }
+    return 0;
+}
+
 static int listen_on(House *house, const HouseOptions *options, const ListenPlan *plan, Buf *why)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
@@ -151,12 +167,13 @@ static int listen_on(House *house, const HouseOptions *options, const ListenPlan
         .name = plan->name,
         .address = options->listen != NULL ? options->listen
                                            : arena_format(&arena, "%.*s", STR_ARG(host)).ptr,
-        .port = options->any_port ? 0 : port,
+        .port = options->any_port ? forerunner_port(house, plan->name) : port,
         .routes = plan->routes,
         .n_routes = plan->n_routes,
         .tls = plan->cert.len == 0 ? NULL : &tls,
         .error_body = plan->error_body,
         .cross_origin = plan->cross_origin,
+        .handover = house->handover,
     };
     int r = server_listen(house->server, &listener, &port);
     if (r != 0) {
@@ -183,10 +200,10 @@ static size_t make_page_routes(House *house)
     return n + 1;
 }
 
-static int listen_all(House *house, const HouseOptions *options, Buf *why)
+/* What each listener is by the settings; without routes. */
+static void plan_listeners(const Settings *s, ListenPlan plans[LISTENERS_MAX])
 {
-    const Settings *s = house->settings;
-    ListenPlan plans[LISTENERS_MAX] = {
+    const ListenPlan by_settings[LISTENERS_MAX] = {
         {"otlp_grpc", s->otlp_grpc, s->otlp_grpc_cert, s->otlp_grpc_key, s->otlp_grpc_client_ca,
          .error_body = ingest_otlp_error_body},
         {"otlp_http", s->otlp_http, s->otlp_http_cert, s->otlp_http_key, s->otlp_http_client_ca,
@@ -197,6 +214,14 @@ static int listen_all(House *house, const HouseOptions *options, Buf *why)
          .error_body = api_error_body},
     };
 
+    mem_copy(plans, by_settings, sizeof(by_settings));
+}
+
+static int listen_all(House *house, const HouseOptions *options, Buf *why)
+{
+    ListenPlan plans[LISTENERS_MAX];
+
+    plan_listeners(house->settings, plans);
     plans[0].routes = ingest_otlp_grpc_routes(house->ingest, &plans[0].n_routes);
     plans[1].routes = ingest_otlp_http_routes(house->ingest, &plans[1].n_routes);
     plans[2].routes = ingest_zipkin_routes(house->ingest, &plans[2].n_routes);
@@ -270,17 +295,98 @@ static int bring_up(House *house, const HouseOptions *options, Buf *why)
     return options->ready_file == NULL ? 0 : write_ready_file(house, options->ready_file, why);
 }
 
+static int start(House *house, const HouseOptions *options, Buf *why)
+{
+    house->options = *options;
+    house->settings = options->settings;
+    int r = bring_up(house, options, why);
+    house->handover = NULL;
+    house->forerunners = NULL;
+    return r;
+}
+
 int house_start(const HouseOptions *options, House **ret_house, Buf *why)
 {
     House *house = NEW(House);
 
-    house->settings = options->settings;
-    if (bring_up(house, options, why) != 0) {
+    if (start(house, options, why) != 0) {
         house_stop(house);
         return 1;
     }
     *ret_house = house;
     return 0;
+}
+
+/* Whether there could be listeners by these settings: endpoints that are some, certificates that
+ * can be read. Listens on free ports for a moment. */
+static int try_listeners(const HouseOptions *options, Buf *why)
+{
+    const HouseOptions trial = {
+        .settings = options->settings, .listen = options->listen, .any_port = true};
+    House house = {.settings = options->settings};
+    ListenPlan plans[LISTENERS_MAX];
+    int r = 0;
+
+    if (server_new(1, &house.server) != 0) {
+        buf_append_str(why, STR("no threads can be started"));
+        return 1;
+    }
+    plan_listeners(options->settings, plans);
+    for (size_t i = 0; i < LISTENERS_MAX && r == 0; i++) {
+        r = listen_on(&house, &trial, &plans[i], why);
+    }
+    server_free(house.server);
+    return r;
+}
+
+/* Takes over from @old, which is gone by then, whatever comes of it. */
+static int succeed(const HouseOptions *options, const House *old, Handover *handover,
+                   House **ret_house, Buf *why)
+{
+    House *house = NEW(House);
+
+    house->handover = handover;
+    house->forerunners = old->listeners;
+    if (start(house, options, why) != 0) {
+        house_stop(house);
+        return 1;
+    }
+    *ret_house = house;
+    return 0;
+}
+
+int house_replace(House **house, const HouseOptions *options, Buf *why)
+{
+    CLEANUP(handover_deinit) Handover handover = {0};
+    CLEANUP(handover_deinit) Handover spare = {0};
+    House *old = *house, *new = NULL;
+    int result = 0;
+
+    if (try_listeners(options, why) != 0) {
+        return HOUSE_KEPT;
+    }
+    if (server_hand_over(old->server, &handover) != 0 ||
+        server_hand_over(old->server, &spare) != 0) {
+        buf_append_str(why, STR("out of files"));
+        return HOUSE_KEPT;
+    }
+    const House remembered = *old; /* its listeners and options */
+    house_stop(old);
+    if (succeed(options, &remembered, &handover, &new, why) != 0) {
+        CLEANUP(buf_deinit) Buf why_old = {0};
+
+        result = succeed(&remembered.options, &remembered, &spare, &new, &why_old) == 0
+                     ? HOUSE_KEPT
+                     : HOUSE_LOST;
+    }
+    *house = new;
+    return result;
+}
+
+void house_use_settings(House *house, const Settings *settings)
+{
+    house->settings = settings;
+    house->options.settings = settings;
 }
 
 House *house_stop(House *house)

@@ -14,7 +14,7 @@
 typedef struct House House;
 
 typedef struct HouseOptions {
-    const Settings *settings; /* outlives the house */
+    const Settings *settings; /* outlives the house, as do the texts */
     const char *directory;    /* overrides the setting; NULL: the setting's */
     const char *listen;       /* overrides the host of every endpoint; NULL: theirs */
     bool any_port;            /* every listener gets a free port */
@@ -23,6 +23,20 @@ typedef struct HouseOptions {
 
 /* Returns 0; 1 with a sentence in @why that says what to do. */
 MUST_USE int house_start(const HouseOptions *options, House **ret_house, Buf *why);
+
+/*
+ * Builds a house of @options in the place of *@house: its listening sockets are kept where the
+ * addresses stay (a free port that it got is kept, too), so that nobody is refused meanwhile; its
+ * requests are answered and its head is written out first. What can be told before the old one goes
+ * (addresses, certificates) is told before. Returns 0; 1 when @options cannot be built: *@house is
+ * then one of its old options; 2 when these cannot be built any more either: *@house is NULL. @why
+ * says what to do.
+ */
+enum { HOUSE_KEPT = 1, HOUSE_LOST = 2 };
+MUST_USE int house_replace(House **house, const HouseOptions *options, Buf *why);
+
+/* The house goes on with @settings, which differ from its own in nothing that it was built with. */
+void house_use_settings(House *house, const Settings *settings);
 
 /* Drains: stops accepting, finishes requests, writes the head out, closes everything. */
 House *house_stop(House *house);

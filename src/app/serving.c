@@ -70,17 +70,19 @@ bool serving_wait(uint64_t timeout_ms)
     return true;
 }
 
-void serving_wait_reloading(void (*reload)(void *context), void *context)
+void serving_wait_reloading(bool (*reload)(void *context), void *context)
 {
     struct pollfd entry = {.fd = signal_fd, .events = POLLIN};
 
-    while (!serving_ended()) {
+    bool goes_on = true;
+
+    while (goes_on && !serving_ended()) {
         if (poll(&entry, 1, -1) > 0) {
             take_wake();
         }
         if (reload_asked != 0 && !serving_ended()) {
             reload_asked = 0;
-            reload(context);
+            goes_on = reload(context);
         }
     }
 }

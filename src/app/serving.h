@@ -11,7 +11,7 @@ void serving_catch_signals(void);
 
 /* As serving_wait(0), and calls @reload(@context) for every SIGHUP, on this thread. Without a call
  * of this SIGHUP is taken note of and means nothing: a server does not die of a closed terminal. */
-void serving_wait_reloading(void (*reload)(void *context), void *context);
+void serving_wait_reloading(bool (*reload)(void *context), void *context);
 
 /* Waits for a signal, or for @timeout_ms (0: no end). Returns whether a signal came. */
 bool serving_wait(uint64_t timeout_ms);

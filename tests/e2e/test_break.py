@@ -2,6 +2,7 @@
 """The user who breaks things: signals, lost files, full disks, abusive clients; against the real binary."""
 
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -33,18 +34,56 @@ def wait_for_log(weft, text):
         time.sleep(0.02)
 
 
-def test_sighup_reads_the_configuration_again(tmp_path):
+def reload(weft, configuration, text, expected):
+    log = pathlib.Path(weft.log.name)
+    told = log.read_text().count(expected)
+    configuration.write_text(text)
+    weft.process.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 20
+    while log.read_text().count(expected) == told:
+        assert time.monotonic() < deadline, weft.output()
+        time.sleep(0.02)
+
+
+def test_sighup_swaps_the_configuration_in_under_load_and_loses_nothing(tmp_path):
     configuration = tmp_path / "weft.yaml"
-    configuration.write_text("service: {telemetry: {logs: {level: warn}}}\n")
+    configuration.write_text("")
     weft = Weft(tmp_path / "data", "--config", configuration).start()
-    configuration.write_text("service: {telemetry: {logs: {level: info}}}\nexporters: {weft: {retention: {age: 3d}}}\n")
-    weft.process.send_signal(signal.SIGHUP)
-    wait_for_log(weft, "the configuration was read again")
-    assert "exporters.weft.retention.age" in weft.output()  # told to wait for a restart
-    configuration.write_text("service: [")
-    weft.process.send_signal(signal.SIGHUP)
-    wait_for_log(weft, "the old one goes on")
-    assert isinstance(send(weft), list)
+    ports, acknowledged, refused, done = dict(weft.ports), [], [], threading.Event()
+
+    def load():
+        while not done.is_set():
+            try:
+                answer = send(weft)
+            except requests.RequestException as problem:
+                refused.append(problem)
+                continue
+            acknowledged.extend(answer if isinstance(answer, list) else refused.append(answer) or [])
+
+    senders = [threading.Thread(target=load) for _ in range(3)]
+    for sender in senders:
+        sender.start()
+    for age in "3d", "4d", "5d":
+        time.sleep(0.3)
+        reload(weft, configuration, f"exporters: {{weft: {{retention: {{age: {age}}}}}}}\n", "the configuration was read again")
+    done.set()
+    for sender in senders:
+        sender.join()
+    assert not refused and len(acknowledged) > 10
+    assert weft.ready() == ports  # also the free ones stay
+    assert all(weft.trace(trace)["spans"] for trace in acknowledged[:: max(1, len(acknowledged) // 50)])
+    assert weft.stop() == 0
+
+
+@pytest.mark.parametrize("text", ["service: [", "exporters: {weft: {nonsense: 1}}", "receivers: {zipkin: {endpoint: nowhere}}",
+                                  "receivers: {otlp: {protocols: {http: {tls: {cert_file: /none, key_file: /none}}}}}"])
+def test_sighup_with_a_configuration_that_cannot_be_used_leaves_the_old_one(tmp_path, text):
+    configuration = tmp_path / "weft.yaml"
+    configuration.write_text("")
+    weft = Weft(tmp_path / "data", "--config", configuration).start()
+    before = send(weft)
+    reload(weft, configuration, text, "the old one goes on")
+    assert all(weft.trace(trace)["spans"] for trace in before + send(weft))
     assert weft.stop() == 0
 
 

@@ -291,6 +291,19 @@ static size_t give(Connection *connection, Str bytes)
     return connection->protocol->input(connection, bytes);
 }
 
+/* A connection that first speaks while the server drains is answered once, then ended. */
+static size_t give_and_drain(Connection *connection, Str bytes)
+{
+    bool is_first = connection->protocol == NULL;
+    size_t used = give(connection, bytes);
+
+    if (is_first && connection->worker->draining && connection->protocol != NULL &&
+        !connection->finishing && !connection->dead) {
+        connection->protocol->drain(connection);
+    }
+    return used;
+}
+
 /* Gives new bytes behind the ones that wait, and keeps what was not used. */
 static void take_input(Connection *connection, Str bytes)
 {
@@ -298,12 +311,12 @@ static void take_input(Connection *connection, Str bytes)
 
     connection->retry_input = false;
     if (input->len == 0) {
-        size_t used = give(connection, bytes);
+        size_t used = give_and_drain(connection, bytes);
 
         buf_append_str(input, str_slice(bytes, used, bytes.len));
     } else {
         buf_append_str(input, bytes);
-        size_t used = give(connection, buf_str(input));
+        size_t used = give_and_drain(connection, buf_str(input));
         if (input->len > 0) { /* finishing empties it */
             buf_drop_front(input, used);
         }
@@ -526,7 +539,10 @@ static void sweep_connection(Connection *connection, uint64_t now)
                now - connection->sent_ms > shared->progress_ms) {
         connection_timed_out(connection);
     } else if (connection->protocol == NULL) {
-        if (now - connection->started_ms > shared->progress_ms) {
+        if (connection->worker->draining &&
+            now - connection->worker->drain_ms > CONNECTION_FIRST_DRAIN_MS) {
+            connection_abort(connection);
+        } else if (now - connection->started_ms > shared->progress_ms) {
             connection_timed_out(connection);
         }
     } else if (!connection->finishing) {
@@ -551,13 +567,15 @@ void worker_sweep(void *context)
 void worker_drain(Worker *worker)
 {
     worker->draining = true;
+    worker->drain_ms = now_ms();
     for (Connection *connection = LIST_FIRST(&worker->connections), *next; connection != NULL;
          connection = next) {
         next = LIST_NEXT(connection, others);
         connection_enter(connection);
-        if (connection->protocol == NULL) {
-            connection_abort(connection);
-        } else if (!connection->finishing) {
+        if (!connection->handshaking) {
+            read_all(connection); /* what is here already is not refused unread */
+        }
+        if (connection->protocol != NULL && !connection->finishing && !connection->dead) {
             connection->protocol->drain(connection);
         }
         connection_leave(connection);

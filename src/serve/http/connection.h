@@ -33,6 +33,7 @@ enum {
     CONNECTION_LINGER_BYTES_MAX = 1 << 30, /* read over after the last answer */
     CONNECTION_LINGER_IDLE_MS = 5000,      /* without a byte */
     CONNECTION_LINGER_DRAIN_MS = 500,      /* the same while the server drains */
+    CONNECTION_FIRST_DRAIN_MS = 500,       /* for a first byte while the server drains */
     CONNECTION_BODY_PROGRESS_BYTES = 1024, /* less than this in a timeout is no progress */
 };
 
@@ -62,8 +63,9 @@ struct Worker {
     Counters counters;
     LIST_HEAD(, Connection) connections;
     bool draining;
-    uint8_t *scratch; /* CONNECTION_READ_SIZE */
-    time_t date_s;    /* of date_text */
+    uint64_t drain_ms; /* since when */
+    uint8_t *scratch;  /* CONNECTION_READ_SIZE */
+    time_t date_s;     /* of date_text */
     char date_text[32];
 };
 

@@ -164,6 +164,7 @@ static int listener_new(const ListenerOptions *options, Listener **ret_listener)
     listener->options.name = copy_text(options->name);
     listener->options.address = NULL;
     listener->options.tls = NULL;
+    listener->options.handover = NULL;
     listener->options.routes = routes;
     if (options->body_max == 0) {
         listener->options.body_max = 64 << 20;
@@ -193,14 +194,14 @@ static void take_connection(Port *port, int fd, const struct sockaddr_storage *p
     connection_accept(port->worker, port->listener, fd, peer);
 }
 
-static void on_accept(evutil_socket_t fd, short what, void *context)
+/* Takes the connections that wait on the port. */
+static void accept_waiting(Port *port)
 {
-    Port *port = context;
-
     for (int i = 0; i < ACCEPTS_PER_EVENT_MAX; i++) {
         struct sockaddr_storage peer = {0};
         socklen_t length = sizeof(peer);
-        int accepted = accept4(fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int accepted =
+            accept4(port->fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (accepted >= 0) {
             take_connection(port, accepted, &peer);
@@ -214,6 +215,11 @@ static void on_accept(evutil_socket_t fd, short what, void *context)
             return;
         }
     }
+}
+
+static void on_accept(evutil_socket_t fd, short what, void *context)
+{
+    accept_waiting(context);
 }
 
 static void add_port(ServerWorker *worker, const Listener *listener, int fd)
@@ -247,16 +253,48 @@ static void close_ports(ServerWorker *worker, const Listener *listener)
     worker->n_ports = kept;
 }
 
-static int bind_workers(Server *server, Listener *listener)
+/* Takes a worker's share of the sockets that were handed over. Returns whether there was any. */
+static bool inherit_ports(ServerWorker *worker, const Listener *listener, Handover *handover)
 {
-    for (size_t i = 0; i < server->n_workers; i++) {
-        int fds[SOCKET_ADDRESSES_MAX];
+    bool any = false;
 
-        TRY(i == 0 ? socket_bind_first(&listener->addresses, SOCK_STREAM, fds)
-                   : socket_bind(&listener->addresses, SOCK_STREAM, fds));
-        for (size_t j = 0; j < listener->addresses.n_addresses; j++) {
-            add_port(&server->workers[i], listener, fds[j]);
+    for (size_t i = 0; handover != NULL && i < listener->addresses.n_addresses; i++) {
+        int fd = handover_take(handover, &listener->addresses.addresses[i]);
+
+        if (fd >= 0) {
+            add_port(worker, listener, fd);
+            any = true;
         }
+    }
+    return any;
+}
+
+static int bind_worker(ServerWorker *worker, Listener *listener, bool first)
+{
+    int fds[SOCKET_ADDRESSES_MAX];
+
+    TRY(first ? socket_bind_first(&listener->addresses, SOCK_STREAM, fds)
+              : socket_bind(&listener->addresses, SOCK_STREAM, fds));
+    for (size_t i = 0; i < listener->addresses.n_addresses; i++) {
+        add_port(worker, listener, fds[i]);
+    }
+    return 0;
+}
+
+static int bind_workers(Server *server, Listener *listener, Handover *handover)
+{
+    bool inherited = false;
+
+    for (size_t i = 0; i < server->n_workers; i++) {
+        if (inherit_ports(&server->workers[i], listener, handover)) {
+            inherited = true;
+        } else {
+            TRY(bind_worker(&server->workers[i], listener, !inherited && i == 0));
+        }
+    }
+    /* A server before with more loops had more sockets. */
+    for (size_t i = 0; inherit_ports(&server->workers[i % server->n_workers], listener, handover);
+         i++) {
     }
     return 0;
 }
@@ -267,7 +305,7 @@ int server_listen(Server *server, const ListenerOptions *options, uint16_t *ret_
 
     ASSERT(!server->started);
     TRY(listener_new(options, &listener));
-    int r = bind_workers(server, listener);
+    int r = bind_workers(server, listener, options->handover);
     if (r != 0) {
         for (size_t i = 0; i < server->n_workers; i++) {
             close_ports(&server->workers[i], listener);
@@ -359,10 +397,24 @@ int server_start(Server *server)
     return 0;
 }
 
+int server_hand_over(const Server *server, Handover *handover)
+{
+    ASSERT(!server->draining);
+    for (size_t i = 0; i < server->n_workers; i++) {
+        for (size_t j = 0; j < server->workers[i].n_ports; j++) {
+            TRY(handover_keep(handover, server->workers[i].ports[j]->fd));
+        }
+    }
+    return 0;
+}
+
 static void start_drain(void *context)
 {
     ServerWorker *worker = context;
 
+    for (size_t i = 0; i < worker->n_ports; i++) {
+        accept_waiting(worker->ports[i]);
+    }
     close_ports(worker, NULL);
     worker_drain(&worker->worker);
 }

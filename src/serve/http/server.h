@@ -2,6 +2,7 @@
 #pragma once
 
 #include "serve/http/exchange.h"
+#include "serve/http/handover.h"
 
 /*
  * Listeners: sockets, HTTP/1.1 (libevent), HTTP/2 with gRPC (nghttp2), TLS (OpenSSL), routing.
@@ -32,7 +33,9 @@ typedef struct ListenerOptions {
     /* Called for a body that is too large or a request that is no HTTP, to write the protocol's own
      * error body; NULL: plain text. */
     void (*error_body)(const Request *request, int status, Str message, Response *response);
-    bool cross_origin; /* answer CORS preflights and send Access-Control-Allow-Origin: * */
+    bool cross_origin;  /* answer CORS preflights and send Access-Control-Allow-Origin: * */
+    Handover *handover; /* sockets of a server before this one, used where they listen on the
+                           address; NULL: all are bound anew */
 } ListenerOptions;
 
 typedef struct Server Server;
@@ -63,6 +66,10 @@ MUST_USE int server_new(size_t n_loops, Server **ret_server);
 MUST_USE int server_listen(Server *server, const ListenerOptions *options, uint16_t *ret_port);
 
 MUST_USE int server_start(Server *server);
+
+/* Keeps all listening sockets for the server that follows this one, before server_drain(). Returns
+ * 0 or -errno. */
+MUST_USE int server_hand_over(const Server *server, Handover *handover);
 
 /* Stops accepting, lets requests in flight finish for at most @grace_ms (HTTP/2: GOAWAY), then
  * closes. */

@@ -165,6 +165,21 @@ static void start_server(uint64_t idle_ms, uint64_t progress_ms, uint64_t bodies
     assert_int_equal(server_start(fixture.server), 0);
 }
 
+/* On the port of the server before, which is gone. */
+static void start_successor(Handover *handover)
+{
+    const ListenerOptions options = {.name = "test",
+                                     .address = "127.0.0.1",
+                                     .port = fixture.port,
+                                     .routes = routes,
+                                     .n_routes = ARRAY_LEN(routes),
+                                     .handover = handover};
+
+    assert_int_equal(server_new(1, &fixture.server), 0); /* fewer loops than before */
+    assert_int_equal(server_listen(fixture.server, &options, &fixture.port), 0);
+    assert_int_equal(server_start(fixture.server), 0);
+}
+
 static int setup(void **state)
 {
     log_set_level(LOG_SILENT);
@@ -770,6 +785,41 @@ static void a_drain_lets_requests_finish_closes_idle_connections_and_accepts_non
     close(idle);
 }
 
+static void a_connection_that_came_before_a_drain_may_still_ask_once(void **state)
+{
+    CLEANUP(buf_deinit) Buf answer = {0};
+    int early = client_connect();
+    pthread_t drainer;
+
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL); /* it is accepted */
+    assert_int_equal(pthread_create(&drainer, NULL, drain_server, NULL), 0);
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL); /* the drain has begun */
+    assert_true(client_send(early, STR("GET /echo?late HTTP/1.1\r\nHost: x\r\n\r\n")));
+    client_read_to_end(early, &answer);
+    assert_true(str_starts_with(buf_str(&answer), STR("HTTP/1.1 200 ")));
+    assert_true(has(&answer, STR("Connection: close\r\n")));
+    close(early);
+    pthread_join(drainer, NULL);
+}
+
+static void connections_wait_in_sockets_that_are_handed_over(void **state)
+{
+    CLEANUP(handover_deinit) Handover handover = {0};
+    CLEANUP(buf_deinit) Buf answer = {0};
+    uint16_t port = fixture.port;
+
+    assert_int_equal(server_hand_over(fixture.server, &handover), 0);
+    fixture.server = server_free(fixture.server);
+    int waiting = client_connect(); /* nobody accepts */
+    assert_true(client_send(waiting, STR("GET /echo?kept HTTP/1.0\r\n\r\n")));
+    start_successor(&handover);
+    assert_int_equal(fixture.port, port);
+    assert_int_equal(handover.n_fds, 0);
+    client_read_to_end(waiting, &answer);
+    assert_true(has(&answer, STR("?kept")));
+    close(waiting);
+}
+
 static void *hammer(void *context)
 {
     size_t *answered = context;
@@ -833,6 +883,8 @@ int main(void)
         SERVER_TEST(who_does_not_read_answers_gets_no_new_ones),
         SERVER_TEST(accepting_pauses_when_files_run_out_and_goes_on),
         SERVER_TEST(a_drain_lets_requests_finish_closes_idle_connections_and_accepts_none),
+        SERVER_TEST(a_connection_that_came_before_a_drain_may_still_ask_once),
+        SERVER_TEST(connections_wait_in_sockets_that_are_handed_over),
         SERVER_TEST(many_clients_are_answered_from_other_threads),
     };
 

@@ -552,11 +552,17 @@ static bool settle_batch(Assembly *assembly, uint64_t now_ns, bool settle_all)
 static void publish_status(Assembly *assembly)
 {
     const OpenTrace *oldest = open_traces_oldest(&assembly->open);
-    uint64_t now_ns = clock_monotonic_ns(assembly->options.clock);
     uint64_t complete_to_ns = clock_realtime_ns(assembly->options.clock);
+    uint64_t now_ns = clock_monotonic_ns(assembly->options.clock); /* later: rather too early */
 
-    if (oldest != NULL) {
-        complete_to_ns -= MIN(now_ns - oldest->opened_ns, complete_to_ns);
+    uint64_t since_ns = oldest == NULL ? now_ns : oldest->opened_ns;
+
+    /* What is acknowledged and still queued is in no open trace yet. */
+    if (assembly->store != NULL) {
+        since_ns = MIN(since_ns, store_waiting_since(assembly->store));
+    }
+    if (since_ns < now_ns) {
+        complete_to_ns -= MIN(now_ns - since_ns, complete_to_ns);
     }
     pthread_mutex_lock(&assembly->status_lock);
     assembly->status = (AssemblyStatus){

@@ -81,6 +81,7 @@ static Store *store_new(const StoreOptions *options)
     store->clock = options->clock;
     store->observer = options->observer;
     store->end = &store->first;
+    store->waiting_since_ns = UINT64_MAX;
     store->last_cut = store->committed = ROW_FIRST_CUT - 1;
     init_sync(store);
     store->generations[store->n_generations++] = generation_new(clock_monotonic_ns(store->clock));
@@ -159,6 +160,8 @@ static void committed(LogEntry *entry, int result)
         store->counters.appended_spans += queued->batch->spans.n_spans;
         store->counters.appended_bytes += queued->batch->body.len;
         queued->next = NULL;
+        queued->acknowledged_ns = clock_monotonic_ns(store->clock);
+        store->waiting_since_ns = MIN(store->waiting_since_ns, queued->acknowledged_ns);
         *store->end = queued;
         store->end = &queued->next;
         store->handed_over++;

@@ -68,11 +68,25 @@ typedef void (*StoreAppended)(void *context, int result);
  */
 MUST_USE int store_append(Store *store, StoreBatch *batch, StoreAppended done, void *context);
 
-/* Waits until everything acknowledged before the call can be found by queries. */
-void store_wait_applied(Store *store);
+typedef enum StoreWait {
+    STORE_WAIT_APPLIED, /* everything acknowledged before the call can be found by queries */
+    STORE_WAIT_SETTLED, /* ... and the observer has settled every open trace */
+} StoreWait;
 
-/* As store_wait_applied, and asks the observer to settle every open trace first. */
+enum { STORE_LATE = 1 };
+
+/* Waits for that until @deadline_ns (monotonic; 0: without end). Returns 0; or STORE_LATE: the
+ * store is behind, ask again. Settling on demand takes a fifth of the applier's time at most,
+ * however often it is asked for: those who ask together are served together. */
+MUST_USE int store_wait(Store *store, StoreWait what, uint64_t deadline_ns);
+
+/* store_wait() without end. */
+void store_wait_applied(Store *store);
 void store_wait_settled(Store *store);
+
+/* When the oldest batch was acknowledged that queries do not see yet, monotonic; UINT64_MAX: they
+ * see everything. */
+uint64_t store_waiting_since(Store *store);
 
 /* For the observer, on the applier thread: the rows that the head holds of these traces are
  * settled. */
@@ -155,8 +169,8 @@ MUST_USE int store_attribute_keys(Store *store, size_t limit, Arena *arena, Stor
 MUST_USE int store_attribute_values(Store *store, FilterField level, Str key, size_t limit,
                                     Arena *arena, StoreNames *ret_names);
 
-/* Calls @visit for each (trace, trace that one of its links names) of settled rows; for the map's
- * stitching after a start. Returns 0 or -errno. */
+/* Calls @visit for each (trace, trace that one of its links names) of settled rows, older blocks
+ * before newer ones, the head last; for the map's stitching after a start. Returns 0 or -errno. */
 MUST_USE int store_links(Store *store, int (*visit)(void *context, TraceId from, TraceId to),
                          void *context);
 

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -364,6 +365,83 @@ static void many_small_blocks_and_tables_become_few(void **state)
     assert_true(fixture->observer.sum == sum);
 }
 
+typedef struct Slow {
+    Fixture *fixture;
+    uint64_t costs_ns; /* by the manual clock */
+    int n_settled;
+    bool held; /* the applier does not come back */
+    void (*on_tick)(void *context, bool settle_all);
+} Slow;
+
+static Slow slow;
+
+static void slow_tick(void *context, bool settle_all)
+{
+    slow.on_tick(context, settle_all);
+    if (settle_all) {
+        __atomic_fetch_add(&slow.fixture->now_ns, slow.costs_ns, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&slow.n_settled, 1, __ATOMIC_RELEASE);
+    }
+    while (__atomic_load_n(&slow.held, __ATOMIC_ACQUIRE)) {
+        usleep(100);
+    }
+}
+
+static void reopen_slow(Fixture *fixture, uint64_t costs_ns)
+{
+    fixture->store = store_close(fixture->store);
+    fixture->fs->ops->free(fixture->fs);
+    assert_int_equal(fs_open_directory(fixture->directory, &fixture->fs), 0);
+    fixture->options.fs = fixture->fs;
+    open_store(fixture); /* makes the callbacks anew */
+    slow = (Slow){.fixture = fixture, .costs_ns = costs_ns};
+    slow.on_tick = fixture->observer.callbacks.on_tick;
+    fixture->observer.callbacks.on_tick = slow_tick;
+}
+
+static void *wait_settled(void *context)
+{
+    store_wait_settled(context);
+    return NULL;
+}
+
+static void settling_on_demand_takes_a_share_of_the_time_only(void **state)
+{
+    Fixture *fixture = *state;
+    pthread_t waiter;
+
+    reopen_slow(fixture, 20000000);
+    store_wait_settled(fixture->store);
+    assert_int_equal(__atomic_load_n(&slow.n_settled, __ATOMIC_ACQUIRE), 1);
+    assert_int_equal(pthread_create(&waiter, NULL, wait_settled, fixture->store), 0);
+    usleep(200000); /* the store's clock stands still: nobody is served */
+    assert_int_equal(__atomic_load_n(&slow.n_settled, __ATOMIC_ACQUIRE), 1);
+    __atomic_fetch_add(&fixture->now_ns, 80000000, __ATOMIC_RELAXED);
+    pthread_join(waiter, NULL);
+    assert_int_equal(__atomic_load_n(&slow.n_settled, __ATOMIC_ACQUIRE), 2);
+}
+
+static void a_wait_ends_at_its_deadline(void **state)
+{
+    Fixture *fixture = *state;
+    const Sample sample = {1, 0, 0};
+
+    fixture->options.clock = &clock_system;
+    reopen_slow(fixture, 0);
+    assert_int_equal(store_wait(fixture->store, STORE_WAIT_SETTLED, 0), 0);
+    assert_true(store_waiting_since(fixture->store) == UINT64_MAX);
+    __atomic_store_n(&slow.held, true, __ATOMIC_RELEASE);
+    usleep(100000); /* two ticks: the applier is held by now */
+    assert_int_equal(append(fixture->store, &sample, 1), 0);
+    uint64_t now_ns = clock_monotonic_ns(&clock_system);
+    assert_int_equal(store_wait(fixture->store, STORE_WAIT_APPLIED, now_ns + 1000000), STORE_LATE);
+    assert_int_equal(store_wait(fixture->store, STORE_WAIT_SETTLED, now_ns + 2000000), STORE_LATE);
+    assert_true(store_waiting_since(fixture->store) <= now_ns);
+    __atomic_store_n(&slow.held, false, __ATOMIC_RELEASE);
+    assert_int_equal(store_wait(fixture->store, STORE_WAIT_SETTLED, now_ns + 60000000000), 0);
+    assert_true(store_waiting_since(fixture->store) == UINT64_MAX);
+}
+
 static int count_span(void *context, const Span *span)
 {
     ++*(size_t *)context;
@@ -379,6 +457,42 @@ static int count_link(void *context, TraceId from, TraceId to)
 {
     ++*(size_t *)context;
     return 0;
+}
+
+typedef struct Order {
+    TraceId ids[16];
+    size_t n;
+} Order;
+
+static int note_source(void *context, TraceId from, TraceId to)
+{
+    Order *order = context;
+
+    if (order->n == 0 || !trace_id_equal(order->ids[order->n - 1], from)) {
+        assert_true(order->n < ARRAY_LEN(order->ids));
+        order->ids[order->n++] = from;
+    }
+    return 0;
+}
+
+/* An index with a limit keeps what comes last: that must be the newest. */
+static void links_come_oldest_block_first(void **state)
+{
+    Fixture *fixture = *state;
+    Order order = {0};
+
+    for (uint32_t trace = 0; trace < 4; trace++) {
+        append_trace(fixture, trace * 1000, 40);
+        if (trace < 3) {
+            reopen(fixture);
+        }
+    }
+    store_wait_settled(fixture->store);
+    assert_int_equal(store_links(fixture->store, note_source, &order), 0);
+    assert_int_equal(order.n, 4);
+    for (uint32_t trace = 0; trace < 4; trace++) {
+        assert_true(trace_id_equal(order.ids[trace], sample_trace_id(trace * 1000)));
+    }
 }
 
 static void scans_see_blocks_and_head(void **state)
@@ -455,6 +569,9 @@ int main(void)
         TEST(old_spans_that_just_came_are_kept),
         TEST(the_oldest_blocks_go_beyond_the_bytes),
         TEST(many_small_blocks_and_tables_become_few),
+        TEST(settling_on_demand_takes_a_share_of_the_time_only),
+        TEST(a_wait_ends_at_its_deadline),
+        TEST(links_come_oldest_block_first),
         TEST(scans_see_blocks_and_head),
         TEST(names_are_counted_over_blocks_and_head),
     };

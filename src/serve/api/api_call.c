@@ -79,6 +79,16 @@ int api_fail(ApiCall *call, ApiError error, const char *hint, const char *format
     return API_FAILED;
 }
 
+int api_wait(ApiCall *call, StoreWait what)
+{
+    if (store_wait(call->api->store, what, call->deadline_ns) == 0) {
+        return 0;
+    }
+    atomic_fetch_add_explicit(&call->api->calls_busy, 1, memory_order_relaxed);
+    return api_fail(call, API_BUSY, "try again in a second",
+                    "the store has not taken in yet what was sent before");
+}
+
 /* The failure in the words of the API that was asked. */
 static void failure_write(ApiCall *call)
 {

@@ -65,7 +65,8 @@ struct ApiContext {
     ROW(API_BAD_METHOD, 405, "method_not_allowed", "The path is served for the methods in Allow.") \
     ROW(API_BAD_REQUEST, 400, "bad_request", "The request is no HTTP, or larger than it may be.")  \
     ROW(API_INTERNAL, 500, "internal", "Stored data could not be read; the log says why.")         \
-    ROW(API_BUSY, 503, "busy", "Too many queries wait; try again after Retry-After seconds.")
+    ROW(API_BUSY, 503, "busy",                                                                     \
+        "Too many queries wait, or the store is behind; try again after Retry-After seconds.")
 
 typedef enum ApiError {
     API_OK,
@@ -134,6 +135,9 @@ void api_answer(const ApiBinding *binding, const Request *request, Str item,
 /* Notes why the call fails; returns API_FAILED. The message is printf's. */
 int api_fail(ApiCall *call, ApiError error, const char *hint, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* store_wait() until the call's deadline. Returns 0, or API_FAILED: the store is behind (503). */
+MUST_USE int api_wait(ApiCall *call, StoreWait what);
 
 /* The value of the parameter @name, percent-decoded; empty when it is absent. */
 Str api_parameter(const ApiCall *call, const char *name);

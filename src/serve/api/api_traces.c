@@ -173,7 +173,7 @@ int api_services(ApiCall *call)
 
     TRY(api_window(call, &from, &to));
     TRY(page_open(call, NAMES_ALL, &page));
-    store_wait_applied(call->api->store);
+    TRY(api_wait(call, STORE_WAIT_APPLIED));
     TRY(service_names(call->api->store, from, to, &call->arena, &names));
     minutes_of_window(from, to, &question.from_minute, &question.to_minute);
     TRY(map_ask(call->api->map, &question, &call->arena, &map));
@@ -228,7 +228,7 @@ int api_service_operations(ApiCall *call)
 
     TRY(api_window(call, &question.from_ns, &question.to_ns));
     TRY(page_open(call, NAMES_ALL, &page));
-    store_wait_applied(call->api->store);
+    TRY(api_wait(call, STORE_WAIT_APPLIED));
     TRY(operation_names(call->api->store, &question, &call->arena, &names));
     minutes_of_window(question.from_ns, question.to_ns, &from_minute, &to_minute);
     result = map_operations(call->api->map, call->item, from_minute, to_minute, &call->arena,
@@ -281,7 +281,7 @@ static int traces_search(ApiCall *call, const Filter *filter)
 
     TRY(api_window(call, &question.from_ns, &question.to_ns));
     TRY(api_limit(call, TRACES_LIMIT_DEFAULT, &question.limit));
-    store_wait_applied(call->api->store);
+    TRY(api_wait(call, STORE_WAIT_APPLIED));
     result = search_traces(call->api->store, &question, &call->arena, &page);
     if (result == SEARCH_BAD_CURSOR) {
         return api_fail(call, API_BAD_CURSOR, "start again without a cursor",
@@ -489,7 +489,7 @@ int api_trace(ApiCall *call)
         return api_fail(call, API_BAD_PARAMETER, "a trace id is up to 32 hex digits",
                         "\"%.*s\" is no trace id", STR_ARG(call->item));
     }
-    store_wait_applied(call->api->store);
+    TRY(api_wait(call, STORE_WAIT_APPLIED));
     result = trace_view_read(call->api->store, call->api->map, id, &call->arena, &view);
     if (result == TRACE_VIEW_NOT_FOUND) {
         return api_fail(call, API_TRACE_NOT_FOUND,
@@ -507,7 +507,7 @@ int api_attributes(ApiCall *call)
     NamePage page;
 
     TRY(page_open(call, NAMES_LIMIT_DEFAULT, &page));
-    store_wait_applied(call->api->store);
+    TRY(api_wait(call, STORE_WAIT_APPLIED));
     TRY(store_attribute_keys(call->api->store, NAMES_ALL, &call->arena, &names));
     api_list_open(call);
     for (size_t i = 0; i < names.count; i++) {
@@ -542,7 +542,7 @@ int api_attribute_values(ApiCall *call)
         return api_fail(call, API_BAD_PARAMETER, "for example span.http.route",
                         "the key begins with neither span. nor resource.");
     }
-    store_wait_applied(call->api->store);
+    TRY(api_wait(call, STORE_WAIT_APPLIED));
     TRY(store_attribute_values(call->api->store, level, key, NAMES_ALL, &call->arena, &names));
     api_list_open(call);
     for (size_t i = 0; i < names.count; i++) {

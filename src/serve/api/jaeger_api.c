@@ -51,7 +51,7 @@ static int fail_parameter(ApiCall *call, const char *name, const char *text)
 
 static int services_read(ApiCall *call, StoreNames *names)
 {
-    store_wait_applied(call->api->store);
+    TRY(api_wait(call, STORE_WAIT_APPLIED));
     return service_names(call->api->store, 0, UINT64_MAX, &call->arena, names);
 }
 
@@ -77,7 +77,7 @@ static int operations_read(ApiCall *call, Str service, Str kind, StoreNames *nam
     SpanKind wanted = SPAN_KIND_UNSPECIFIED;
     bool known = span_kind_parse(kind, &wanted) == 0;
 
-    store_wait_applied(call->api->store);
+    TRY(api_wait(call, STORE_WAIT_APPLIED));
     TRY(operation_names(call->api->store, &question, &call->arena, names));
     for (size_t i = 0; i < names->count; i++) {
         if (kind.len == 0 || (known && names->items[i].kind == wanted)) {
@@ -248,7 +248,7 @@ static int question_ask(ApiCall *call, const TraceQuestion *question, StoreHits 
         return api_fail(call, API_BAD_PARAMETER, "", "too many tags");
     }
     search.filter = set.root;
-    store_wait_applied(call->api->store);
+    TRY(api_wait(call, STORE_WAIT_APPLIED));
     return store_search(call->api->store, &search, &call->arena, ret_hits);
 }
 
@@ -356,7 +356,7 @@ int jaeger_traces(ApiCall *call)
 
     TRY(ids_read(call, ids, &n_ids));
     if (n_ids > 0) {
-        store_wait_applied(call->api->store);
+        TRY(api_wait(call, STORE_WAIT_APPLIED));
         return traces_write(call, ids, n_ids, true);
     }
     TRY(question_read(call, &question));
@@ -373,7 +373,7 @@ static int item_trace_id(ApiCall *call, TraceId *ret_id)
         return api_fail(call, API_BAD_PARAMETER, "", "malformed trace id: %.*s",
                         STR_ARG(call->item));
     }
-    store_wait_applied(call->api->store);
+    TRY(api_wait(call, STORE_WAIT_APPLIED));
     return 0;
 }
 
@@ -474,9 +474,9 @@ int jaeger_dependencies(ApiCall *call)
     minutes_of_window(from_ms * 1000000, end_ms * 1000000, &question.from_minute,
                       &question.to_minute);
     if (settle) {
-        store_wait_settled(call->api->store);
+        TRY(api_wait(call, STORE_WAIT_SETTLED));
     } else {
-        store_wait_applied(call->api->store);
+        TRY(api_wait(call, STORE_WAIT_APPLIED));
     }
     TRY(map_ask(call->api->map, &question, &call->arena, &map));
     dependencies = ARENA_ARRAY(&call->arena, Dependency, map.n_edges + map.n_hops);

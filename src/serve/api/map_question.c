@@ -154,9 +154,9 @@ int map_question_wait(ApiCall *call)
 
     TRY(api_flag(call, "wait", false, &settle));
     if (settle) {
-        store_wait_settled(call->api->store);
+        TRY(api_wait(call, STORE_WAIT_SETTLED));
     } else {
-        store_wait_applied(call->api->store);
+        TRY(api_wait(call, STORE_WAIT_APPLIED));
     }
     return 0;
 }

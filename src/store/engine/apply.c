@@ -239,16 +239,34 @@ static void wait_ms(Store *store, pthread_cond_t *condition, uint64_t timeout_ms
     pthread_cond_timedwait(condition, &store->mutex, &deadline);
 }
 
+/* Whether somebody waits for a settling and enough time has passed since the last one. */
+static bool settle_is_due(const Store *store)
+{
+    return store->settle_asked != store->settle_done &&
+           (now_ns(store) >= store->settle_not_before_ns || store->applier_stop);
+}
+
+/* How long to sleep: a tick, or until the settling that somebody waits for. */
+static uint64_t tick_ms(const Store *store)
+{
+    uint64_t now = now_ns(store), due_ns = store->settle_not_before_ns;
+
+    return store->settle_asked == store->settle_done || due_ns <= now
+               ? TICK_MS
+               : MIN((due_ns - now) / 1000000U + 1, (uint64_t)TICK_MS);
+}
+
 static Burst take_burst(Store *store)
 {
     pthread_mutex_lock(&store->mutex);
-    if (store->first == NULL && store->settle_asked == store->settle_done && !store->applier_stop) {
-        wait_ms(store, &store->applier_wake, TICK_MS);
+    if (store->first == NULL && !settle_is_due(store) && !store->applier_stop) {
+        wait_ms(store, &store->applier_wake, tick_ms(store));
     }
+    bool settle_all = settle_is_due(store);
     Burst burst = {
         .first = store->first,
-        .settle_ticket = store->settle_asked,
-        .settle_all = store->settle_asked != store->settle_done,
+        .settle_ticket = settle_all ? store->settle_asked : store->settle_done,
+        .settle_all = settle_all,
         .stop = store->applier_stop,
     };
     store->first = NULL;
@@ -260,6 +278,8 @@ static Burst take_burst(Store *store)
 static void finish_batch(Store *store, Queued *queued)
 {
     pthread_mutex_lock(&store->mutex);
+    const Queued *next = queued->next != NULL ? queued->next : store->first;
+    store->waiting_since_ns = next == NULL ? UINT64_MAX : next->acknowledged_ns;
     store->applied++;
     store->queue_bytes -= queued->bytes;
     pthread_cond_broadcast(&store->progress);
@@ -295,9 +315,14 @@ static void *applier(void *context)
         Burst burst = take_burst(store);
 
         apply_burst(store, burst.first);
+        uint64_t start_ns = now_ns(store);
         apply_turn(store, burst.settle_all, false);
         pthread_mutex_lock(&store->mutex);
         store->settle_done = burst.settle_ticket;
+        if (burst.settle_all) {
+            uint64_t end_ns = now_ns(store);
+            store->settle_not_before_ns = end_ns + (end_ns - start_ns) * (SETTLE_SHARE - 1);
+        }
         pthread_cond_broadcast(&store->progress);
         bool done = burst.stop && store->first == NULL;
         pthread_mutex_unlock(&store->mutex);
@@ -345,27 +370,69 @@ void applier_stop(Store *store)
     wait_for_writer(store);
 }
 
-static void wait_for_applied(Store *store, uint64_t target)
+/* Waits for progress until @deadline_ns of the store's clock; 0: no end. Returns whether there is
+ * time left. */
+static bool wait_for_progress(Store *store, uint64_t deadline_ns)
 {
-    while (store->applied < target) {
+    if (deadline_ns == 0) {
         pthread_cond_wait(&store->progress, &store->mutex);
+        return true;
     }
+    uint64_t now = now_ns(store);
+    if (now < deadline_ns) {
+        wait_ms(store, &store->progress, (deadline_ns - now) / 1000000U + 1);
+    }
+    return now < deadline_ns;
+}
+
+static int wait_for_applied(Store *store, uint64_t deadline_ns)
+{
+    uint64_t target = store->handed_over;
+
+    while (store->applied < target) {
+        if (!wait_for_progress(store, deadline_ns)) {
+            return STORE_LATE;
+        }
+    }
+    return 0;
+}
+
+static int wait_for_settled(Store *store, uint64_t deadline_ns)
+{
+    uint64_t ticket = ++store->settle_asked;
+
+    pthread_cond_signal(&store->applier_wake);
+    while (store->settle_done < ticket) {
+        if (!wait_for_progress(store, deadline_ns)) {
+            return STORE_LATE;
+        }
+    }
+    return 0;
+}
+
+int store_wait(Store *store, StoreWait what, uint64_t deadline_ns)
+{
+    pthread_mutex_lock(&store->mutex);
+    int result = what == STORE_WAIT_APPLIED ? wait_for_applied(store, deadline_ns)
+                                            : wait_for_settled(store, deadline_ns);
+    pthread_mutex_unlock(&store->mutex);
+    return result;
 }
 
 void store_wait_applied(Store *store)
 {
-    pthread_mutex_lock(&store->mutex);
-    wait_for_applied(store, store->handed_over);
-    pthread_mutex_unlock(&store->mutex);
+    ASSERT(store_wait(store, STORE_WAIT_APPLIED, 0) == 0);
 }
 
 void store_wait_settled(Store *store)
 {
+    ASSERT(store_wait(store, STORE_WAIT_SETTLED, 0) == 0);
+}
+
+uint64_t store_waiting_since(Store *store)
+{
     pthread_mutex_lock(&store->mutex);
-    uint64_t ticket = ++store->settle_asked;
-    pthread_cond_signal(&store->applier_wake);
-    while (store->settle_done < ticket) {
-        pthread_cond_wait(&store->progress, &store->mutex);
-    }
+    uint64_t since_ns = store->waiting_since_ns;
     pthread_mutex_unlock(&store->mutex);
+    return since_ns;
 }

@@ -34,6 +34,7 @@ enum {
     HEAD_BYTES_MAX = 96 << 20,       /* beyond it appends are refused: STORE_BUSY */
     APPLY_SLICE_ROWS = 1024,         /* rows appended or read per turn of the lock */
     TICK_MS = 50,
+    SETTLE_SHARE = 5, /* settling on demand takes one of so many parts of the applier's time */
     CUT_BLOCKS_MAX = 256,
 };
 
@@ -47,6 +48,7 @@ struct Queued {
     StoreAppended done;
     void *context;
     uint64_t bytes;
+    uint64_t acknowledged_ns; /* monotonic */
 };
 
 /* What one manifest commit makes visible. Made by the applier, then the writer's. */
@@ -86,7 +88,9 @@ struct Store {
     Queued *first, **end;
     uint64_t queue_bytes;               /* of all between store_append() and applied */
     uint64_t handed_over, applied;      /* batches */
-    uint64_t settle_asked, settle_done; /* requests of store_wait_settled() */
+    uint64_t waiting_since_ns;          /* see store_waiting_since(); UINT64_MAX: none waits */
+    uint64_t settle_asked, settle_done; /* requests of store_wait() */
+    uint64_t settle_not_before_ns;      /* the next one is served then */
     uint64_t head_bytes;                /* as of the last turn of the applier */
     bool applier_stop, writer_stop;
     Cut *cut;             /* handed to the writer; NULL: it is idle */

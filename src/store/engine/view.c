@@ -342,12 +342,16 @@ int store_links(Store *store, int (*visit)(void *context, TraceId from, TraceId 
     View view;
 
     view_init(&view, store, STORE_SETTLED);
-    int result = view_scan_head(store, &view, 0, UINT64_MAX, visit_links_of_span, &scan);
-    for (size_t i = 0; i < view.shelf->count && result == 0; i++) {
+    int result = 0;
+
+    for (size_t i = view.shelf->count; i-- > 0 && result == 0;) { /* oldest first */
         ShelfBlock *block = view.shelf->blocks[i];
 
         result = block_links(block->block, visit_link, &scan);
         result = scan.result != 0 ? scan.result : shelf_block_check(block, result);
+    }
+    if (result == 0) {
+        result = view_scan_head(store, &view, 0, UINT64_MAX, visit_links_of_span, &scan);
     }
     view_deinit(&view);
     return result;

@@ -22,6 +22,7 @@ void manifest_deinit(Manifest *manifest)
 {
     mem_free(manifest->blocks.items);
     mem_free(manifest->tables.items);
+    mem_free(manifest->deletions.items);
     *manifest = (Manifest){0};
 }
 
@@ -35,9 +36,19 @@ static ManifestFiles copy_files(const ManifestFiles *files)
     return copy;
 }
 
+void manifest_deletions_add(ManifestDeletions *deletions, ManifestDeletion deletion)
+{
+    ARRAY_RESERVE(deletions->items, deletions->count, deletions->capacity);
+    deletions->items[deletions->count++] = deletion;
+}
+
 void manifest_copy(const Manifest *manifest, Manifest *to)
 {
     *to = *manifest;
+    to->deletions = (ManifestDeletions){0};
+    for (size_t i = 0; i < manifest->deletions.count; i++) {
+        manifest_deletions_add(&to->deletions, manifest->deletions.items[i]);
+    }
     to->blocks = copy_files(&manifest->blocks);
     to->tables = copy_files(&manifest->tables);
 }
@@ -157,11 +168,41 @@ static int add_table(ManifestFiles *files, const Line *line)
     return 0;
 }
 
+static int add_block(ManifestFiles *files, const Line *line)
+{
+    ManifestFile file = line_file(line);
+    Str rest = line->rest;
+
+    TRY(take_number(&rest, &file.swept_s));
+    manifest_files_add(files, file);
+    return 0;
+}
+
+/* `deleted TRACE log_below file_below` */
+static int add_deletion(Str text, Manifest *manifest)
+{
+    ManifestDeletion deletion;
+    Str word, id;
+
+    (void)str_split(text, ' ', &word, &text);
+    (void)str_split(text, ' ', &id, &text);
+    if (str_parse_hex(id, deletion.trace_id.bytes, TRACE_ID_SIZE) != 0) {
+        return 1;
+    }
+    TRY(take_number(&text, &deletion.log_below));
+    TRY(take_number(&text, &deletion.file_below));
+    manifest_deletions_add(&manifest->deletions, deletion);
+    return 0;
+}
+
 /* Words that are not known are of a newer program that thought them harmless: skipped. */
 static int read_line(Str text, Manifest *manifest)
 {
     Line line;
 
+    if (str_starts_with(text, STR("deleted "))) {
+        return add_deletion(text, manifest);
+    }
     TRY(parse_line(text, &line));
     if (str_equal(line.word, STR("edition"))) {
         manifest->edition = line.first;
@@ -170,7 +211,7 @@ static int read_line(Str text, Manifest *manifest)
     } else if (str_equal(line.word, STR("next_file"))) {
         manifest->next_file = line.first;
     } else if (str_equal(line.word, STR("block"))) {
-        manifest_files_add(&manifest->blocks, line_file(&line));
+        return add_block(&manifest->blocks, &line);
     } else if (str_equal(line.word, STR("table"))) {
         return add_table(&manifest->tables, &line);
     }
@@ -245,6 +286,9 @@ static void append_files(const Manifest *manifest, Buf *buf)
 {
     for (size_t i = 0; i < manifest->blocks.count; i++) {
         append_file(&manifest->blocks.items[i], "block", buf);
+        if (manifest->blocks.items[i].swept_s != 0) {
+            buf_append_format(buf, " %" PRIu64, manifest->blocks.items[i].swept_s);
+        }
         buf_append_byte(buf, '\n');
     }
     for (size_t i = 0; i < manifest->tables.count; i++) {
@@ -256,6 +300,18 @@ static void append_files(const Manifest *manifest, Buf *buf)
     }
 }
 
+static void append_deletions(const ManifestDeletions *deletions, Buf *buf)
+{
+    for (size_t i = 0; i < deletions->count; i++) {
+        const ManifestDeletion *deletion = &deletions->items[i];
+
+        buf_append_str(buf, STR("deleted "));
+        buf_append_hex(buf, deletion->trace_id.bytes, TRACE_ID_SIZE);
+        buf_append_format(buf, " %" PRIu64 " %" PRIu64 "\n", deletion->log_below,
+                          deletion->file_below);
+    }
+}
+
 int manifest_write(FileSystem *fs, const Manifest *manifest)
 {
     CLEANUP(buf_deinit) Buf text = {0};
@@ -264,6 +320,7 @@ int manifest_write(FileSystem *fs, const Manifest *manifest)
     buf_append_format(&text, "\nedition %" PRIu64 "\nlog_from %" PRIu64 "\nnext_file %" PRIu64 "\n",
                       manifest->edition, manifest->log_from, manifest->next_file);
     append_files(manifest, &text);
+    append_deletions(&manifest->deletions, &text);
     append_checksum(&text);
     return fs_replace_file(fs, manifest_path, buf_str(&text));
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "os/fs.h"
+#include "span/span.h"
 #include "store/table_file.h"
 
 /*
@@ -13,6 +14,7 @@ typedef struct ManifestFile {
     uint64_t number;
     uint64_t bytes;
     uint64_t written_s; /* when its newest rows came into a block or table, Unix seconds */
+    uint64_t swept_s;   /* blocks only: retention rules were applied as far as this age */
     TableInfo table;    /* tables only */
 } ManifestFile;
 
@@ -21,11 +23,24 @@ typedef struct ManifestFiles {
     size_t count, capacity;
 } ManifestFiles;
 
+/* A trace that somebody deleted. What came before it was deleted is hidden, then removed: rows of
+ * log frames below @log_below and of blocks with a number below @file_below. */
+typedef struct ManifestDeletion {
+    TraceId trace_id;
+    uint64_t log_below, file_below;
+} ManifestDeletion;
+
+typedef struct ManifestDeletions {
+    ManifestDeletion *items;
+    size_t count, capacity;
+} ManifestDeletions;
+
 typedef struct Manifest {
     uint64_t edition;   /* one more with each commit */
     uint64_t log_from;  /* all rows of log frames below are in blocks */
     uint64_t next_file; /* no file has had this number yet */
     ManifestFiles blocks, tables;
+    ManifestDeletions deletions;
 } Manifest;
 
 enum { MANIFEST_BYTES_MAX = 64 << 20, MANIFEST_PATH_MAX = 64 };
@@ -39,6 +54,8 @@ void manifest_files_add(ManifestFiles *files, ManifestFile file);
 void manifest_files_drop(ManifestFiles *files, uint64_t number);
 const ManifestFile *manifest_files_find(const ManifestFiles *files, uint64_t number);
 uint64_t manifest_files_bytes(const ManifestFiles *files);
+
+void manifest_deletions_add(ManifestDeletions *deletions, ManifestDeletion deletion);
 
 /* The paths of the files, and back: 1 when @name is no such name. */
 void manifest_block_path(uint64_t number, char path[MANIFEST_PATH_MAX]);

@@ -39,7 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ASSERT(manifest_read(fs, &again, &error) == 0);
         ASSERT(again.edition == manifest.edition && again.log_from == manifest.log_from &&
                again.blocks.count == manifest.blocks.count &&
-               again.tables.count == manifest.tables.count);
+               again.tables.count == manifest.tables.count &&
+               again.deletions.count == manifest.deletions.count);
         manifest_deinit(&again);
         manifest_deinit(&manifest);
     }

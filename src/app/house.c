@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "os/pool.h"
 #include "serve/api/api.h"
+#include "serve/api/live.h"
 #include "serve/page.h"
 #include "wire/otlp.h"
 
@@ -253,6 +254,12 @@ static int start_serving(House *house, const HouseOptions *options, Buf *why)
     house->api.server = house->server;
     house->api.version = WEFT_VERSION;
     house->api.started_ns = clock_realtime_ns(&clock_system);
+    if (live_new(
+            &(LiveOptions){.map = house->map, .assembly = house->assembly, .clock = &clock_system},
+            &house->api.live) != 0) {
+        buf_append_str(why, STR("no threads can be started"));
+        return 1;
+    }
     TRY(listen_all(house, options, why));
     if (server_start(house->server) != 0) {
         buf_append_str(why, STR("the event loops cannot be started"));
@@ -395,9 +402,13 @@ House *house_stop(House *house)
         return NULL;
     }
     house->api.ready = false;
+    if (house->api.live != NULL) {
+        live_stop(house->api.live);
+    }
     if (house->server != NULL) {
         server_drain(house->server, DRAIN_MS);
     }
+    house->api.live = live_free(house->api.live);
     pool_free(house->queries);
     store_close(house->store);
     server_free(house->server);

@@ -141,6 +141,13 @@ uint32_t cells_position(const Cells *cells, uint32_t minute)
     return from;
 }
 
+uint32_t cells_next(const Cells *cells, uint32_t minute)
+{
+    uint32_t at = cells_position(cells, minute);
+
+    return at < cells->n_cells ? cells->index[at].minute : UINT32_MAX;
+}
+
 bool cells_touch(const Cells *cells, uint32_t from_minute, uint32_t to_minute)
 {
     uint32_t at = cells_position(cells, from_minute);

@@ -44,6 +44,9 @@ int cells_add(Cells *cells, uint32_t minute, const CellValue *value, uint32_t ga
 /* Position of the first cell at or after @minute; n_cells when there is none. */
 uint32_t cells_position(const Cells *cells, uint32_t minute);
 
+/* The first minute at or after @minute that has a cell; UINT32_MAX when there is none. */
+uint32_t cells_next(const Cells *cells, uint32_t minute);
+
 /* Whether a cell lies in from <= minute < to. */
 bool cells_touch(const Cells *cells, uint32_t from_minute, uint32_t to_minute);
 

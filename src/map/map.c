@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "map/answer/answer.h"
+#include "map/answer/consult.h"
 #include "map/layout/layout.h"
 #include "map/map_file.h"
 
@@ -187,6 +188,13 @@ int map_merge_files(const Str *files, size_t n_files, Buf *ret_file)
 }
 
 /* --- Questions --- */
+
+int map_consult(Map *map, MapConsult consult, void *context)
+{
+    CLEANUP(map_unlockp) Map *locked = map_read(map);
+
+    return consult(&locked->tables, &locked->options, context);
+}
 
 int map_ask(Map *map, const MapQuestion *question, Arena *arena, MapAnswer *ret_answer)
 {
@@ -411,26 +419,6 @@ int map_node_series(Map *map, Str node_id, const MapSteps *steps, Arena *arena,
     return 0;
 }
 
-void map_activity(Map *map, const MapSteps *steps, Arena *arena, MapPoint **ret_points,
-                  size_t *ret_n)
-{
-    PointSums sums = points_new(steps, arena);
-    CLEANUP(map_unlockp) Map *locked = map_read(map);
-
-    for (size_t i = 0; i < locked->tables.series.n_records; i++) {
-        const Series *series = tables_series(&locked->tables, i);
-
-        for (size_t at = 0; series->key.kind == SERIES_REQUEST && at < sums.n_points; at++) {
-            CellSum sum = {0};
-
-            cells_sum(&series->cells, sums.points[at].minute, point_end(&sums, at), &sum);
-            points_take(&sums, at, &sum);
-        }
-    }
-    *ret_points = sums.points;
-    *ret_n = sums.n_points;
-}
-
 static int compare_operations(const void *a, const void *b)
 {
     const MapOperation *left = a, *right = b;
@@ -576,4 +564,13 @@ void map_status(Map *map, MapStatus *ret_status)
                                    : MIN(status.oldest_minute, cells_first_minute(cells));
     }
     *ret_status = status;
+}
+
+uint64_t map_version(Map *map)
+{
+    ASSERT(pthread_rwlock_rdlock(&map->lock) == 0);
+    uint64_t version = map->version;
+
+    map_unlock(map);
+    return version;
 }

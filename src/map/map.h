@@ -101,6 +101,7 @@ typedef struct MapEdge {
     uint64_t rules[RULE_COUNT];
     MapInterval *intervals; /* those that touch the window, not clipped */
     size_t n_intervals;
+    uint32_t first_minute, last_minute; /* over its whole life */
     MapFlowCount *flows;
     size_t n_flows;
     MapExemplar latest[MAP_EXEMPLARS], error[MAP_EXEMPLARS], slowest[MAP_EXEMPLARS];
@@ -163,10 +164,6 @@ MUST_USE int map_edge_series(Map *map, Str edge_id, const MapSteps *steps, Arena
 MUST_USE int map_node_series(Map *map, Str node_id, const MapSteps *steps, Arena *arena,
                              MapPoint **ret_points, size_t *ret_n);
 
-/* All requests of all services, for the time dock; without durations. */
-void map_activity(Map *map, const MapSteps *steps, Arena *arena, MapPoint **ret_points,
-                  size_t *ret_n);
-
 /* Entry points of the services called @service: rate, errors, durations per span name. */
 typedef struct MapOperation {
     NodeKey service;
@@ -197,3 +194,6 @@ typedef struct MapStatus {
 } MapStatus;
 
 void map_status(Map *map, MapStatus *ret_status);
+
+/* MapStatus.version alone. */
+uint64_t map_version(Map *map);

@@ -533,10 +533,6 @@ static void series_tell_a_minute_or_more_at_a_time(void **state)
                                      &fixture.arena, &points, &n),
                      0);
     assert_int_equal(points[0].count, 2);
-    map_activity(fixture.map, &(MapSteps){TODAY, TODAY + 2, 1}, &fixture.arena, &points, &n);
-    assert_int_equal(n, 2);
-    assert_int_equal(points[0].count, 7);
-    assert_int_equal(points[0].errors, 1);
     fixture_deinit(&fixture);
 }
 

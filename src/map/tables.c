@@ -180,9 +180,12 @@ static int intern_names(MapTables *tables, const SeriesNames *names, uint32_t *r
 
 /* --- Applying --- */
 
-static uint32_t cell_minute(SeriesKind kind, uint32_t minute)
+/* Labels are counted by day, but versions by the minute: their arrival is worth knowing. */
+static uint32_t cell_minute(const Delta *delta)
 {
-    return kind == SERIES_LABEL ? minute - minute % MINUTES_PER_DAY : minute;
+    bool by_day = delta->kind == DELTA_LABEL && !str_equal(delta->name, STR("service.version"));
+
+    return by_day ? delta->minute - delta->minute % MINUTES_PER_DAY : delta->minute;
 }
 
 static bool kind_has_exemplars(SeriesKind kind)
@@ -228,7 +231,7 @@ void tables_apply(MapTables *tables, const Delta *delta, int sign)
                          .name = delta->name,
                          .value = delta->value};
     int32_t times = sign * (int32_t)MIN(delta->count, (uint32_t)INT32_MAX);
-    HotKey key = {.minute = cell_minute(names.kind, delta->minute)};
+    HotKey key = {.minute = cell_minute(delta)};
 
     ASSERT(sign == 1 || sign == -1);
     ASSERT(intern_names(tables, &names, &key.series) == 0);

@@ -20,7 +20,8 @@ typedef enum SeriesKind {
     SERIES_PROOF = DELTA_PROOF,           /* a: name, b: service; a cell's minute is a day */
     SERIES_UNRESOLVED = DELTA_UNRESOLVED, /* a: service */
     SERIES_ORPHAN = DELTA_ORPHAN,         /* a: service */
-    SERIES_LABEL = DELTA_LABEL,           /* a: node, b, c: texts of key, value; cells by day */
+    SERIES_LABEL = DELTA_LABEL,           /* a: node, b, c: texts of key, value; cells by day, of
+                                             service.version by minute */
     SERIES_SPAN = DELTA_SPAN,             /* a: service */
     SERIES_FLOW,                          /* a: series of the edge, b, c: texts of flow, step */
     SERIES_KINDS,

@@ -83,6 +83,8 @@ static void answer_intervals(const Evidence *evidence, MapEdge *edge)
         return;
     }
     intervals_join(&intervals, evidence->graph->tables->presence_gap);
+    edge->first_minute = intervals.items[0].first_minute;
+    edge->last_minute = intervals.items[intervals.count - 1].last_minute;
     for (size_t i = 0; i < intervals.count; i++) {
         if (intervals.items[i].first_minute < question->to_minute &&
             intervals.items[i].last_minute >= question->from_minute) {

@@ -265,11 +265,16 @@ void api_answer(const ApiBinding *binding, const Request *request, Str item, Res
     call_deinit(&call);
 }
 
+static void call_free(ApiCall *call)
+{
+    call_deinit(call);
+    mem_free(call);
+}
+
 static void call_send(ApiCall *call)
 {
     exchange_respond(call->exchange, &call->response);
-    call_deinit(call);
-    mem_free(call);
+    call_free(call);
 }
 
 static void call_job(void *context)
@@ -279,7 +284,14 @@ static void call_job(void *context)
     if (exchange_is_abandoned(call->exchange)) {
         call->response.status = 408; /* read by nobody, counted as the client's doing */
     } else {
-        call_finish(call, call_run(call));
+        int result = call_run(call);
+
+        if (result == API_TAKEN) {
+            atomic_fetch_add_explicit(&call->api->calls, 1, memory_order_relaxed);
+            call_free(call);
+            return;
+        }
+        call_finish(call, result);
     }
     call_send(call);
 }

@@ -29,7 +29,7 @@ typedef struct ApiBinding {
     const ApiEndpoint *endpoint;
 } ApiBinding;
 
-enum { API_ROUTES_MAX = 40 };
+enum { API_ROUTES_MAX = 80 };
 
 /* What the APIs answer from. Filled by the program's wiring; nothing in it is owned; it stays where
  * it is and outlives the server. */
@@ -41,6 +41,7 @@ struct ApiContext {
     const Clock *clock;
     Ingest *ingest;       /* may be NULL: no receivers */
     const Server *server; /* may be NULL; set before the server starts */
+    struct Live *live;    /* may be NULL: no live readers */
     const char *version;
     uint64_t started_ns; /* realtime at the start */
     ApiEndpoints endpoints;
@@ -77,6 +78,7 @@ typedef enum ApiError {
 
 enum {
     API_FAILED = 1,           /* a handler's result after api_fail() */
+    API_TAKEN = 2,            /* ... when somebody else answers the exchange */
     API_PARAMETERS_MAX = 128, /* per request */
     API_QUERY_BYTES_MAX = 64 << 10,
     API_LIMIT_MAX = 1000,
@@ -90,8 +92,9 @@ typedef struct ApiCall ApiCall;
 typedef enum ApiStyle { API_NATIVE, API_JAEGER, API_JAEGER_V3, API_PLAIN } ApiStyle;
 
 /*
- * One route. @run writes the answer with call->json and returns 0; API_FAILED after api_fail(); or
- * -errno of the store, which becomes API_INTERNAL.
+ * One route. @run writes the answer with call->json and returns 0; API_FAILED after api_fail();
+ * API_TAKEN when it gave the exchange away (never in api_answer(), where there is none); or -errno
+ * of the store, which becomes API_INTERNAL.
  */
 struct ApiEndpoint {
     HttpMethod method;

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve/api/api_map.h"
 
+#include "serve/api/live.h"
 #include "serve/api/map_json.h"
 #include "serve/api/map_question.h"
 
-enum { TYPES_ALL = (1 << (NODE_STEP + 1)) - 1 };
+#define LIVE_WINDOW_DEFAULT_NS (15 * NS_PER_MINUTE)
+#define LIVE_WINDOW_MAX_NS (24 * 60 * NS_PER_MINUTE)
 
 /* What was left out, and how large the picture is. */
-static void map_frame_write(ApiCall *call, const MapAnswer *map)
+static void map_frame_write(ApiCall *call, const MapAnswer *map, uint64_t complete_to_ns)
 {
     JsonWriter *json = &call->json;
     double width = 0, height = 0;
-    AssemblyStatus assembly = {0};
 
     json_key(json, STR("truncated"));
     if (map->truncated) {
@@ -22,8 +23,7 @@ static void map_frame_write(ApiCall *call, const MapAnswer *map)
     } else {
         json_null(json);
     }
-    assembly_status(call->api->assembly, &assembly);
-    json_key_time(json, "complete_to", assembly.complete_to_ns);
+    json_key_time(json, "complete_to", complete_to_ns);
     for (size_t i = 0; i < map->n_nodes; i++) {
         width = MAX(width, map->nodes[i].x + map->nodes[i].width);
         height = MAX(height, map->nodes[i].y + map->nodes[i].height);
@@ -40,12 +40,14 @@ int api_map(ApiCall *call)
 {
     MapQuestion question = {0};
     MapAnswer map = {0};
+    AssemblyStatus assembly = {0};
     int result;
 
     TRY(api_map_window(call, &question.from_minute, &question.to_minute));
     TRY(map_question_filters(call, &question));
     question.with_layout = true;
     TRY(map_question_wait(call));
+    assembly_status(call->api->assembly, &assembly); /* before: the map may only know more */
     result = map_ask(call->api->map, &question, &call->arena, &map);
     if (result == MAP_NO_SUCH_NODE) {
         return map_question_no_node(call, question.focus);
@@ -55,101 +57,30 @@ int api_map(ApiCall *call)
     minute_write(&call->json, "from", question.from_minute);
     minute_write(&call->json, "to", question.to_minute);
     map_lists_write(&call->json, &map);
-    map_frame_write(call, &map);
+    map_frame_write(call, &map, assembly.complete_to_ns);
     json_close(&call->json, '}');
     return 0;
 }
 
-int api_map_history(ApiCall *call)
+/* The answer is the live readers': see live.h. */
+int api_map_live(ApiCall *call)
 {
-    uint32_t from = 0, to = 0, step = 0;
-    MapPoint *points = NULL;
-    size_t n_points = 0;
+    LiveQuestion question = {0};
+    uint64_t window_ns = 0;
 
-    TRY(api_map_window(call, &from, &to));
-    TRY(map_question_step(call, from, to, &step));
-    TRY(map_question_wait(call));
-    map_activity(call->api->map, &(MapSteps){from, to, step}, &call->arena, &points, &n_points);
-    api_list_open(call);
-    for (size_t i = 0; i < n_points; i++) {
-        json_open(&call->json, '{');
-        minute_write(&call->json, "time", points[i].minute);
-        json_key_u64(&call->json, "requests", points[i].count);
-        json_key_u64(&call->json, "errors", points[i].errors);
-        json_close(&call->json, '}');
+    TRY(api_duration(call, "window", LIVE_WINDOW_DEFAULT_NS, &window_ns));
+    TRY(map_question_filters(call, &question.filters));
+    if (window_ns < NS_PER_MINUTE || window_ns > LIVE_WINDOW_MAX_NS) {
+        return api_fail(call, API_BAD_PARAMETER, "for example window=15m",
+                        "window is from a minute to a day");
     }
-    api_list_close(call, STR(""));
-    return 0;
-}
-
-/* The whole map of the call's window, flows included, to find one of its elements. */
-static int element_map(ApiCall *call, MapQuestion *question, uint32_t *ret_step, MapAnswer *ret_map)
-{
-    *question = (MapQuestion){.types = TYPES_ALL, .with_layout = true};
-    TRY(api_map_window(call, &question->from_minute, &question->to_minute));
-    TRY(map_question_step(call, question->from_minute, question->to_minute, ret_step));
-    TRY(map_question_wait(call));
-    return map_ask(call->api->map, question, &call->arena, ret_map);
-}
-
-int api_node(ApiCall *call)
-{
-    MapQuestion question;
-    MapAnswer map = {0};
-    const MapNode *node = NULL;
-    MapPoint *points = NULL;
-    size_t n_points = 0;
-    uint32_t step = 0;
-    MapSteps steps;
-    int result;
-
-    TRY(element_map(call, &question, &step, &map));
-    for (size_t i = 0; i < map.n_nodes && node == NULL; i++) {
-        node = str_equal(map.nodes[i].id, call->item) ? &map.nodes[i] : NULL;
+    question.window_minutes = (uint32_t)((window_ns + NS_PER_MINUTE - 1) / NS_PER_MINUTE);
+    if (call->exchange != NULL) {
+        question.last_event_id = exchange_header(call->exchange, STR("last-event-id"));
     }
-    if (node == NULL) {
-        return map_question_no_node(call, call->item);
+    if (call->exchange == NULL || call->api->live == NULL ||
+        live_add(call->api->live, call->exchange, &question) != 0) {
+        return api_fail(call, API_BUSY, "ask /api/v1/map instead", "too many live readers");
     }
-    steps = (MapSteps){question.from_minute, question.to_minute, step};
-    result = map_node_series(call->api->map, call->item, &steps, &call->arena, &points, &n_points);
-    if (result != 0 && result != MAP_NO_SUCH_NODE) {
-        return result;
-    }
-    json_open(&call->json, '{');
-    json_key(&call->json, STR("node"));
-    node_write(&call->json, node);
-    series_write(&call->json, points, n_points);
-    json_close(&call->json, '}');
-    return 0;
-}
-
-int api_edge(ApiCall *call)
-{
-    MapQuestion question;
-    MapAnswer map = {0};
-    const MapEdge *edge = NULL;
-    MapPoint *points = NULL;
-    size_t n_points = 0;
-    uint32_t step = 0;
-    MapSteps steps;
-    int result;
-
-    TRY(element_map(call, &question, &step, &map));
-    for (size_t i = 0; i < map.n_edges && edge == NULL; i++) {
-        edge = str_equal(map.edges[i].id, call->item) ? &map.edges[i] : NULL;
-    }
-    if (edge == NULL) {
-        return map_question_no_node(call, call->item);
-    }
-    steps = (MapSteps){question.from_minute, question.to_minute, step};
-    result = map_edge_series(call->api->map, call->item, &steps, &call->arena, &points, &n_points);
-    if (result != 0 && result != MAP_NO_SUCH_NODE) {
-        return result;
-    }
-    json_open(&call->json, '{');
-    json_key(&call->json, STR("edge"));
-    edge_write(&call->json, &map, edge);
-    series_write(&call->json, points, n_points);
-    json_close(&call->json, '}');
-    return 0;
+    return API_TAKEN;
 }

@@ -156,6 +156,8 @@ void edge_fields_write(JsonWriter *json, const MapAnswer *map, const MapEdge *ed
     json_double(json, edge->adjusted_count);
     json_key_duration(json, "duration", &edge->duration);
     json_key_duration(json, "server_duration", &edge->server_duration);
+    minute_write(json, "first_seen", edge->first_minute);
+    minute_write(json, "last_seen", edge->last_minute);
     edge_evidence_write(json, edge);
 }
 

@@ -43,6 +43,9 @@ static void vitals_read(ApiCall *call, Vitals *vitals)
     if (api->server != NULL) {
         server_counters(api->server, &vitals->server);
     }
+    if (api->live != NULL) {
+        live_status(api->live, &vitals->live);
+    }
     if (api->ingest != NULL) {
         ingest_last(api->ingest, &vitals->last);
     }

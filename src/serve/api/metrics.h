@@ -2,6 +2,7 @@
 #pragma once
 
 #include "serve/api/api_call.h"
+#include "serve/api/live.h"
 
 /*
  * What the program says about itself, in numbers: /metrics in Prometheus' text format (version
@@ -12,6 +13,7 @@ typedef struct Vitals {
     MapStatus map;
     AssemblyStatus assembly;
     ServerCounters server;
+    LiveStatus live;
     IngestLast last;
     uint64_t calls, calls_failed, calls_busy;
     uint64_t pool_depth, memory_bytes, uptime_s;
@@ -70,6 +72,10 @@ typedef struct Vitals {
     ROW("weft_queries_busy_total", "counter", 1, v->calls_busy,                                    \
         "... refused because too many waited.")                                                    \
     ROW("weft_query_queue_depth", "gauge", 1, v->pool_depth, "Queries that wait.")                 \
+    ROW("weft_live_readers", "gauge", 1, v->live.readers, "Readers of the live map.")              \
+    ROW("weft_live_events_total", "counter", 1, v->live.events, "Pictures sent to them.")          \
+    ROW("weft_live_refused_total", "counter", 1, v->live.refused, "Readers beyond the limit.")     \
+    ROW("weft_live_cut_off_total", "counter", 1, v->live.cut_off, "Readers who read too slowly.")  \
     ROW("weft_http_connections_total", "counter", 1, v->server.connections, "Connections taken.")  \
     ROW("weft_http_connections", "gauge", 1, v->server.connections_open, "Connections open now.")  \
     ROW("weft_http_connections_refused_total", "counter", 1, v->server.connections_refused,        \

@@ -10,9 +10,27 @@
 struct FilterPattern {
     pcre2_code *code;
     pcre2_match_context *limits;
+    pcre2_match_data *match;
+    pcre2_jit_stack *stack;
+    uint64_t give_ups;
 };
 
-enum { PATTERN_HEAP_KIB = 1024, PATTERN_LENGTH_MAX = 4096 };
+enum {
+    PATTERN_HEAP_KIB = 1024,
+    PATTERN_STACK_START = 32 << 10,
+    PATTERN_STACK_MAX = 512 << 10,
+    PATTERN_LENGTH_MAX = 4096,
+};
+
+/* Machine code where the processor has it: five to ten times as fast, the same limits. */
+static void pattern_speed_up(FilterPattern *pattern)
+{
+    if (pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE) == 0) {
+        pattern->stack = pcre2_jit_stack_create(PATTERN_STACK_START, PATTERN_STACK_MAX, NULL);
+        ASSERT(pattern->stack != NULL);
+        pcre2_jit_stack_assign(pattern->limits, NULL, pattern->stack);
+    }
+}
 
 int filter_pattern_new(Str expression, FilterPattern **ret_pattern, ParseError *ret_error)
 {
@@ -24,9 +42,11 @@ int filter_pattern_new(Str expression, FilterPattern **ret_pattern, ParseError *
                                   .text = "the regular expression is longer than 4096 bytes"};
         return 1;
     }
-    pcre2_code *compiled = pcre2_compile(
-        (PCRE2_SPTR)(expression.len == 0 ? "" : expression.ptr), expression.len,
-        PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_NEVER_BACKSLASH_C, &code, &offset, NULL);
+    pcre2_code *compiled =
+        pcre2_compile((PCRE2_SPTR)(expression.len == 0 ? "" : expression.ptr), expression.len,
+                      PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_NEVER_BACKSLASH_C |
+                          PCRE2_DOLLAR_ENDONLY | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF,
+                      &code, &offset, NULL);
     if (compiled == NULL) {
         *ret_error = (ParseError){.offset = offset, .text = "malformed regular expression"};
         return 1;
@@ -34,10 +54,12 @@ int filter_pattern_new(Str expression, FilterPattern **ret_pattern, ParseError *
     FilterPattern *pattern = NEW(FilterPattern);
     pattern->code = compiled;
     pattern->limits = pcre2_match_context_create(NULL);
-    ASSERT(pattern->limits != NULL);
+    pattern->match = pcre2_match_data_create(1, NULL);
+    ASSERT(pattern->limits != NULL && pattern->match != NULL);
     pcre2_set_match_limit(pattern->limits, FILTER_MATCH_LIMIT);
     pcre2_set_depth_limit(pattern->limits, FILTER_MATCH_LIMIT);
     pcre2_set_heap_limit(pattern->limits, PATTERN_HEAP_KIB);
+    pattern_speed_up(pattern);
     *ret_pattern = pattern;
     return 0;
 }
@@ -45,6 +67,8 @@ int filter_pattern_new(Str expression, FilterPattern **ret_pattern, ParseError *
 FilterPattern *filter_pattern_free(FilterPattern *pattern)
 {
     if (pattern != NULL) {
+        pcre2_jit_stack_free(pattern->stack);
+        pcre2_match_data_free(pattern->match);
         pcre2_match_context_free(pattern->limits);
         pcre2_code_free(pattern->code);
         mem_free(pattern);
@@ -52,16 +76,45 @@ FilterPattern *filter_pattern_free(FilterPattern *pattern)
     return NULL;
 }
 
-/* An expression that hits its limit does not match. */
-static bool pattern_matches(const FilterPattern *pattern, Str text)
+/* 1: yes; 0: no; -1: nobody knows, it would take too long. */
+static int pattern_ask(FilterPattern *pattern, Str text)
 {
-    pcre2_match_data *match = pcre2_match_data_create(1, NULL);
-
-    ASSERT(match != NULL);
+    if (pattern->give_ups >= FILTER_GIVE_UPS_MAX) {
+        return -1;
+    }
     int r = pcre2_match(pattern->code, (PCRE2_SPTR)(text.len == 0 ? "" : text.ptr), text.len, 0, 0,
-                        match, pattern->limits);
-    pcre2_match_data_free(match);
-    return r >= 0;
+                        pattern->match, pattern->limits);
+    if (r >= 0 || r == PCRE2_ERROR_NOMATCH) {
+        return r >= 0;
+    }
+    pattern->give_ups++;
+    return -1;
+}
+
+uint64_t filter_give_ups(const Filter *filter)
+{
+    switch (filter->op) {
+    case FILTER_AND:
+    case FILTER_OR:
+        return filter_give_ups(filter->left) + filter_give_ups(filter->right);
+    case FILTER_NOT:
+        return filter_give_ups(filter->left);
+    default:
+        return filter->pattern == NULL ? 0 : filter->pattern->give_ups;
+    }
+}
+
+bool filter_is_exhausted(const Filter *filter)
+{
+    switch (filter->op) {
+    case FILTER_AND:
+    case FILTER_OR:
+        return filter_is_exhausted(filter->left) || filter_is_exhausted(filter->right);
+    case FILTER_NOT:
+        return filter_is_exhausted(filter->left);
+    default:
+        return filter->pattern != NULL && filter->pattern->give_ups >= FILTER_GIVE_UPS_MAX;
+    }
 }
 
 typedef enum Order { ORDER_LESS = -1, ORDER_SAME, ORDER_GREATER, ORDER_NONE } Order;
@@ -147,9 +200,9 @@ bool filter_compare_value(const Filter *filter, const Value *value)
     case COMPARE_EQUAL_TEXT:
         return equal_text(value, &filter->operand);
     case COMPARE_MATCH:
-        return value->type == VALUE_STRING && pattern_matches(filter->pattern, value->string);
+        return value->type == VALUE_STRING && pattern_ask(filter->pattern, value->string) == 1;
     case COMPARE_NOT_MATCH:
-        return value->type == VALUE_STRING && !pattern_matches(filter->pattern, value->string);
+        return value->type == VALUE_STRING && pattern_ask(filter->pattern, value->string) == 0;
     default:
         break;
     }
@@ -169,6 +222,39 @@ bool filter_compare_value(const Filter *filter, const Value *value)
         return order == ORDER_GREATER || order == ORDER_SAME;
     default:
         ASSERT(false && "a known comparison");
+        return false;
+    }
+}
+
+/* Whole numbers only: what a fraction cuts off is left to filter_compare_value(). */
+bool filter_int_range(const Filter *filter, FilterRange *ret_range)
+{
+    int64_t operand = filter->operand.integer;
+
+    if (filter->operand.type != VALUE_INT) {
+        return false;
+    }
+    *ret_range = (FilterRange){INT64_MIN, INT64_MAX, false};
+    switch (filter->comparison) {
+    case COMPARE_EQUAL:
+    case COMPARE_NOT_EQUAL:
+        *ret_range = (FilterRange){operand, operand, filter->comparison == COMPARE_NOT_EQUAL};
+        return true;
+    case COMPARE_LESS: /* below the least there is nothing: a range from 0 to -1 */
+        *ret_range = operand == INT64_MIN ? (FilterRange){0, -1, false}
+                                          : (FilterRange){INT64_MIN, operand - 1, false};
+        return true;
+    case COMPARE_LESS_EQUAL:
+        ret_range->highest = operand;
+        return true;
+    case COMPARE_GREATER:
+        *ret_range = operand == INT64_MAX ? (FilterRange){0, -1, false}
+                                          : (FilterRange){operand + 1, INT64_MAX, false};
+        return true;
+    case COMPARE_GREATER_EQUAL:
+        ret_range->lowest = operand;
+        return true;
+    default:
         return false;
     }
 }
@@ -215,22 +301,45 @@ static bool compare_any_attribute(const Filter *filter, const Span *span)
     return filter_compare_value(filter, value);
 }
 
+static bool compare_event(const Filter *filter, const Span *span, const Event *event)
+{
+    switch (filter->field) {
+    case FIELD_EVENT_NAME:
+        return compare_text(filter, event->name);
+    case FIELD_EVENT_SINCE_START:
+        return event->time_ns >= span->start_ns &&
+               compare_int(filter, event->time_ns - span->start_ns);
+    default:
+        return compare_attribute(filter, event->attributes);
+    }
+}
+
 static bool compare_events(const Filter *filter, const Span *span)
 {
     for (size_t i = 0; i < span->n_events; i++) {
-        if (filter->field == FIELD_EVENT_NAME
-                ? compare_text(filter, span->events[i].name)
-                : compare_attribute(filter, span->events[i].attributes)) {
+        if (compare_event(filter, span, &span->events[i])) {
             return true;
         }
     }
     return false;
 }
 
+static bool compare_link(const Filter *filter, const Link *link)
+{
+    switch (filter->field) {
+    case FIELD_LINK_TRACE_ID:
+        return compare_id(filter, link->trace_id.bytes, TRACE_ID_SIZE);
+    case FIELD_LINK_SPAN_ID:
+        return compare_id(filter, link->span_id.bytes, SPAN_ID_SIZE);
+    default:
+        return compare_attribute(filter, link->attributes);
+    }
+}
+
 static bool compare_links(const Filter *filter, const Span *span)
 {
     for (size_t i = 0; i < span->n_links; i++) {
-        if (compare_attribute(filter, span->links[i].attributes)) {
+        if (compare_link(filter, &span->links[i])) {
             return true;
         }
     }
@@ -250,8 +359,11 @@ static bool compare_field(const Filter *filter, const Span *span)
         return compare_attribute(filter, span->scope->attributes);
     case FIELD_EVENT_ATTRIBUTE:
     case FIELD_EVENT_NAME:
+    case FIELD_EVENT_SINCE_START:
         return compare_events(filter, span);
     case FIELD_LINK_ATTRIBUTE:
+    case FIELD_LINK_TRACE_ID:
+    case FIELD_LINK_SPAN_ID:
         return compare_links(filter, span);
     case FIELD_NAME:
         return compare_text(filter, span->name);
@@ -276,6 +388,14 @@ static bool compare_field(const Filter *filter, const Span *span)
     case FIELD_PARENT_ID:
         return !span_id_is_zero(span->parent_span_id) &&
                compare_id(filter, span->parent_span_id.bytes, SPAN_ID_SIZE);
+    case FIELD_TRACE_DURATION:
+    case FIELD_ROOT_NAME:
+    case FIELD_ROOT_SERVICE:
+    case FIELD_CHILD_COUNT:
+    case FIELD_NESTED_LEFT:
+    case FIELD_NESTED_RIGHT:
+    case FIELD_NESTED_PARENT:
+        break;
     }
     ASSERT(false && "a known field");
     return false;

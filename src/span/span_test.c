@@ -219,6 +219,55 @@ static void test_patterns_are_anchored_and_bounded(void **state)
     assert_int_equal(error.offset, 4);
 }
 
+/* A pattern that runs away is given up, value by value, then for good: it must be told. */
+static void test_patterns_that_run_away_are_given_up_and_counted(void **state)
+{
+    FilterPattern *pattern;
+    ParseError error;
+    Span span = span_of(1, SPAN_KIND_SERVER, 10, 20);
+
+    assert_int_equal(filter_pattern_new(STR("(a|aa|a?)+b"), &pattern, &error), 0);
+    Filter filter = {.op = FILTER_COMPARE,
+                     .field = FIELD_NAME,
+                     .comparison = COMPARE_NOT_MATCH,
+                     .pattern = pattern};
+    Filter either = {.op = FILTER_OR, .left = &filter, .right = &filter};
+    assert_true(filter_matches(&filter, &span));
+    assert_int_equal(filter_give_ups(&either), 0);
+    span.name = STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaabc");
+    for (int i = 1; i <= FILTER_GIVE_UPS_MAX; i++) {
+        assert_false(filter_is_exhausted(&either));
+        assert_false(filter_matches(&filter, &span));
+        assert_int_equal(filter_give_ups(&filter), i);
+    }
+    assert_true(filter_is_exhausted(&either));
+    span.name = STR("c");
+    assert_false(filter_matches(&filter, &span));
+    filter_pattern_free(pattern);
+}
+
+static void test_ranges_of_integers_are_what_comparing_says(void **state)
+{
+    static const int64_t numbers[] = {INT64_MIN, INT64_MIN + 1, -1,       0, 1,
+                                      42,        INT64_MAX - 1, INT64_MAX};
+
+    for (FilterComparison c = COMPARE_EQUAL; c <= COMPARE_GREATER_EQUAL; c++) {
+        for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+            Filter filter = {
+                .op = FILTER_COMPARE, .comparison = c, .operand = value_int(numbers[i])};
+            FilterRange range;
+
+            assert_true(filter_int_range(&filter, &range));
+            for (size_t k = 0; k < ARRAY_LEN(numbers); k++) {
+                Value value = value_int(numbers[k]);
+                bool inside = numbers[k] >= range.lowest && numbers[k] <= range.highest;
+
+                assert_true(filter_compare_value(&filter, &value) == (inside != range.is_outside));
+            }
+        }
+    }
+}
+
 static void test_operators_join(void **state)
 {
     Span span = span_of(1, SPAN_KIND_SERVER, 10, 20);
@@ -244,6 +293,8 @@ int main(void)
         cmocka_unit_test(test_numbers_compare_across_types_and_others_do_not),
         cmocka_unit_test(test_intrinsic_fields_are_found),
         cmocka_unit_test(test_patterns_are_anchored_and_bounded),
+        cmocka_unit_test(test_patterns_that_run_away_are_given_up_and_counted),
+        cmocka_unit_test(test_ranges_of_integers_are_what_comparing_says),
         cmocka_unit_test(test_operators_join),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,15 +57,38 @@ MUST_USE int block_read_trace(Block *block, TraceId id, Arena *arena, Span **spa
 typedef struct BlockMatch {
     TraceId trace_id;
     uint64_t start_ns;
+    uint64_t trace_start_ns; /* of the first row that the block has of the trace */
 } BlockMatch;
 
-/* Calls @visit for every row in from <= start < to that matches @filter, in row order, reading only
- * the columns the filter names; stops when it returns non-zero and returns that. Else 0, 1
- * (damaged), -errno. */
-MUST_USE int block_search(Block *block, const Filter *filter, uint64_t from_ns, uint64_t to_ns,
-                          int (*visit)(void *context, const BlockMatch *match), void *context);
+/* What a search asks, and counts. */
+typedef struct BlockSearch {
+    const Filter *filter;
+    uint64_t from_ns, to_ns;     /* from <= start < to */
+    const uint64_t *floor_ns;    /* rows that start before it do not matter; it may rise while
+                                    the search runs. NULL: none */
+    bool (*stop)(void *context); /* asked every few hundred values; NULL: never */
+    size_t bytes_max;            /* memory for columns at a time; 0: 64 MiB */
+    int (*visit)(void *context, const BlockMatch *match);
+    void *context;
+    uint64_t n_scanned; /* rows looked at, added up */
+} BlockSearch;
 
-/* As block_search, with the whole span, which lives during the call. */
+enum {
+    BLOCK_STOPPED = 1000,   /* stop() said so */
+    BLOCK_NO_MEMORY = 1001, /* not even a few thousand rows fit into bytes_max */
+};
+
+/*
+ * Calls @visit for the rows that match, from the last window of rows to the first, in each in row
+ * order, reading only columns that the filter names, and none when dictionaries say that nothing
+ * matches; ends when it returns non-zero and returns that. Else 0, 1 (damaged), BLOCK_STOPPED,
+ * BLOCK_NO_MEMORY or -errno.
+ */
+MUST_USE int block_search(Block *block, BlockSearch *search);
+
+/* Calls @visit for every row in from <= start < to that matches, in row order, with the whole span,
+ * which lives during the call; ends when it returns non-zero and returns that. Else 0, 1 (damaged),
+ * -errno. */
 MUST_USE int block_scan(Block *block, const Filter *filter, uint64_t from_ns, uint64_t to_ns,
                         int (*visit)(void *context, const Span *span), void *context);
 

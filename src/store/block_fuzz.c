@@ -72,13 +72,15 @@ static void ask_everything(Str bytes)
     }
     sum += block_read_trace(block, trace, &arena, &spans, &n);
     sum += block_scan(block, &everything, 0, UINT64_MAX, ignore_span, NULL);
-    for (FilterField field = FIELD_ATTRIBUTE; field <= FIELD_PARENT_ID; field++) {
+    for (FilterField field = FIELD_ATTRIBUTE; field <= FIELD_LINK_SPAN_ID; field++) {
         Filter filter = {.op = FILTER_COMPARE,
                          .field = field,
                          .comparison = COMPARE_NOT_EQUAL,
                          .key = STR("a"),
                          .operand = value_int(5)};
-        sum += block_search(block, &filter, 1, UINT64_MAX, ignore_match, NULL);
+        BlockSearch search = {
+            .filter = &filter, .from_ns = 1, .to_ns = UINT64_MAX, .visit = ignore_match};
+        sum += block_search(block, &search);
     }
     sum += block_operations(block, ignore_name, NULL);
     sum += block_attribute_values(block, FIELD_SPAN_ATTRIBUTE, STR("a"), ignore_value, NULL);

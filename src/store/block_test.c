@@ -274,6 +274,16 @@ static size_t next_expected(const Expected *e, size_t row)
     return row;
 }
 
+/* Of the first row of the row's trace. */
+static uint64_t first_start(const Fixture *fixture, size_t row)
+{
+    while (row > 0 &&
+           trace_id_equal(fixture->spans[row - 1].trace_id, fixture->spans[row].trace_id)) {
+        row--;
+    }
+    return fixture->spans[row].start_ns;
+}
+
 static int check_match(void *context, const BlockMatch *match)
 {
     Expected *e = context;
@@ -282,6 +292,7 @@ static int check_match(void *context, const BlockMatch *match)
     assert_true(e->row < e->fixture->n);
     assert_true(trace_id_equal(match->trace_id, e->fixture->spans[e->row].trace_id));
     assert_true(match->start_ns == e->fixture->spans[e->row].start_ns);
+    assert_true(match->trace_start_ns == first_start(e->fixture, e->row));
     e->row++;
     e->n++;
     return 0;
@@ -291,7 +302,9 @@ static void check_filter(const Fixture *f, const Filter *filter, uint64_t from_n
 {
     Expected e = {f, filter, from_ns, to_ns, 0, 0};
 
-    assert_int_equal(block_search(f->block, filter, from_ns, to_ns, check_match, &e), 0);
+    BlockSearch search = {
+        .filter = filter, .from_ns = from_ns, .to_ns = to_ns, .visit = check_match, .context = &e};
+    assert_int_equal(block_search(f->block, &search), 0);
     assert_int_equal(next_expected(&e, e.row), f->n);
 }
 
@@ -343,7 +356,9 @@ static void a_visitor_can_stop_the_search(void **state)
     int visits = 0;
 
     open_fixture(&f, 12, 100, false);
-    assert_int_equal(block_search(f.block, &everything, 0, UINT64_MAX, stop_at_third, &visits), 77);
+    BlockSearch search = {
+        .filter = &everything, .to_ns = UINT64_MAX, .visit = stop_at_third, .context = &visits};
+    assert_int_equal(block_search(f.block, &search), 77);
     assert_int_equal(visits, 3);
     close_fixture(&f);
 }

@@ -163,6 +163,31 @@ struct ParquetVector {
 MUST_USE int parquet_read(ParquetFile *file, size_t column, size_t from, size_t to, Arena *arena,
                           ParquetVector *ret_vector, ParseError *ret_error);
 
+/*
+ * What is kept of a column while it is read piece by piece: its dictionary (of a MAP: those of keys
+ * and values), so that it is decoded once. `{.arena = …}` at first; @arena must outlive all vectors
+ * of these reads. Files of several row groups keep nothing.
+ */
+typedef struct ParquetKept {
+    Arena *arena;
+    ParquetVector *dictionaries[2];
+} ParquetKept;
+
+/* As parquet_read(). */
+MUST_USE int parquet_read_kept(ParquetFile *file, size_t column, size_t from, size_t to,
+                               Arena *arena, ParquetKept *kept, ParquetVector *ret_vector,
+                               ParseError *ret_error);
+
+/* The keys of a MAP alone: the vector's values are NULL. */
+MUST_USE int parquet_read_keys(ParquetFile *file, size_t column, size_t from, size_t to,
+                               Arena *arena, ParquetKept *kept, ParquetVector *ret_vector,
+                               ParseError *ret_error);
+
+/* Loads the dictionary (of a MAP: its keys') into @kept, no page of values. @ret_only: whether
+ * every value of the column is in it. */
+MUST_USE int parquet_read_dictionary(ParquetFile *file, size_t column, ParquetKept *kept,
+                                     bool *ret_only, ParseError *ret_error);
+
 /* The bytes of a row of a BYTES, STRING, JSON or FIXED vector; the empty view when it is null. */
 static inline Str parquet_str(const ParquetVector *vector, size_t row)
 {

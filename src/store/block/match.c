@@ -1,468 +1,218 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/assert.h"
-#include "store/block/exact.h"
-#include "store/block/json.h"
 #include "store/block/match.h"
 
+#include "base/assert.h"
+#include "codec/scan.h"
+#include "store/block/exact.h"
+#include "store/block/json.h"
+
 /*
- * A filter becomes a bitmap over the rows: each comparison reads its column and asks once per
- * dictionary entry (or per row, where there is no dictionary); and, or, not join bitmaps.
- *
- * What a comparison means is never written a second time here: it is asked of filter_matches(),
- * with a span that has nothing but the value in question (the probe). A row whose `exact_span` is
- * set is asked as a whole at the end.
+ * A filter becomes a bitmap over the rows of a window: each comparison reads its column; and, or,
+ * not join bitmaps. Time comes first, because it is cheap and often leaves little; what joins later
+ * is asked only of those chunks of rows that are still undecided. A row whose `exact_span` is set
+ * is asked as a whole at the end.
  */
 
-/* Sets the probe to row @at of @vector and asks the comparison. */
-typedef bool (*Ask)(BlockMatcher *matcher, const Filter *filter, const ParquetVector *vector,
-                    size_t at);
+enum { PAUSE_EVERY = 256 };
 
-static int fail(BlockMatcher *matcher, const char *text)
+int match_fail(BlockMatcher *matcher, const char *text)
 {
     *matcher->error = (ParseError){.text = text};
     return 1;
 }
 
-static uint64_t *new_bitmap(BlockMatcher *matcher)
+int match_pause(BlockMatcher *matcher)
 {
-    return ARENA_ARRAY(&matcher->arena, uint64_t, matcher->n_words);
+    return matcher->stop != NULL && ++matcher->n_asked % PAUSE_EVERY == 0 &&
+                   matcher->stop(matcher->stop_context)
+               ? BLOCK_STOPPED
+               : 0;
 }
 
-static void set_bit(uint64_t *bitmap, size_t row, bool value)
+uint64_t *match_bitmap(BlockMatcher *matcher, MatchRange range)
 {
-    uint64_t bit = (uint64_t)1 << (row % 64);
-
-    bitmap[row / 64] = value ? bitmap[row / 64] | bit : bitmap[row / 64] & ~bit;
+    return ARENA_ARRAY(&matcher->window, uint64_t, range_words(range));
 }
 
-static bool get_bit(const uint64_t *bitmap, size_t row)
+MatchPlan *match_plan(BlockMatcher *matcher, const Filter *filter, unsigned part)
 {
-    return (bitmap[row / 64] >> (row % 64) & 1) != 0;
+    for (MatchPlan *plan = matcher->plans; plan != NULL; plan = plan->next) {
+        if (plan->filter == filter && plan->part == part) {
+            return plan;
+        }
+    }
+    MatchPlan *plan = ARENA_NEW(&matcher->kept, MatchPlan);
+    *plan = (MatchPlan){
+        .next = matcher->plans, .filter = filter, .part = part, .kept = {.arena = &matcher->kept}};
+    matcher->plans = plan;
+    return plan;
 }
 
-static void clear_probe(BlockMatcher *matcher)
+void match_clear_probe(BlockMatcher *matcher)
 {
     matcher->resource = (Resource){0};
     matcher->scope = (Scope){0};
     matcher->probe = (Span){.resource = &matcher->resource, .scope = &matcher->scope};
 }
 
-/* The answer for a row that has nothing in the field. */
-static bool ask_absent(BlockMatcher *matcher, const Filter *filter)
+bool match_ask_absent(BlockMatcher *matcher, const Filter *filter)
 {
-    clear_probe(matcher);
+    match_clear_probe(matcher);
     return filter_matches(filter, &matcher->probe);
-}
-
-/* --- Probes of fixed columns --- */
-
-static bool ask_text(BlockMatcher *matcher, const Filter *filter, const ParquetVector *vector,
-                     size_t at)
-{
-    Str text = vector->strs[at];
-    SpanKind kind = SPAN_KIND_UNSPECIFIED;
-    StatusCode status = STATUS_UNSET;
-
-    switch (filter->field) {
-    case FIELD_NAME:
-        matcher->probe.name = text;
-        break;
-    case FIELD_KIND:
-        matcher->probe.kind = span_kind_parse(text, &kind) == 0 ? (uint8_t)kind : 0;
-        break;
-    case FIELD_STATUS:
-        matcher->probe.status_code = status_code_parse(text, &status) == 0 ? (uint8_t)status : 0;
-        break;
-    case FIELD_STATUS_MESSAGE:
-        matcher->probe.status_message = text;
-        break;
-    case FIELD_SCOPE_NAME:
-        matcher->scope.name = text;
-        break;
-    default:
-        matcher->scope.version = text;
-    }
-    return filter_matches(filter, &matcher->probe);
-}
-
-static bool ask_number(BlockMatcher *matcher, const Filter *filter, const ParquetVector *vector,
-                       size_t at)
-{
-    if (filter->field == FIELD_DURATION) {
-        matcher->probe.end_ns = (uint64_t)vector->ints[at];
-    } else {
-        matcher->probe.start_ns = (uint64_t)vector->ints[at];
-    }
-    return filter_matches(filter, &matcher->probe);
-}
-
-static bool ask_id(BlockMatcher *matcher, const Filter *filter, const ParquetVector *vector,
-                   size_t at)
-{
-    Str id = vector->strs[at];
-
-    if (filter->field == FIELD_TRACE_ID) {
-        mem_copy(matcher->probe.trace_id.bytes, id.ptr, TRACE_ID_SIZE);
-    } else if (filter->field == FIELD_SPAN_ID) {
-        mem_copy(matcher->probe.span_id.bytes, id.ptr, SPAN_ID_SIZE);
-    } else {
-        mem_copy(matcher->probe.parent_span_id.bytes, id.ptr, SPAN_ID_SIZE);
-    }
-    return filter_matches(filter, &matcher->probe);
-}
-
-/* --- Columns into bitmaps --- */
-
-/* Sets the bits of rows whose value answers yes; null rows are left as they are. */
-static void match_codes(BlockMatcher *matcher, const Filter *filter, const ParquetVector *vector,
-                        Ask ask, uint64_t *bitmap)
-{
-    size_t n = vector->dictionary->n_rows;
-    uint8_t *answers = arena_alloc(&matcher->arena, n + 1);
-
-    for (size_t i = 0; i < n; i++) {
-        answers[i] = ask(matcher, filter, vector->dictionary, i);
-    }
-    for (size_t word = 0; word < matcher->n_words; word++) {
-        size_t first = word * 64, last = MIN(first + 64, matcher->n_rows);
-        uint64_t bits = 0;
-
-        for (size_t row = first; row < last; row++) {
-            bits |= (uint64_t)answers[vector->codes[row]] << (row - first);
-        }
-        if (vector->null != NULL) {
-            for (size_t row = first; row < last; row++) {
-                bits &= ~((uint64_t)(vector->null[row] != 0) << (row - first));
-            }
-        }
-        bitmap[word] |= bits;
-    }
-}
-
-static void match_vector(BlockMatcher *matcher, const Filter *filter, const ParquetVector *vector,
-                         Ask ask, uint64_t *bitmap)
-{
-    if (vector->codes != NULL) {
-        /* Null rows have code 0, which an empty dictionary lacks. */
-        if (vector->dictionary->n_rows > 0) {
-            match_codes(matcher, filter, vector, ask, bitmap);
-        }
-        return;
-    }
-    for (size_t row = 0; row < matcher->n_rows; row++) {
-        if (!parquet_is_null(vector, row) && ask(matcher, filter, vector, row)) {
-            set_bit(bitmap, row, true);
-        }
-    }
-}
-
-/* Sets the bits of null rows. */
-static void match_null(const BlockMatcher *matcher, const ParquetVector *vector, uint64_t *bitmap)
-{
-    for (size_t row = 0; vector->null != NULL && row < matcher->n_rows; row++) {
-        if (vector->null[row] != 0) {
-            set_bit(bitmap, row, true);
-        }
-    }
-}
-
-static int match_fixed(BlockMatcher *matcher, const Filter *filter, BlockColumn column, Ask ask,
-                       uint64_t *bitmap)
-{
-    ParquetVector vector;
-
-    TRY(block_read_fixed(matcher->block, column, 0, matcher->n_rows, &matcher->arena, &vector,
-                         matcher->error));
-    if (ask_absent(matcher, filter)) {
-        match_null(matcher, &vector, bitmap);
-    }
-    match_vector(matcher, filter, &vector, ask, bitmap);
-    return 0;
-}
-
-/* --- Attributes --- */
-
-static bool ask_value(BlockMatcher *matcher, const Filter *filter, BlockLevel level, Value value)
-{
-    Attributes one = {&matcher->attribute, 1};
-
-    matcher->attribute = (Attribute){filter->key, value};
-    if (level == BLOCK_SPAN_LEVEL) {
-        matcher->probe.attributes = one;
-    } else if (level == BLOCK_RESOURCE_LEVEL) {
-        matcher->resource.attributes = one;
-    } else {
-        matcher->scope.attributes = one;
-    }
-    return filter_matches(filter, &matcher->probe);
-}
-
-static bool ask_span_value(BlockMatcher *matcher, const Filter *filter, const ParquetVector *vector,
-                           size_t at)
-{
-    return ask_value(matcher, filter, BLOCK_SPAN_LEVEL, block_vector_value(vector, at));
-}
-
-static bool ask_resource_value(BlockMatcher *matcher, const Filter *filter,
-                               const ParquetVector *vector, size_t at)
-{
-    return ask_value(matcher, filter, BLOCK_RESOURCE_LEVEL, block_vector_value(vector, at));
-}
-
-/* Rows that have the key at one level, and rows that have it and match. */
-typedef struct KeyMatch {
-    uint64_t *has, *matches;
-} KeyMatch;
-
-typedef struct KeySearch {
-    BlockLevel level;
-    Str key;
-    uint64_t n_map_rows;
-} KeySearch;
-
-static int find_key(void *context, const BlockKeyCounts *counts)
-{
-    KeySearch *key = context;
-
-    if (counts->level == key->level && str_equal(counts->key, key->key)) {
-        key->n_map_rows = counts->n_map_rows;
-    }
-    return 0;
-}
-
-/* The first occurrence in the map, for rows that have none in a column. */
-static int match_map_row(BlockMatcher *matcher, const Filter *filter, BlockLevel level,
-                         const BlockMap *map, size_t row, KeyMatch *match)
-{
-    BlockMapWalk walk = block_map_walk(map, row);
-    Attribute attribute;
-    int more;
-
-    arena_reset(&matcher->scratch);
-    while ((more = block_map_next(&walk, &matcher->scratch, &attribute)) > 0) {
-        if (str_equal(attribute.key, filter->key)) {
-            set_bit(match->has, row, true);
-            set_bit(match->matches, row, ask_value(matcher, filter, level, attribute.value));
-            return 0;
-        }
-    }
-    return more == 0 ? 0 : fail(matcher, "the types of a map are malformed");
-}
-
-static int match_map(BlockMatcher *matcher, const Filter *filter, BlockLevel level, KeyMatch *match)
-{
-    KeySearch key = {level, filter->key, 0};
-    BlockMap map;
-
-    TRY(block_key_counts(matcher->block, find_key, &key, matcher->error));
-    if (key.n_map_rows == 0) {
-        return 0;
-    }
-    TRY(block_map_read(matcher->block, level, 0, matcher->n_rows, &matcher->arena, &map,
-                       matcher->error));
-    clear_probe(matcher);
-    for (size_t row = 0; row < matcher->n_rows; row++) {
-        if (!get_bit(match->has, row) && map.entries.offsets[row] != map.entries.offsets[row + 1]) {
-            TRY(match_map_row(matcher, filter, level, &map, row, match));
-        }
-    }
-    return 0;
-}
-
-static int match_key(BlockMatcher *matcher, const Filter *filter, BlockLevel level,
-                     KeyMatch *ret_match)
-{
-    const BlockAttributeColumn *column = block_find_attribute(matcher->block, level, filter->key);
-    KeyMatch match = {new_bitmap(matcher), new_bitmap(matcher)};
-
-    if (column != NULL) {
-        ParquetVector vector;
-
-        TRY(parquet_read(matcher->block->parquet, column->column, 0, matcher->n_rows,
-                         &matcher->arena, &vector, matcher->error));
-        match_null(matcher, &vector, match.has);
-        for (size_t word = 0; word < matcher->n_words; word++) {
-            match.has[word] = ~match.has[word];
-        }
-        clear_probe(matcher);
-        match_vector(matcher, filter, &vector,
-                     level == BLOCK_SPAN_LEVEL ? ask_span_value : ask_resource_value,
-                     match.matches);
-    }
-    TRY(match_map(matcher, filter, level, &match));
-    *ret_match = match;
-    return 0;
-}
-
-/* @second (NULL: none) counts where the row does not have the key at the first level. */
-static void join_levels(BlockMatcher *matcher, const Filter *filter, const KeyMatch *first,
-                        const KeyMatch *second, uint64_t *bitmap)
-{
-    uint64_t absent = ask_absent(matcher, filter) ? UINT64_MAX : 0;
-
-    for (size_t word = 0; word < matcher->n_words; word++) {
-        uint64_t otherwise = absent;
-
-        if (second != NULL) {
-            otherwise = second->matches[word] | (~second->has[word] & absent);
-        }
-        bitmap[word] = first->matches[word] | (~first->has[word] & otherwise);
-    }
-}
-
-static int match_attribute(BlockMatcher *matcher, const Filter *filter, uint64_t *bitmap)
-{
-    KeyMatch first, second;
-
-    if (filter->field == FIELD_ATTRIBUTE) {
-        TRY(match_key(matcher, filter, BLOCK_SPAN_LEVEL, &first));
-        TRY(match_key(matcher, filter, BLOCK_RESOURCE_LEVEL, &second));
-        join_levels(matcher, filter, &first, &second, bitmap);
-        return 0;
-    }
-    BlockLevel level = filter->field == FIELD_SPAN_ATTRIBUTE       ? BLOCK_SPAN_LEVEL
-                       : filter->field == FIELD_RESOURCE_ATTRIBUTE ? BLOCK_RESOURCE_LEVEL
-                                                                   : BLOCK_SCOPE_LEVEL;
-    TRY(match_key(matcher, filter, level, &first));
-    join_levels(matcher, filter, &first, NULL, bitmap);
-    return 0;
 }
 
 /* --- Events and links --- */
 
-static int match_list(BlockMatcher *matcher, const Filter *filter, BlockColumn column,
-                      uint64_t *bitmap)
+/* What the event's time is counted from. */
+static int read_starts(BlockMatcher *matcher, const Filter *filter, MatchRange range,
+                       ParquetVector *ret_starts)
 {
-    ParquetVector vector;
+    *ret_starts = (ParquetVector){0};
+    return filter->field == FIELD_EVENT_SINCE_START
+               ? block_read_fixed(matcher->block, BLOCK_START, range.from, range.to,
+                                  &matcher->window, ret_starts, matcher->error)
+               : 0;
+}
 
-    TRY(block_read_fixed(matcher->block, column, 0, matcher->n_rows, &matcher->arena, &vector,
+static int match_list(BlockMatcher *matcher, const Filter *filter, BlockColumn column,
+                      MatchRange range, uint64_t *bitmap)
+{
+    bool absent = match_ask_absent(matcher, filter);
+    ParquetVector vector, starts;
+
+    TRY(block_read_fixed(matcher->block, column, range.from, range.to, &matcher->window, &vector,
                          matcher->error));
-    if (ask_absent(matcher, filter)) {
-        match_null(matcher, &vector, bitmap);
-    }
-    for (size_t row = 0; row < matcher->n_rows; row++) {
+    TRY(read_starts(matcher, filter, range, &starts));
+    for (size_t row = 0; row < range.to - range.from; row++) {
         if (parquet_is_null(&vector, row)) {
+            match_set(bitmap, row, absent);
             continue;
         }
         Str json = parquet_str(&vector, row);
         arena_reset(&matcher->scratch);
+        matcher->probe.start_ns = starts.ints == NULL ? 0 : (uint64_t)starts.ints[row];
         int r = column == BLOCK_EVENTS ? block_events_read(json, &matcher->scratch, &matcher->probe)
                                        : block_links_read(json, &matcher->scratch, &matcher->probe);
         if (r != 0) {
-            return fail(matcher, "events or links are malformed");
+            return match_fail(matcher, "events or links are malformed");
         }
-        set_bit(bitmap, row, filter_matches(filter, &matcher->probe));
+        match_set(bitmap, row, filter_matches(filter, &matcher->probe));
+        TRY(match_pause(matcher));
     }
     return 0;
 }
 
 /* --- Filters --- */
 
-static int match_compare(BlockMatcher *matcher, const Filter *filter, uint64_t *bitmap)
+static int match_compare(BlockMatcher *matcher, const Filter *filter, MatchRange range,
+                         uint64_t *bitmap)
 {
     switch (filter->field) {
     case FIELD_ATTRIBUTE:
     case FIELD_SPAN_ATTRIBUTE:
     case FIELD_RESOURCE_ATTRIBUTE:
     case FIELD_SCOPE_ATTRIBUTE:
-        return match_attribute(matcher, filter, bitmap);
+        return match_attribute(matcher, filter, range, bitmap);
     case FIELD_EVENT_ATTRIBUTE:
     case FIELD_EVENT_NAME:
-        return match_list(matcher, filter, BLOCK_EVENTS, bitmap);
+    case FIELD_EVENT_SINCE_START:
+        return match_list(matcher, filter, BLOCK_EVENTS, range, bitmap);
     case FIELD_LINK_ATTRIBUTE:
-        return match_list(matcher, filter, BLOCK_LINKS, bitmap);
-    case FIELD_NAME:
-        return match_fixed(matcher, filter, BLOCK_NAME, ask_text, bitmap);
-    case FIELD_KIND:
-        return match_fixed(matcher, filter, BLOCK_KIND, ask_text, bitmap);
-    case FIELD_STATUS:
-        return match_fixed(matcher, filter, BLOCK_STATUS_CODE, ask_text, bitmap);
-    case FIELD_STATUS_MESSAGE:
-        return match_fixed(matcher, filter, BLOCK_STATUS_MESSAGE, ask_text, bitmap);
-    case FIELD_DURATION:
-        return match_fixed(matcher, filter, BLOCK_DURATION, ask_number, bitmap);
-    case FIELD_START:
-        return match_fixed(matcher, filter, BLOCK_START, ask_number, bitmap);
-    case FIELD_SCOPE_NAME:
-        return match_fixed(matcher, filter, BLOCK_SCOPE_NAME, ask_text, bitmap);
-    case FIELD_SCOPE_VERSION:
-        return match_fixed(matcher, filter, BLOCK_SCOPE_VERSION, ask_text, bitmap);
-    case FIELD_TRACE_ID:
-        return match_fixed(matcher, filter, BLOCK_TRACE_ID, ask_id, bitmap);
-    case FIELD_SPAN_ID:
-        return match_fixed(matcher, filter, BLOCK_SPAN_ID, ask_id, bitmap);
-    case FIELD_PARENT_ID:
-        return match_fixed(matcher, filter, BLOCK_PARENT_SPAN_ID, ask_id, bitmap);
+    case FIELD_LINK_TRACE_ID:
+    case FIELD_LINK_SPAN_ID:
+        return match_list(matcher, filter, BLOCK_LINKS, range, bitmap);
+    default:
+        return match_field(matcher, filter, range, bitmap);
     }
-    ASSERT(!"a known field");
-    return 1;
 }
 
-static bool is_uniform(const BlockMatcher *matcher, const uint64_t *bitmap, uint64_t word)
+/* Whether every word of the rows is @word; bits behind the last row do not count. */
+static bool is_uniform(const uint64_t *bitmap, size_t n_rows, uint64_t word)
 {
-    for (size_t i = 0; i < matcher->n_words; i++) {
+    size_t n_whole = n_rows / 64;
+    uint64_t rest = n_rows % 64 == 0 ? 0 : ((uint64_t)1 << (n_rows % 64)) - 1;
+
+    for (size_t i = 0; i < n_whole; i++) {
         if (bitmap[i] != word) {
             return false;
         }
     }
-    return true;
+    return rest == 0 || (bitmap[n_whole] & rest) == (word & rest);
 }
 
 static int match_filter(BlockMatcher *matcher, const Filter *filter, unsigned depth,
-                        uint64_t *bitmap);
+                        MatchRange range, uint64_t *bitmap);
 
-/* The right side is not read when the left one has decided every row. */
-static int match_both(BlockMatcher *matcher, const Filter *filter, unsigned depth, uint64_t *bitmap)
+/* Joins the filter to @bitmap, asking only chunks that it does not decide: for and those with a
+ * row left, for or those with a row missing. */
+static int match_join(BlockMatcher *matcher, const Filter *filter, unsigned depth, bool is_and,
+                      MatchRange range, uint64_t *bitmap)
 {
-    bool is_and = filter->op == FILTER_AND;
-    uint64_t *right = new_bitmap(matcher);
+    uint64_t decided = is_and ? 0 : UINT64_MAX;
+    size_t at = range.from;
 
-    TRY(match_filter(matcher, filter->left, depth, bitmap));
-    if (is_uniform(matcher, bitmap, is_and ? 0 : UINT64_MAX)) {
-        return 0;
-    }
-    TRY(match_filter(matcher, filter->right, depth, right));
-    for (size_t word = 0; word < matcher->n_words; word++) {
-        bitmap[word] = is_and ? bitmap[word] & right[word] : bitmap[word] | right[word];
+    while (at < range.to) {
+        MatchRange part = {at, at};
+
+        while (part.to < range.to) { /* chunks in a row that are undecided */
+            size_t end = MIN(part.to + BLOCK_CHUNK_ROWS, range.to);
+            if (is_uniform(bitmap + (part.to - range.from) / 64, end - part.to, decided)) {
+                break;
+            }
+            part.to = end;
+        }
+        at = MIN(part.to + BLOCK_CHUNK_ROWS, range.to);
+        if (part.from == part.to) {
+            continue;
+        }
+        uint64_t *right = match_bitmap(matcher, part), *left = bitmap;
+        left += (part.from - range.from) / 64;
+        TRY(match_filter(matcher, filter, depth, part, right));
+        for (size_t word = 0; word < range_words(part); word++) {
+            left[word] = is_and ? left[word] & right[word] : left[word] | right[word];
+        }
     }
     return 0;
 }
 
 /* @bitmap comes zeroed; bits behind the last row are undefined. */
 static int match_filter(BlockMatcher *matcher, const Filter *filter, unsigned depth,
-                        uint64_t *bitmap)
+                        MatchRange range, uint64_t *bitmap)
 {
     ASSERT(depth <= FILTER_DEPTH_MAX + 1);
     switch (filter->op) {
     case FILTER_AND:
     case FILTER_OR:
-        return match_both(matcher, filter, depth + 1, bitmap);
+        TRY(match_filter(matcher, filter->left, depth + 1, range, bitmap));
+        return match_join(matcher, filter->right, depth + 1, filter->op == FILTER_AND, range,
+                          bitmap);
     case FILTER_COMPARE:
-        return match_compare(matcher, filter, bitmap);
+        return match_compare(matcher, filter, range, bitmap);
     case FILTER_NOT:
-        TRY(match_filter(matcher, filter->left, depth + 1, bitmap));
-        for (size_t word = 0; word < matcher->n_words; word++) {
+        TRY(match_filter(matcher, filter->left, depth + 1, range, bitmap));
+        for (size_t word = 0; word < range_words(range); word++) {
             bitmap[word] = ~bitmap[word];
         }
         return 0;
     case FILTER_TRUE:
-        mem_fill(bitmap, 0xff, matcher->n_words * sizeof(*bitmap));
+        mem_fill(bitmap, 0xff, range_words(range) * sizeof(*bitmap));
         return 0;
     }
     ASSERT(!"a known operator");
     return 1;
 }
 
-static int match_exact(BlockMatcher *matcher, const Filter *filter, uint64_t *bitmap)
+static int match_exact(BlockMatcher *matcher, const Filter *filter, MatchRange range,
+                       uint64_t *bitmap)
 {
     ParquetVector vector;
 
     if (matcher->block->fixed[BLOCK_EXACT_SPAN] == SIZE_MAX) {
         return 0;
     }
-    TRY(block_read_fixed(matcher->block, BLOCK_EXACT_SPAN, 0, matcher->n_rows, &matcher->arena,
+    TRY(block_read_fixed(matcher->block, BLOCK_EXACT_SPAN, range.from, range.to, &matcher->window,
                          &vector, matcher->error));
-    for (size_t row = 0; row < matcher->n_rows; row++) {
+    for (size_t row = 0; row < range.to - range.from; row++) {
         Span span;
         Str exact = parquet_str(&vector, row);
 
@@ -471,60 +221,143 @@ static int match_exact(BlockMatcher *matcher, const Filter *filter, uint64_t *bi
         }
         arena_reset(&matcher->scratch);
         if (exact_take_span(&exact, &matcher->scratch, &span) != 0) {
-            return fail(matcher, "an exact span is malformed");
+            return match_fail(matcher, "an exact span is malformed");
         }
-        set_bit(bitmap, row, filter_matches(filter, &span));
+        match_set(bitmap, row, filter_matches(filter, &span));
+        TRY(match_pause(matcher));
     }
     return 0;
 }
 
-static int match_time(BlockMatcher *matcher, uint64_t from_ns, uint64_t to_ns, uint64_t *bitmap)
+/* --- Time --- */
+
+static void scan_times(const ParquetVector *start, uint64_t from_ns, uint64_t to_ns,
+                       uint64_t *bitmap)
+{
+    /* Times from 2^63 on are negative in the file. As bounds they are rare enough for a loop. */
+    if (from_ns <= INT64_MAX && (to_ns <= INT64_MAX || to_ns == UINT64_MAX)) {
+        int64_t highest = to_ns == UINT64_MAX ? INT64_MAX : (int64_t)to_ns - 1;
+
+        scan_range(start->ints, start->n_rows, (ScanRange){(int64_t)from_ns, highest, false, true},
+                   bitmap);
+        return;
+    }
+    for (size_t row = 0; row < start->n_rows; row++) {
+        uint64_t start_ns = (uint64_t)start->ints[row];
+
+        match_set(bitmap, row, start_ns >= from_ns && starts_before(start_ns, to_ns));
+    }
+}
+
+static int match_time(BlockMatcher *matcher, uint64_t from_ns, uint64_t to_ns, MatchRange range,
+                      uint64_t *bitmap)
 {
     const BlockSummary *summary = &matcher->block->summary;
     ParquetVector start;
 
     if (summary->min_start_ns >= from_ns && starts_before(summary->max_start_ns, to_ns)) {
+        mem_fill(bitmap, 0xff, range_words(range) * sizeof(*bitmap));
         return 0;
     }
-    TRY(block_read_fixed(matcher->block, BLOCK_START, 0, matcher->n_rows, &matcher->arena, &start,
-                         matcher->error));
-    for (size_t row = 0; row < matcher->n_rows; row++) {
-        uint64_t start_ns = (uint64_t)start.ints[row];
-
-        if (start_ns < from_ns || !starts_before(start_ns, to_ns)) {
-            set_bit(bitmap, row, false);
-        }
-    }
+    TRY(block_read_fixed(matcher->block, BLOCK_START, range.from, range.to, &matcher->window,
+                         &start, matcher->error));
+    scan_times(&start, from_ns, to_ns, bitmap);
     return 0;
 }
 
-int block_match_rows(BlockMatcher *matcher, const Filter *filter, uint64_t from_ns, uint64_t to_ns,
-                     uint64_t **ret_bitmap)
-{
-    uint64_t *bitmap = new_bitmap(matcher);
+/* --- Windows --- */
 
-    TRY(match_filter(matcher, filter, 0, bitmap));
-    TRY(match_exact(matcher, filter, bitmap));
-    for (size_t row = matcher->n_rows; row < matcher->n_words * 64; row++) {
-        set_bit(bitmap, row, false);
+int block_match_rows(BlockMatcher *matcher, const Filter *filter, uint64_t from_ns, uint64_t to_ns,
+                     MatchRange range, uint64_t **ret_bitmap)
+{
+    uint64_t *in_time = match_bitmap(matcher, range), *bitmap = in_time;
+
+    ASSERT(range.from % 64 == 0);
+    TRY(match_time(matcher, from_ns, to_ns, range, in_time));
+    if (matcher->block->fixed[BLOCK_EXACT_SPAN] == SIZE_MAX) {
+        TRY(match_join(matcher, filter, 0, true, range, bitmap));
+    } else {
+        bitmap = match_bitmap(matcher, range);
+        TRY(match_filter(matcher, filter, 0, range, bitmap));
+        TRY(match_exact(matcher, filter, range, bitmap));
+        for (size_t word = 0; word < range_words(range); word++) {
+            bitmap[word] &= in_time[word];
+        }
     }
-    if (!is_uniform(matcher, bitmap, 0)) {
-        TRY(match_time(matcher, from_ns, to_ns, bitmap));
+    for (size_t row = range.to - range.from; row < range_words(range) * 64; row++) {
+        match_set(bitmap, row, false);
     }
     *ret_bitmap = bitmap;
     return 0;
 }
 
+void block_match_forget(BlockMatcher *matcher)
+{
+    arena_reset(&matcher->window);
+}
+
+static int compare_never(BlockMatcher *matcher, const Filter *filter, bool *ret_never)
+{
+    BlockColumn list = filter->field == FIELD_LINK_ATTRIBUTE ||
+                               filter->field == FIELD_LINK_TRACE_ID ||
+                               filter->field == FIELD_LINK_SPAN_ID
+                           ? BLOCK_LINKS
+                           : BLOCK_EVENTS;
+
+    switch (filter->field) {
+    case FIELD_ATTRIBUTE:
+    case FIELD_SPAN_ATTRIBUTE:
+    case FIELD_RESOURCE_ATTRIBUTE:
+    case FIELD_SCOPE_ATTRIBUTE:
+        return match_attribute_never(matcher, filter, ret_never);
+    case FIELD_EVENT_ATTRIBUTE:
+    case FIELD_EVENT_NAME:
+    case FIELD_EVENT_SINCE_START:
+    case FIELD_LINK_ATTRIBUTE:
+    case FIELD_LINK_TRACE_ID:
+    case FIELD_LINK_SPAN_ID:
+        *ret_never = !match_ask_absent(matcher, filter) && matcher->block->fixed[list] == SIZE_MAX;
+        return 0;
+    default:
+        return match_field_never(matcher, filter, ret_never);
+    }
+}
+
+static int filter_never(BlockMatcher *matcher, const Filter *filter, bool *ret_never)
+{
+    *ret_never = false;
+    switch (filter->op) {
+    case FILTER_AND:
+        TRY(filter_never(matcher, filter->left, ret_never));
+        return *ret_never ? 0 : filter_never(matcher, filter->right, ret_never);
+    case FILTER_OR:
+        TRY(filter_never(matcher, filter->left, ret_never));
+        return *ret_never ? filter_never(matcher, filter->right, ret_never) : 0;
+    case FILTER_COMPARE:
+        return compare_never(matcher, filter, ret_never);
+    default:
+        return 0;
+    }
+}
+
+int block_match_prepare(BlockMatcher *matcher, const Filter *filter, bool *ret_never)
+{
+    *ret_never = false;
+    /* A span that is kept whole is in no other column. */
+    return matcher->block->fixed[BLOCK_EXACT_SPAN] == SIZE_MAX
+               ? filter_never(matcher, filter, ret_never)
+               : 0;
+}
+
 void block_matcher_init(BlockMatcher *matcher, Block *block, ParseError *error)
 {
-    size_t n_rows = parquet_n_rows(block->parquet);
-
-    *matcher = (BlockMatcher){
-        .block = block, .n_rows = n_rows, .n_words = (n_rows + 63) / 64, .error = error};
+    *matcher =
+        (BlockMatcher){.block = block, .n_rows = parquet_n_rows(block->parquet), .error = error};
 }
 
 void block_matcher_deinit(BlockMatcher *matcher)
 {
-    arena_deinit(&matcher->arena);
+    arena_deinit(&matcher->kept);
+    arena_deinit(&matcher->window);
     arena_deinit(&matcher->scratch);
 }

@@ -3,23 +3,131 @@
 
 #include "store/block/reader.h"
 
-/* Which rows of a block match a filter: the columnar half of block_search() and block_scan(). */
+/*
+ * Which rows of a block match a filter: the columnar half of block_search() and block_scan().
+ *
+ * A block is asked in windows of rows, so that memory is bounded whatever its size; what holds for
+ * the whole block (dictionaries, the answer of each dictionary entry) is kept beside, a MatchPlan
+ * per comparison.
+ */
+enum { BLOCK_WINDOW_ROWS = 1 << 16, BLOCK_CHUNK_ROWS = 4096 /* a page has no more */ };
+
+/* One comparison at one level of attributes, or on one fixed column. */
+typedef struct MatchPlan MatchPlan;
+struct MatchPlan {
+    MatchPlan *next;
+    const Filter *filter;
+    unsigned part; /* BlockLevel of attribute columns; 4 + BlockLevel of maps */
+
+    ParquetKept kept;
+    const ParquetVector *answered; /* the dictionary of @answers */
+    uint8_t *answers;              /* per entry, 0 or 1 */
+    size_t n_yes;
+    uint32_t yes; /* the entry, when n_yes is 1 */
+    bool never;   /* no value in the column answers yes */
+    bool is_prepared;
+
+    /* Of a map. */
+    uint64_t n_map_rows;
+    bool is_key_found; /* @key_code is the key's, and text keys are all there is to look at */
+    uint32_t key_code;
+};
+
 typedef struct BlockMatcher {
     Block *block;
-    size_t n_rows, n_words;
-    Arena arena;   /* bitmaps and columns */
+    size_t n_rows;
+    Arena kept;    /* for the whole block */
+    Arena window;  /* bitmaps and columns of a window */
     Arena scratch; /* one row */
     ParseError *error;
+    bool (*stop)(void *context); /* asked now and then; NULL: never */
+    void *stop_context;
+    unsigned n_asked;
+    MatchPlan *plans;
     Span probe;
     Resource resource;
     Scope scope;
     Attribute attribute; /* the one that the probe has */
 } BlockMatcher;
 
+/* Rows of the block. @from is a multiple of 64; bitmaps begin with it. */
+typedef struct MatchRange {
+    size_t from, to;
+} MatchRange;
+
+static inline size_t range_words(MatchRange range)
+{
+    return (range.to - range.from + 63) / 64;
+}
+
+/* All below: 0; 1 (damaged: the matcher's error is set); BLOCK_STOPPED; or -errno. */
+
 void block_matcher_init(BlockMatcher *matcher, Block *block, ParseError *error);
 void block_matcher_deinit(BlockMatcher *matcher);
 
-/* A bit per row that matches and starts in from <= start < to; it lives as long as the matcher,
- * bits behind the last row are 0. Returns 0, 1 (damaged: the matcher's error is set) or -errno. */
+/* Looks at dictionaries only. @ret_never: no row of the block matches. */
+MUST_USE int block_match_prepare(BlockMatcher *matcher, const Filter *filter, bool *ret_never);
+
+/* A bit per row of @range that matches and starts in from <= start < to; it lives until
+ * block_match_forget(), bits behind the last row are 0. */
 MUST_USE int block_match_rows(BlockMatcher *matcher, const Filter *filter, uint64_t from_ns,
-                              uint64_t to_ns, uint64_t **ret_bitmap);
+                              uint64_t to_ns, MatchRange range, uint64_t **ret_bitmap);
+void block_match_forget(BlockMatcher *matcher);
+
+/* --- Between the parts of the matcher --- */
+
+/* Sets the probe to row @at of @vector and asks the comparison. */
+typedef bool (*MatchAsk)(BlockMatcher *matcher, const Filter *filter, const ParquetVector *vector,
+                         size_t at);
+
+int match_fail(BlockMatcher *matcher, const char *text);
+MUST_USE int match_pause(BlockMatcher *matcher); /* 0, or BLOCK_STOPPED */
+uint64_t *match_bitmap(BlockMatcher *matcher, MatchRange range);
+MatchPlan *match_plan(BlockMatcher *matcher, const Filter *filter, unsigned part);
+void match_clear_probe(BlockMatcher *matcher);
+
+/* The answer for a row that has nothing in the field. */
+bool match_ask_absent(BlockMatcher *matcher, const Filter *filter);
+
+static inline void match_set(uint64_t *bitmap, size_t row, bool value)
+{
+    uint64_t bit = (uint64_t)1 << (row % 64);
+
+    bitmap[row / 64] = value ? bitmap[row / 64] | bit : bitmap[row / 64] & ~bit;
+}
+
+static inline bool match_get(const uint64_t *bitmap, size_t row)
+{
+    return (bitmap[row / 64] >> (row % 64) & 1) != 0;
+}
+
+/* match_columns.c: sets the bits of rows whose value in the comparison's column answers yes (null
+ * rows: where nothing answers yes). Fields that have a column of their own. */
+MUST_USE int match_field(BlockMatcher *matcher, const Filter *filter, MatchRange range,
+                         uint64_t *bitmap);
+MUST_USE int match_attribute(BlockMatcher *matcher, const Filter *filter, MatchRange range,
+                             uint64_t *bitmap);
+
+/* Whether no row can match, by dictionaries alone. */
+MUST_USE int match_field_never(BlockMatcher *matcher, const Filter *filter, bool *ret_never);
+MUST_USE int match_attribute_never(BlockMatcher *matcher, const Filter *filter, bool *ret_never);
+
+/* Asks the comparison of an attribute value at @level. */
+bool match_ask_value(BlockMatcher *matcher, const Filter *filter, BlockLevel level, Value value);
+
+/* The answers of all entries of @dictionary into @plan. */
+MUST_USE int match_answers(BlockMatcher *matcher, MatchPlan *plan, const ParquetVector *dictionary,
+                           MatchAsk ask);
+
+/* Rows that have the key at one level, and rows that have it and match. */
+typedef struct KeyMatch {
+    uint64_t *has, *matches;
+} KeyMatch;
+
+/* match_map.c: the first occurrence in the map, for rows that have none in a column. */
+MUST_USE int match_map(BlockMatcher *matcher, const Filter *filter, BlockLevel level,
+                       MatchRange range, KeyMatch *match);
+
+/* Whether the map of the level holds the key at all. */
+MUST_USE int match_map_has(BlockMatcher *matcher, const Filter *filter, BlockLevel level,
+                           bool *ret_has);

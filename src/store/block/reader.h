@@ -58,6 +58,10 @@ typedef struct BlockMap {
     ParquetVector entries, types;
 } BlockMap;
 
+/* The columns of a level's map and of its types. */
+BlockColumn block_map_column(BlockLevel level);
+BlockColumn block_map_type_column(BlockLevel level);
+
 MUST_USE int block_map_read(Block *block, BlockLevel level, size_t from, size_t to, Arena *arena,
                             BlockMap *ret_map, ParseError *ret_error);
 

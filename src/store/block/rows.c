@@ -10,6 +10,16 @@ static const BlockColumn map_columns[BLOCK_N_LEVELS] = {BLOCK_ATTRIBUTES, BLOCK_
 static const BlockColumn type_columns[BLOCK_N_LEVELS] = {
     BLOCK_ATTRIBUTES_TYPE, BLOCK_RESOURCE_ATTRIBUTES_TYPE, BLOCK_SCOPE_ATTRIBUTES_TYPE};
 
+BlockColumn block_map_column(BlockLevel level)
+{
+    return map_columns[level];
+}
+
+BlockColumn block_map_type_column(BlockLevel level)
+{
+    return type_columns[level];
+}
+
 static int fail(ParseError *error, const char *text)
 {
     *error = (ParseError){.text = text};

@@ -1,32 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/block/match.h"
 
-/* From matching rows to what the visitor gets: a search reads two columns more, a scan all. */
+/*
+ * From matching rows to what the visitor gets, a window of rows at a time: a search reads two
+ * columns more (in the chunks that have a match), a scan all.
+ */
+enum { SEARCH_BYTES_DEFAULT = 64 << 20 };
 
-/* The first set row at or after @row, or n_rows. */
-static size_t next_match(const BlockMatcher *matcher, const uint64_t *bitmap, size_t row)
+/* The first set row of @range at or after @row, or range.to. */
+static size_t next_match(const uint64_t *bitmap, MatchRange range, size_t row)
 {
-    for (size_t word = row / 64; word < matcher->n_words; word++) {
+    size_t at = row - range.from;
+
+    for (size_t word = at / 64; word < range_words(range); word++) {
         uint64_t bits = bitmap[word];
 
-        if (word == row / 64) {
-            bits &= UINT64_MAX << (row % 64);
+        if (word == at / 64) {
+            bits &= UINT64_MAX << (at % 64);
         }
         if (bits != 0) {
-            return word * 64 + (size_t)__builtin_ctzll(bits);
+            return range.from + word * 64 + (size_t)__builtin_ctzll(bits);
         }
     }
-    return matcher->n_rows;
-}
-
-static size_t last_match(const BlockMatcher *matcher, const uint64_t *bitmap)
-{
-    size_t word = matcher->n_words;
-
-    while (word > 0 && bitmap[word - 1] == 0) {
-        word--;
-    }
-    return word == 0 ? 0 : word * 64 - 1 - (size_t)__builtin_clzll(bitmap[word - 1]);
+    return range.to;
 }
 
 /* A visitor's answer, told apart from our own errors. */
@@ -35,25 +31,112 @@ typedef struct Visited {
     int result;
 } Visited;
 
-static int visit_matches(BlockMatcher *matcher, const uint64_t *bitmap,
-                         int (*visit)(void *context, const BlockMatch *match), void *context,
-                         Visited *visited)
+static bool misses_window(const Block *block, uint64_t from_ns, uint64_t to_ns)
 {
-    size_t first = next_match(matcher, bitmap, 0), end = last_match(matcher, bitmap) + 1;
-    ParquetVector ids, start;
+    return block->summary.n_spans == 0 || block->summary.max_start_ns < from_ns ||
+           !starts_before(block->summary.min_start_ns, to_ns);
+}
 
-    if (first == matcher->n_rows) {
+/* --- Searching --- */
+
+/* Ids and starts of the chunk of rows that is visited. */
+typedef struct Chunk {
+    MatchRange range;
+    ParquetVector ids, starts;
+    Arena arena;
+    TraceId trace; /* of the last visit, with its first start */
+    uint64_t trace_start_ns;
+    bool has_trace;
+} Chunk;
+
+static void chunk_deinit(Chunk *chunk)
+{
+    arena_deinit(&chunk->arena);
+}
+
+static int chunk_read(BlockMatcher *matcher, MatchRange range, Arena *arena, ParquetVector *ids,
+                      ParquetVector *starts)
+{
+    TRY(block_read_fixed(matcher->block, BLOCK_TRACE_ID, range.from, range.to, arena, ids,
+                         matcher->error));
+    return block_read_fixed(matcher->block, BLOCK_START, range.from, range.to, arena, starts,
+                            matcher->error);
+}
+
+static bool is_trace(const ParquetVector *ids, size_t at, const TraceId *id)
+{
+    return mem_compare(parquet_str(ids, at).ptr, id->bytes, TRACE_ID_SIZE) == 0;
+}
+
+/* The first of the trace's rows that end before row @end, whose start is @start_ns so far. */
+static int find_begin(BlockMatcher *matcher, const TraceId *id, size_t end, uint64_t *start_ns)
+{
+    while (end > 0) {
+        CLEANUP(arena_deinit) Arena arena = {0};
+        MatchRange range = {end > BLOCK_CHUNK_ROWS ? end - BLOCK_CHUNK_ROWS : 0, end};
+        ParquetVector ids, starts;
+        size_t at = end - range.from;
+
+        TRY(chunk_read(matcher, range, &arena, &ids, &starts));
+        while (at > 0 && is_trace(&ids, at - 1, id)) {
+            at--;
+        }
+        if (at < end - range.from) {
+            *start_ns = (uint64_t)starts.ints[at];
+        }
+        if (at > 0) {
+            break;
+        }
+        end = range.from;
+    }
+    return 0;
+}
+
+static int note_trace(BlockMatcher *matcher, Chunk *chunk, size_t row)
+{
+    size_t at = row - chunk->range.from;
+
+    if (chunk->has_trace && is_trace(&chunk->ids, at, &chunk->trace)) {
         return 0;
     }
-    TRY(block_read_fixed(matcher->block, BLOCK_TRACE_ID, first, end, &matcher->arena, &ids,
-                         matcher->error));
-    TRY(block_read_fixed(matcher->block, BLOCK_START, first, end, &matcher->arena, &start,
-                         matcher->error));
-    for (size_t row = first; row < end; row = next_match(matcher, bitmap, row + 1)) {
-        BlockMatch match = {.start_ns = (uint64_t)start.ints[row - first]};
+    mem_copy(chunk->trace.bytes, parquet_str(&chunk->ids, at).ptr, TRACE_ID_SIZE);
+    chunk->has_trace = true;
+    while (at > 0 && is_trace(&chunk->ids, at - 1, &chunk->trace)) {
+        at--;
+    }
+    chunk->trace_start_ns = (uint64_t)chunk->starts.ints[at];
+    return at > 0 ? 0
+                  : find_begin(matcher, &chunk->trace, chunk->range.from, &chunk->trace_start_ns);
+}
 
-        mem_copy(match.trace_id.bytes, parquet_str(&ids, row - first).ptr, TRACE_ID_SIZE);
-        visited->result = visit(context, &match);
+static int chunk_load(BlockMatcher *matcher, Chunk *chunk, size_t row)
+{
+    size_t from = row / BLOCK_CHUNK_ROWS * BLOCK_CHUNK_ROWS;
+
+    if (row >= chunk->range.from && row < chunk->range.to) {
+        return 0;
+    }
+    arena_reset(&chunk->arena);
+    chunk->range = (MatchRange){from, MIN(from + BLOCK_CHUNK_ROWS, matcher->n_rows)};
+    return chunk_read(matcher, chunk->range, &chunk->arena, &chunk->ids, &chunk->starts);
+}
+
+static int visit_matches(BlockMatcher *matcher, const BlockSearch *search, const uint64_t *bitmap,
+                         MatchRange range, Visited *visited)
+{
+    CLEANUP(chunk_deinit) Chunk chunk = {0};
+
+    for (size_t row = next_match(bitmap, range, range.from); row < range.to;
+         row = next_match(bitmap, range, row + 1)) {
+        TRY(chunk_load(matcher, &chunk, row));
+        BlockMatch match = {.start_ns = (uint64_t)chunk.starts.ints[row - chunk.range.from]};
+        if (search->floor_ns != NULL && match.start_ns < *search->floor_ns) {
+            continue;
+        }
+        TRY(note_trace(matcher, &chunk, row));
+        match.trace_id = chunk.trace;
+        match.trace_start_ns = chunk.trace_start_ns;
+        visited->result = search->visit(search->context, &match);
         if (visited->result != 0) {
             visited->stopped = true;
             return 0;
@@ -62,27 +145,67 @@ static int visit_matches(BlockMatcher *matcher, const uint64_t *bitmap,
     return 0;
 }
 
-static bool misses_window(const Block *block, uint64_t from_ns, uint64_t to_ns)
+static int search_window(BlockMatcher *matcher, BlockSearch *search, MatchRange range,
+                         Visited *visited)
 {
-    return block->summary.n_spans == 0 || block->summary.max_start_ns < from_ns ||
-           !starts_before(block->summary.min_start_ns, to_ns);
+    uint64_t from_ns = search->from_ns;
+    uint64_t *bitmap;
+
+    if (search->floor_ns != NULL) {
+        from_ns = MAX(from_ns, *search->floor_ns);
+    }
+    if (matcher->stop != NULL && matcher->stop(matcher->stop_context)) {
+        return BLOCK_STOPPED;
+    }
+    search->n_scanned += range.to - range.from;
+    TRY(block_match_rows(matcher, search->filter, from_ns, search->to_ns, range, &bitmap));
+    return visit_matches(matcher, search, bitmap, range, visited);
 }
 
-int block_search(Block *block, const Filter *filter, uint64_t from_ns, uint64_t to_ns,
-                 int (*visit)(void *context, const BlockMatch *match), void *context)
+/* Windows shrink before memory is at its end. */
+static int search_windows(BlockMatcher *matcher, BlockSearch *search, Visited *visited)
+{
+    size_t bytes_max = search->bytes_max == 0 ? SEARCH_BYTES_DEFAULT : search->bytes_max;
+    size_t rows = BLOCK_WINDOW_ROWS;
+
+    for (size_t end = matcher->n_rows; end > 0 && !visited->stopped;) {
+        size_t from = (end - 1) / rows * rows;
+
+        if (matcher->kept.allocated + matcher->window.allocated > bytes_max) {
+            if (rows <= BLOCK_CHUNK_ROWS) {
+                return BLOCK_NO_MEMORY;
+            }
+            rows /= 4;
+            arena_deinit(&matcher->window);
+            continue;
+        }
+        TRY(search_window(matcher, search, (MatchRange){from, end}, visited));
+        block_match_forget(matcher);
+        end = from;
+    }
+    return 0;
+}
+
+int block_search(Block *block, BlockSearch *search)
 {
     CLEANUP(block_matcher_deinit) BlockMatcher matcher;
     ParseError error = {0};
     Visited visited = {0};
-    uint64_t *bitmap;
+    bool never = false;
 
     block_matcher_init(&matcher, block, &error);
-    if (misses_window(block, from_ns, to_ns)) {
+    matcher.stop = search->stop;
+    matcher.stop_context = search->context;
+    if (misses_window(block, search->from_ns, search->to_ns)) {
         return 0;
     }
-    int r = block_match_rows(&matcher, filter, from_ns, to_ns, &bitmap);
+    int r = block_match_prepare(&matcher, search->filter, &never);
+    if (r == 0 && never) {
+        search->n_scanned += matcher.n_rows; /* looked at, if only through dictionaries */
+        return 0;
+    }
     if (r == 0) {
-        r = visit_matches(&matcher, bitmap, visit, context, &visited);
+        r = search_windows(&matcher, search, &visited);
     }
     return visited.stopped ? visited.result : block_report(block, r, &error);
 }
@@ -91,17 +214,20 @@ int block_search(Block *block, const Filter *filter, uint64_t from_ns, uint64_t 
 
 /* So many rows are decoded at a time: enough to spread the cost of the dictionaries, few enough
  * for the memory. */
-enum { WINDOW = 16384 };
+enum { SCAN_ROWS = 16384 };
 
-static int scan_window(BlockMatcher *matcher, const uint64_t *bitmap, size_t first, size_t end,
-                       int (*visit)(void *context, const Span *span), void *context,
-                       Visited *visited)
+static int scan_rows(BlockMatcher *matcher, const uint64_t *bitmap, MatchRange range,
+                     int (*visit)(void *context, const Span *span), void *context, Visited *visited)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
+    size_t first = next_match(bitmap, range, range.from);
     BlockRows rows;
 
-    TRY(block_rows_load(matcher->block, first, end, &arena, &rows, matcher->error));
-    for (size_t row = first; row < end; row = next_match(matcher, bitmap, row + 1)) {
+    if (first == range.to) {
+        return 0;
+    }
+    TRY(block_rows_load(matcher->block, first, range.to, &arena, &rows, matcher->error));
+    for (size_t row = first; row < range.to; row = next_match(bitmap, range, row + 1)) {
         Span span;
 
         arena_reset(&matcher->scratch);
@@ -115,36 +241,27 @@ static int scan_window(BlockMatcher *matcher, const uint64_t *bitmap, size_t fir
     return 0;
 }
 
-static int scan_matches(BlockMatcher *matcher, const uint64_t *bitmap,
-                        int (*visit)(void *context, const Span *span), void *context,
-                        Visited *visited)
-{
-    size_t row = next_match(matcher, bitmap, 0);
-
-    while (row < matcher->n_rows && !visited->stopped) {
-        size_t end = MIN((row / WINDOW + 1) * WINDOW, matcher->n_rows);
-
-        TRY(scan_window(matcher, bitmap, row, end, visit, context, visited));
-        row = end == matcher->n_rows ? end : next_match(matcher, bitmap, end);
-    }
-    return 0;
-}
-
 int block_scan(Block *block, const Filter *filter, uint64_t from_ns, uint64_t to_ns,
                int (*visit)(void *context, const Span *span), void *context)
 {
     CLEANUP(block_matcher_deinit) BlockMatcher matcher;
     ParseError error = {0};
     Visited visited = {0};
-    uint64_t *bitmap;
+    int r = 0;
 
     block_matcher_init(&matcher, block, &error);
     if (misses_window(block, from_ns, to_ns)) {
         return 0;
     }
-    int r = block_match_rows(&matcher, filter, from_ns, to_ns, &bitmap);
-    if (r == 0) {
-        r = scan_matches(&matcher, bitmap, visit, context, &visited);
+    for (size_t from = 0; from < matcher.n_rows && r == 0 && !visited.stopped; from += SCAN_ROWS) {
+        MatchRange range = {from, MIN(from + SCAN_ROWS, matcher.n_rows)};
+        uint64_t *bitmap;
+
+        r = block_match_rows(&matcher, filter, from_ns, to_ns, range, &bitmap);
+        if (r == 0) {
+            r = scan_rows(&matcher, bitmap, range, visit, context, &visited);
+        }
+        block_match_forget(&matcher);
     }
     return visited.stopped ? visited.result : block_report(block, r, &error);
 }

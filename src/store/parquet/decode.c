@@ -416,33 +416,82 @@ static bool choose_pages(const ParquetSlots *s, const MetaLocation *pages, size_
     return n_pages > 0 && pages[0].first_row == 0 && low < high;
 }
 
-static int decode_indexed(ParquetSlots *s, const MetaChunk *chunk, size_t first, size_t n_rows)
+static int load_pages(ParquetSlots *s, const MetaChunk *chunk, MetaLocation **ret_pages,
+                      size_t *ret_n)
 {
-    Str index, bytes;
-    MetaLocation *pages;
-    size_t n_pages, low, high;
-    ParquetVector *dictionary = NULL;
+    Str index;
 
     TRY(parquet_load(s->source, (uint64_t)chunk->offset_index, (uint64_t)chunk->offset_index_size,
                      &s->scratch, &index, s->error));
-    if (meta_parse_offset_index(index, &s->scratch, &pages, &n_pages, s->error) != 0) {
+    if (meta_parse_offset_index(index, &s->scratch, ret_pages, ret_n, s->error) != 0) {
         return fail(s, (uint64_t)chunk->offset_index + s->error->offset, s->error->text);
     }
+    return 0;
+}
+
+/* The bytes between @chunk's beginning and its first data page. */
+static int load_dictionary(ParquetSlots *s, const MetaChunk *chunk, int64_t first_page,
+                           Arena *arena, ParquetVector **ret_dictionary)
+{
+    uint64_t offset = (uint64_t)chunk->dictionary_offset;
+    Arena *own = s->arena;
+    ParquetVector *dictionary = NULL;
+    size_t none = 0;
+    Str bytes;
+
+    if (chunk->dictionary_offset <= 0 || chunk->dictionary_offset >= first_page) {
+        return 0;
+    }
+    s->arena = arena;
+    int r = parquet_load(s->source, offset, (uint64_t)first_page - offset, arena, &bytes, s->error);
+    r = r != 0 ? r : decode_run(s, chunk, bytes, offset, &none, SIZE_MAX, &dictionary);
+    s->arena = own;
+    if (r == 0 && none != 0) {
+        r = fail(s, offset, "a dictionary page holds rows");
+    }
+    if (r == 0) {
+        *ret_dictionary = dictionary;
+    }
+    return r;
+}
+
+int parquet_decode_dictionary(ParquetSlots *slots, const MetaChunk *chunk, Arena *arena,
+                              ParquetVector **ret_dictionary)
+{
+    MetaLocation *pages;
+    size_t n_pages = 0;
+
+    *ret_dictionary = NULL;
+    if (slots->leaf->physical != chunk->physical) {
+        return fail(slots, 0, "a column's type differs from the schema's");
+    }
+    if (chunk->offset_index <= 0 || chunk->offset_index_size <= 0) {
+        return 0;
+    }
+    TRY(load_pages(slots, chunk, &pages, &n_pages));
+    return n_pages == 0 ? 0 : load_dictionary(slots, chunk, pages[0].offset, arena, ret_dictionary);
+}
+
+static int decode_indexed(ParquetSlots *s, const MetaChunk *chunk, size_t first, size_t n_rows)
+{
+    Str bytes;
+    MetaLocation *pages;
+    size_t n_pages, low, high;
+    ParquetVector *dictionary = s->kept == NULL ? NULL : *s->kept;
+
+    TRY(load_pages(s, chunk, &pages, &n_pages));
     if (!choose_pages(s, pages, n_pages, first, n_rows, &low, &high)) {
         return fail(s, (uint64_t)chunk->offset_index, "a page index is impossible");
     }
     int64_t start = pages[low].offset, end = pages[high - 1].offset + pages[high - 1].size;
+    int64_t first_page = pages[0].offset;
     size_t row = first + (size_t)pages[low].first_row;
     size_t last = high < n_pages ? first + (size_t)pages[high].first_row : first + n_rows;
-    if (chunk->dictionary_offset > 0 && chunk->dictionary_offset < pages[0].offset) {
-        uint64_t size = (uint64_t)(pages[0].offset - chunk->dictionary_offset);
-        size_t none = 0;
-        TRY(parquet_load(s->source, (uint64_t)chunk->dictionary_offset, size, s->arena, &bytes,
-                         s->error));
-        TRY(decode_run(s, chunk, bytes, (uint64_t)chunk->dictionary_offset, &none, SIZE_MAX,
-                       &dictionary));
-        if (none != 0) {
-            return fail(s, (uint64_t)chunk->dictionary_offset, "a dictionary page holds rows");
+    if (dictionary == NULL) { /* pages are gone behind it: the scratch is decode_run's */
+        Arena *arena = s->kept == NULL ? s->arena : s->kept_arena;
+        TRY(load_dictionary(s, chunk, first_page, arena, &dictionary));
+        if (s->kept != NULL) {
+            *s->kept = dictionary;
         }
     }
     TRY(parquet_load(s->source, (uint64_t)start, (uint64_t)(end - start), s->arena, &bytes,

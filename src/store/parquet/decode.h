@@ -64,10 +64,19 @@ typedef struct ParquetSlots {
     const ParquetVector *dictionary; /* of codes; NULL: values are materialised */
     bool materialised;
     uint32_t *counts; /* slots per row, of a MAP */
+
+    /* The dictionary of an only row group, kept over several reads; NULL: not kept. */
+    Arena *kept_arena;
+    ParquetVector **kept;
 } ParquetSlots;
 
 /* Decodes the rows of one chunk that begins at row @first of the file and has @n_rows. */
 MUST_USE int parquet_decode_chunk(ParquetSlots *slots, const MetaChunk *chunk, size_t first,
                                   size_t n_rows);
+
+/* The dictionary of a chunk into *@ret_dictionary (NULL: it has none), its memory in @arena.
+ * Without an offset index nothing is read: NULL. */
+MUST_USE int parquet_decode_dictionary(ParquetSlots *slots, const MetaChunk *chunk, Arena *arena,
+                                       ParquetVector **ret_dictionary);
 
 void parquet_slots_deinit(ParquetSlots *slots);

@@ -428,21 +428,44 @@ static int read_leaf(ParquetFile *file, const ParquetLeaf *leaf, ParquetSlots *s
     return r;
 }
 
-static int read_map(ParquetFile *file, const FileColumn *column, size_t from, size_t to,
-                    Arena *arena, ParquetVector *ret_vector, ParseError *error)
-{
-    size_t n = to - from;
-    ParquetVector *parts = ARENA_ARRAY(arena, ParquetVector, 2);
-    uint32_t *offsets = ARENA_ARRAY(arena, uint32_t, n + 1);
-    uint32_t *counts = ARENA_ARRAY(arena, uint32_t, 2 * n);
-    ParquetSlots keys = {.arena = arena, .error = error, .from = from, .to = to, .counts = counts};
-    ParquetSlots values = keys;
+/* What a read is about, once its column is known. */
+typedef struct ColumnRead {
+    ParquetFile *file;
+    const FileColumn *column;
+    size_t from, to;
+    Arena *arena;
+    ParquetKept *kept; /* NULL: nothing */
+    ParseError *error;
+} ColumnRead;
 
+static ParquetSlots slots_of(const ColumnRead *read, unsigned part)
+{
+    ParquetSlots slots = {
+        .arena = read->arena, .error = read->error, .from = read->from, .to = read->to};
+
+    if (read->kept != NULL && read->file->meta.n_groups == 1) {
+        slots.kept_arena = read->kept->arena;
+        slots.kept = &read->kept->dictionaries[part];
+    }
+    return slots;
+}
+
+static int read_map(const ColumnRead *read, bool keys_only, ParquetVector *ret_vector)
+{
+    size_t n = read->to - read->from;
+    ParquetVector *parts = ARENA_ARRAY(read->arena, ParquetVector, 2);
+    uint32_t *offsets = ARENA_ARRAY(read->arena, uint32_t, n + 1);
+    uint32_t *counts = ARENA_ARRAY(read->arena, uint32_t, 2 * n);
+    ParquetSlots keys = slots_of(read, 0), values = slots_of(read, 1);
+
+    keys.counts = counts;
     values.counts = counts + n;
-    TRY(read_leaf(file, &column->leaf, &keys, &parts[0]));
-    TRY(read_leaf(file, &column->values, &values, &parts[1]));
-    if (mem_compare(counts, counts + n, n * sizeof(*counts)) != 0) {
-        return fail(error, 0, "a map has not as many keys as values");
+    TRY(read_leaf(read->file, &read->column->leaf, &keys, &parts[0]));
+    if (!keys_only) {
+        TRY(read_leaf(read->file, &read->column->values, &values, &parts[1]));
+        if (mem_compare(counts, counts + n, n * sizeof(*counts)) != 0) {
+            return fail(read->error, 0, "a map has not as many keys as values");
+        }
     }
     for (size_t row = 0; row < n; row++) {
         offsets[row + 1] = offsets[row] + counts[row];
@@ -451,25 +474,71 @@ static int read_map(ParquetFile *file, const FileColumn *column, size_t from, si
                                   .n_rows = n,
                                   .offsets = offsets,
                                   .keys = &parts[0],
-                                  .values = &parts[1]};
+                                  .values = keys_only ? NULL : &parts[1]};
     return 0;
+}
+
+static int read_flat(const ColumnRead *read, ParquetVector *ret_vector)
+{
+    ParquetSlots slots = slots_of(read, 0);
+    ParquetVector vector;
+
+    TRY(read_leaf(read->file, &read->column->leaf, &slots, &vector));
+    if (vector.n_rows != read->to - read->from) {
+        return fail(read->error, 0, "a column has not as many rows as the file");
+    }
+    *ret_vector = vector;
+    return 0;
+}
+
+int parquet_read_kept(ParquetFile *file, size_t column, size_t from, size_t to, Arena *arena,
+                      ParquetKept *kept, ParquetVector *ret_vector, ParseError *ret_error)
+{
+    ASSERT(column < file->n_columns && from <= to && to <= file->n_rows);
+    ColumnRead read = {file, &file->columns[column], from, to, arena, kept, ret_error};
+
+    return read.column->description.type == PARQUET_MAP ? read_map(&read, false, ret_vector)
+                                                        : read_flat(&read, ret_vector);
 }
 
 int parquet_read(ParquetFile *file, size_t column, size_t from, size_t to, Arena *arena,
                  ParquetVector *ret_vector, ParseError *ret_error)
 {
-    ASSERT(column < file->n_columns && from <= to && to <= file->n_rows);
-    const FileColumn *c = &file->columns[column];
-    ParquetSlots slots = {.arena = arena, .error = ret_error, .from = from, .to = to};
-    ParquetVector vector;
+    return parquet_read_kept(file, column, from, to, arena, NULL, ret_vector, ret_error);
+}
 
-    if (c->description.type == PARQUET_MAP) {
-        return read_map(file, c, from, to, arena, ret_vector, ret_error);
+int parquet_read_keys(ParquetFile *file, size_t column, size_t from, size_t to, Arena *arena,
+                      ParquetKept *kept, ParquetVector *ret_vector, ParseError *ret_error)
+{
+    ASSERT(column < file->n_columns && from <= to && to <= file->n_rows);
+    ColumnRead read = {file, &file->columns[column], from, to, arena, kept, ret_error};
+
+    ASSERT(read.column->description.type == PARQUET_MAP);
+    return read_map(&read, true, ret_vector);
+}
+
+/* Writers say in a chunk's metadata how its pages are encoded; a dictionary's own page is plain,
+ * and so says nothing: ours have either coded pages only, or no dictionary. */
+int parquet_read_dictionary(ParquetFile *file, size_t column, ParquetKept *kept, bool *ret_only,
+                            ParseError *ret_error)
+{
+    ASSERT(column < file->n_columns);
+    const FileColumn *c = &file->columns[column];
+    ParquetSlots slots = {
+        .source = &file->source, .leaf = &c->leaf, .arena = kept->arena, .error = ret_error};
+    Str unused;
+
+    *ret_only = false;
+    if (file->meta.n_groups != 1) {
+        return 0;
     }
-    TRY(read_leaf(file, &c->leaf, &slots, &vector));
-    if (vector.n_rows != to - from) {
-        return fail(ret_error, 0, "a column has not as many rows as the file");
+    int r = 0;
+    if (kept->dictionaries[0] == NULL) {
+        r = parquet_decode_dictionary(&slots, &file->meta.groups[0].chunks[c->leaf.chunk],
+                                      kept->arena, &kept->dictionaries[0]);
     }
-    *ret_vector = vector;
-    return 0;
+    parquet_slots_deinit(&slots);
+    *ret_only = r == 0 && kept->dictionaries[0] != NULL &&
+                parquet_metadata(file, STR("weft.footer"), &unused);
+    return r;
 }

@@ -33,7 +33,7 @@ struct House {
     Map *map;
     Assembly *assembly;
     Store *store;
-    Pool *queries;
+    Pool *queries, *vitals;
     Ingest *ingest;
     Server *server;
     ApiContext api;
@@ -240,6 +240,7 @@ static int listen_all(House *house, const HouseOptions *options, Buf *why)
 static int start_serving(House *house, const HouseOptions *options, Buf *why)
 {
     if (pool_new("query", house->settings->query_threads, API_QUERIES_MAX, &house->queries) != 0 ||
+        pool_new("vitals", 1, API_VITALS_MAX, &house->vitals) != 0 ||
         server_new(house->settings->loops, &house->server) != 0) {
         buf_append_str(why, STR("no threads can be started"));
         return 1;
@@ -249,6 +250,7 @@ static int start_serving(House *house, const HouseOptions *options, Buf *why)
     house->api.map = house->map;
     house->api.assembly = house->assembly;
     house->api.pool = house->queries;
+    house->api.vitals = house->vitals;
     house->api.clock = &clock_system;
     house->api.ingest = house->ingest;
     house->api.server = house->server;
@@ -410,6 +412,7 @@ House *house_stop(House *house)
     }
     house->api.live = live_free(house->api.live);
     pool_free(house->queries);
+    pool_free(house->vitals);
     store_close(house->store);
     server_free(house->server);
     ingest_free(house->ingest);

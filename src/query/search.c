@@ -14,7 +14,8 @@
  * A cursor ends with a checksum. It is no secret; it only tells a cut or mistyped cursor from a
  * real one, so that the answer is a clear error and not an odd page.
  */
-enum { CHECKSUM_BYTES = 4, CURSOR_PAYLOAD = 24 };
+enum { CHECKSUM_BYTES = 4, PLACE_BYTES = 24, MARK_BYTES = 4 };
+STATIC_ASSERT(PLACE_BYTES + SEARCH_MARKS_MAX * MARK_BYTES <= CURSOR_PAYLOAD_MAX, "a cursor fits");
 
 Str cursor_format(Str payload, Arena *arena)
 {
@@ -60,27 +61,35 @@ int cursor_parse(Str cursor, Arena *arena, Str *ret_payload)
     return 0;
 }
 
-/* Start (8, little-endian) and trace id (16). */
-Str search_cursor_format(StoreHit hit, Arena *arena)
+/* Start (8, little-endian), trace id (16), marks (4 each). */
+Str search_cursor_format(const SearchPlace *place, Arena *arena)
 {
     CLEANUP(buf_deinit) Buf bytes = {0};
 
-    buf_append_u64le(&bytes, hit.start_ns);
-    buf_append(&bytes, hit.trace_id.bytes, TRACE_ID_SIZE);
+    buf_append_u64le(&bytes, place->after.start_ns);
+    buf_append(&bytes, place->after.trace_id.bytes, TRACE_ID_SIZE);
+    for (size_t i = 0; i < place->n_marks; i++) {
+        buf_append_u32le(&bytes, place->marks[i]);
+    }
     return cursor_format(buf_str(&bytes), arena);
 }
 
-int search_cursor_parse(Str cursor, StoreHit *ret_hit)
+int search_cursor_parse(Str cursor, SearchPlace *ret_place)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
     Str bytes;
 
     TRY(cursor_parse(cursor, &arena, &bytes));
-    if (bytes.len != CURSOR_PAYLOAD) {
+    if (bytes.len < PLACE_BYTES || (bytes.len - PLACE_BYTES) % MARK_BYTES != 0 ||
+        bytes.len > PLACE_BYTES + SEARCH_MARKS_MAX * MARK_BYTES) {
         return SEARCH_BAD_CURSOR;
     }
-    ret_hit->start_ns = read_le(bytes, 0, 8);
-    mem_copy(ret_hit->trace_id.bytes, bytes.ptr + 8, TRACE_ID_SIZE);
+    ret_place->after.start_ns = read_le(bytes, 0, 8);
+    mem_copy(ret_place->after.trace_id.bytes, bytes.ptr + 8, TRACE_ID_SIZE);
+    ret_place->n_marks = (bytes.len - PLACE_BYTES) / MARK_BYTES;
+    for (size_t i = 0; i < ret_place->n_marks; i++) {
+        ret_place->marks[i] = (uint32_t)read_le(bytes, PLACE_BYTES + i * MARK_BYTES, MARK_BYTES);
+    }
     return 0;
 }
 
@@ -175,56 +184,77 @@ static int summary_read(Store *store, TraceId id, Arena *scratch, Arena *arena,
     return 0;
 }
 
-static int page_read(Store *store, const StoreHits *hits, Arena *arena, SearchPage *page)
+static bool is_late(const SearchQuestion *question)
+{
+    return question->deadline_ns != 0 &&
+           clock_monotonic_ns(question->clock) >= question->deadline_ns;
+}
+
+/* Takes hits into the page while there is time; @ret_n: how many. The first is always taken, so
+ * that who follows the cursor gets on. */
+static int page_read(Store *store, const SearchQuestion *question, const StoreHits *hits,
+                     Arena *arena, SearchPage *page, size_t *ret_n)
 {
     CLEANUP(arena_deinit) Arena scratch = {0};
+    size_t i;
 
     page->items = ARENA_ARRAY(arena, TraceSummary, hits->count);
-    for (size_t i = 0; i < hits->count; i++) {
+    for (i = 0; i < hits->count && (i == 0 || !is_late(question)); i++) {
         TRY(summary_read(store, hits->items[i].trace_id, &scratch, arena,
                          &page->items[page->count]));
         page->count += page->items[page->count].n_spans > 0;
         arena_reset(&scratch);
     }
+    *ret_n = i;
     return 0;
 }
 
-static int newest_first(const void *a, const void *b)
+/* The marks of this page before those of the pages before. */
+static Str page_cursor(const StoreHits *hits, size_t n, const SearchPlace *before, Arena *arena)
 {
-    const TraceSummary *x = a, *y = b;
+    SearchPlace place = {.after = hits->items[n - 1]};
 
-    if (x->start_ns != y->start_ns) {
-        return x->start_ns < y->start_ns ? 1 : -1;
+    while (place.n_marks < n && place.n_marks < SEARCH_MARKS_MAX) {
+        place.marks[place.n_marks] = store_hit_mark(hits->items[n - 1 - place.n_marks].trace_id);
+        place.n_marks++;
     }
-    return mem_compare(y->trace_id.bytes, x->trace_id.bytes, TRACE_ID_SIZE);
+    for (size_t i = 0; i < before->n_marks && place.n_marks < SEARCH_MARKS_MAX; i++) {
+        place.marks[place.n_marks++] = before->marks[i];
+    }
+    return search_cursor_format(&place, arena);
 }
 
 int search_traces(Store *store, const SearchQuestion *question, Arena *arena, SearchPage *ret_page)
 {
+    SearchPlace place = {0};
     StoreSearch search = {
         .filter = question->filter,
+        .accept = question->accept,
+        .accept_context = question->accept_context,
         .from_ns = question->from_ns,
         .to_ns = question->to_ns,
         .has_after = question->cursor.len > 0,
+        .shown = place.marks,
         .limit = question->limit,
         .deadline_ns = question->deadline_ns,
     };
     SearchPage page = {0};
     StoreHits hits = {0};
+    size_t n = 0;
 
     ASSERT(question->limit > 0 && question->limit <= SEARCH_LIMIT_MAX);
     if (search.has_after) {
-        TRY(search_cursor_parse(question->cursor, &search.after));
+        TRY(search_cursor_parse(question->cursor, &place));
+        search.after = place.after;
+        search.n_shown = place.n_marks;
     }
     TRY(store_search(store, &search, arena, &hits));
-    TRY(page_read(store, &hits, arena, &page));
-    if (page.count > 0) { /* the reader sees each trace's start, not the span that matched */
-        qsort(page.items, page.count, sizeof(page.items[0]), newest_first);
-    }
-    page.truncated = hits.truncated;
+    TRY(page_read(store, question, &hits, arena, &page, &n));
+    page.gap = n < hits.count && hits.gap == STORE_COMPLETE ? STORE_OUT_OF_TIME : hits.gap;
+    page.searched_from_ns = n < hits.count ? hits.items[n].start_ns : hits.searched_from_ns;
     page.scanned_spans = hits.scanned_spans;
-    if (hits.more && hits.count > 0) {
-        page.cursor = search_cursor_format(hits.items[hits.count - 1], arena);
+    if (n > 0 && (hits.more || n < hits.count)) {
+        page.cursor = page_cursor(&hits, n, &place, arena);
     }
     *ret_page = page;
     return 0;

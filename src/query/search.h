@@ -28,10 +28,13 @@ void trace_summarise(const Span *spans, size_t n_spans, Arena *arena, TraceSumma
 enum { SEARCH_LIMIT_MAX = 1000, SEARCH_BAD_CURSOR = 1 };
 
 typedef struct SearchQuestion {
-    const Filter *filter;
-    uint64_t from_ns, to_ns; /* from <= span start < to */
+    const Filter *filter;                                             /* of spans; */
+    bool (*accept)(void *context, const Span *spans, size_t n_spans); /* of whole traces; or NULL */
+    void *accept_context;
+    uint64_t from_ns, to_ns; /* from <= start of the span that matches < to */
     size_t limit;            /* 1 to SEARCH_LIMIT_MAX */
     Str cursor;              /* of the page before; empty: the first page */
+    const Clock *clock;      /* of the deadline */
     uint64_t deadline_ns;    /* monotonic; 0: none */
 } SearchQuestion;
 
@@ -39,14 +42,16 @@ typedef struct SearchPage {
     TraceSummary *items;
     size_t count;
     Str cursor; /* for the page behind; empty: this is the last */
-    bool truncated;
+    StoreGap gap;
+    uint64_t searched_from_ns; /* as in StoreHits */
     uint64_t scanned_spans;
 } SearchPage;
 
 /*
- * A page of summaries in @arena, newest start first within the page. Pages are stable: the cursor
- * holds the last trace's place in the order of pages (newest matching span, trace id), so traces
- * that arrive meanwhile shift nothing.
+ * A page of summaries in @arena, in the order of (start of the trace, trace id), newest first, over
+ * all pages. The cursor holds the last trace's place in that order and marks of the traces shown
+ * lately (SEARCH_MARKS_MAX): traces that arrive meanwhile shift nothing, and one whose start moves
+ * because an earlier span of it arrives is not shown twice.
  * Returns 0; SEARCH_BAD_CURSOR when the cursor is none that search gave; -errno of the store.
  */
 MUST_USE int search_traces(Store *store, const SearchQuestion *question, Arena *arena,
@@ -59,6 +64,15 @@ enum { CURSOR_PAYLOAD_MAX = 2048 };
 Str cursor_format(Str payload, Arena *arena);
 MUST_USE int cursor_parse(Str cursor, Arena *arena, Str *ret_payload);
 
-/* The cursor as text (URL-safe base64 without padding, with a checksum), and back. */
-Str search_cursor_format(StoreHit hit, Arena *arena);
-MUST_USE int search_cursor_parse(Str cursor, StoreHit *ret_hit);
+/* A search's place between two pages, and as text (URL-safe base64 without padding, with a
+ * checksum). */
+enum { SEARCH_MARKS_MAX = 480 };
+
+typedef struct SearchPlace {
+    StoreHit after;
+    uint32_t marks[SEARCH_MARKS_MAX]; /* the last shown first */
+    size_t n_marks;
+} SearchPlace;
+
+Str search_cursor_format(const SearchPlace *place, Arena *arena);
+MUST_USE int search_cursor_parse(Str cursor, SearchPlace *ret_place);

@@ -165,23 +165,22 @@ MUST_USE int parquet_read(ParquetFile *file, size_t column, size_t from, size_t 
 
 /*
  * What is kept of a column while it is read piece by piece: its dictionary (of a MAP: those of keys
- * and values), so that it is decoded once. `{.arena = …}` at first; @arena must outlive all vectors
- * of these reads. Files of several row groups keep nothing.
+ * and values), so that it is decoded once. The two arenas are set at first: @arena of the
+ * dictionary must outlive all vectors of these reads, @pieces holds the vectors. Files of several
+ * row groups keep nothing.
  */
 typedef struct ParquetKept {
-    Arena *arena;
+    Arena *arena, *pieces;
     ParquetVector *dictionaries[2];
 } ParquetKept;
 
 /* As parquet_read(). */
 MUST_USE int parquet_read_kept(ParquetFile *file, size_t column, size_t from, size_t to,
-                               Arena *arena, ParquetKept *kept, ParquetVector *ret_vector,
-                               ParseError *ret_error);
+                               ParquetKept *kept, ParquetVector *ret_vector, ParseError *ret_error);
 
 /* The keys of a MAP alone: the vector's values are NULL. */
 MUST_USE int parquet_read_keys(ParquetFile *file, size_t column, size_t from, size_t to,
-                               Arena *arena, ParquetKept *kept, ParquetVector *ret_vector,
-                               ParseError *ret_error);
+                               ParquetKept *kept, ParquetVector *ret_vector, ParseError *ret_error);
 
 /* Loads the dictionary (of a MAP: its keys') into @kept, no page of values. @ret_only: whether
  * every value of the column is in it. */

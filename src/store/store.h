@@ -112,30 +112,53 @@ typedef struct StoreTrace {
  * head is copied: what spans point to lives until the callback returns that reads it. */
 MUST_USE int store_read_settling(Store *store, TraceId id, Arena *arena, StoreTrace *ret_trace);
 
-/* A trace that a search found: ordered by (newest matching span's start, trace id), newest first.
+/*
+ * A trace that a search found. Hits are ordered by the start that people see, (start of the trace's
+ * earliest span, trace id), newest first; the order is the same whatever was asked.
  */
 typedef struct StoreHit {
     TraceId trace_id;
-    uint64_t start_ns; /* of its newest matching span in the window */
+    uint64_t start_ns;
 } StoreHit;
 
 typedef struct StoreSearch {
-    const Filter *filter;
-    uint64_t from_ns, to_ns; /* from <= span start < to */
-    bool has_after;          /* a page further: only hits behind @after in the order */
+    const Filter *filter;    /* a trace is a hit when one of its spans matches ... */
+    uint64_t from_ns, to_ns; /* ... that starts in from <= start < to */
+    /* What the whole trace must be besides, spans as store_read_trace() gives them; NULL: all. */
+    bool (*accept)(void *context, const Span *spans, size_t n_spans);
+    void *accept_context;
+
+    bool has_after; /* a page further: only hits behind @after in the order ... */
     StoreHit after;
+    const uint32_t *shown; /* ... and none of these (store_hit_mark()): a span that came meanwhile
+                              can move a trace's start behind @after */
+    size_t n_shown;
     size_t limit;
-    uint64_t deadline_ns; /* monotonic; 0: none. Past it the answer is truncated */
+    uint64_t deadline_ns; /* monotonic; 0: none */
+    size_t bytes_max;     /* memory of the search at a time; 0: 64 MiB */
 } StoreSearch;
+
+/* Why an answer may lack hits. */
+typedef enum StoreGap {
+    STORE_COMPLETE,
+    STORE_OUT_OF_TIME,
+    STORE_OUT_OF_MEMORY,
+    STORE_PATTERN_GAVE_UP, /* a regular expression ran away: filter_give_ups() */
+} StoreGap;
 
 typedef struct StoreHits {
     StoreHit *items; /* in the arena of the call */
     size_t count;
-    bool more;      /* there is at least one hit behind the last */
-    bool truncated; /* the deadline ended the search before it was complete */
+    bool more; /* there is at least one hit behind the last */
+    StoreGap gap;
+    uint64_t searched_from_ns; /* with a gap: spans that start later were all looked at; UINT64_MAX:
+                                  not even these */
     uint64_t scanned_spans, scanned_blocks;
 } StoreHits;
 
+uint32_t store_hit_mark(TraceId id);
+
+/* Returns 0, also with a gap; or -errno. */
 MUST_USE int store_search(Store *store, const StoreSearch *search, Arena *arena,
                           StoreHits *ret_hits);
 

@@ -68,7 +68,7 @@ static const ApiEndpoint endpoints[] = {
     {HTTP_GET, "/api/v1/attributes", api_attributes, API_NATIVE, NULL, "limit cursor", false},
     {HTTP_GET, "/api/v1/attributes/{key}/values", api_attribute_values, API_NATIVE, "key",
      "limit cursor", false},
-    {HTTP_GET, "/api/v1/status", api_status, API_NATIVE, NULL, "", false},
+    {HTTP_GET, "/api/v1/status", api_status, API_NATIVE, NULL, "", false, true},
     {HTTP_GET, "/api/v1/openapi.yaml", run_openapi, API_NATIVE, NULL, NULL, true},
     {HTTP_GET, "/api/v1", run_not_found, API_NATIVE, NULL, NULL, true},
     {HTTP_GET, "/api/v1/{rest...}", run_not_found, API_NATIVE, NULL, NULL, true},
@@ -89,7 +89,7 @@ static const ApiEndpoint endpoints[] = {
     {HTTP_GET, "/api/v3/traces/{id}", jaeger_v3_trace, API_JAEGER_V3, "id", NULL, false},
     {HTTP_GET, "/api/v3/{rest...}", run_not_found, API_JAEGER_V3, NULL, NULL, true},
 
-    {HTTP_GET, "/metrics", api_metrics, API_NATIVE, NULL, NULL, false},
+    {HTTP_GET, "/metrics", api_metrics, API_NATIVE, NULL, NULL, false, true},
     {HTTP_GET, "/healthz", run_health, API_NATIVE, NULL, NULL, true},
     {HTTP_GET, "/readyz", run_ready, API_NATIVE, NULL, NULL, true},
 };

@@ -296,6 +296,13 @@ static void call_job(void *context)
     call_send(call);
 }
 
+static Pool *call_pool(const ApiBinding *binding)
+{
+    ApiContext *api = binding->api;
+
+    return binding->endpoint->is_vital && api->vitals != NULL ? api->vitals : api->pool;
+}
+
 void api_handle(void *context, Exchange *exchange)
 {
     const ApiBinding *binding = context;
@@ -307,7 +314,7 @@ void api_handle(void *context, Exchange *exchange)
     call->exchange = exchange;
     if (binding->endpoint->is_immediate) {
         call_job(call);
-    } else if (pool_submit(binding->api->pool, call_job, call) != 0) {
+    } else if (pool_submit(call_pool(binding), call_job, call) != 0) {
         atomic_fetch_add_explicit(&binding->api->calls_busy, 1, memory_order_relaxed);
         call_finish(call, api_fail(call, API_BUSY, "try again in a second",
                                    "too many queries wait already"));

@@ -38,6 +38,7 @@ struct ApiContext {
     Map *map;
     Assembly *assembly;
     Pool *pool;
+    Pool *vitals; /* NULL: vitals run on the pool */
     const Clock *clock;
     Ingest *ingest;       /* may be NULL: no receivers */
     const Server *server; /* may be NULL; set before the server starts */
@@ -84,6 +85,7 @@ enum {
     API_LIMIT_MAX = 1000,
     API_RETRY_AFTER_S = 1,
     API_QUERIES_MAX = 256, /* that may wait: the query pool is made with it */
+    API_VITALS_MAX = 64,
 };
 
 typedef struct ApiCall ApiCall;
@@ -104,6 +106,8 @@ struct ApiEndpoint {
     const char *item;       /* the path's parameter, which becomes call->item; NULL: none */
     const char *parameters; /* allowed in the query, separated by spaces; NULL: any are ignored */
     bool is_immediate;      /* answered on the loop: neither waits nor reads */
+    bool is_vital;          /* answered on a thread of its own: who watches the program is answered
+                               while it is full of queries */
 };
 
 typedef struct ApiParameter {

@@ -269,11 +269,34 @@ static void summary_write(JsonWriter *json, const TraceSummary *summary)
     json_close(json, '}');
 }
 
+/* Why the page may lack traces, and how far it got. */
+static void truncation_write(JsonWriter *json, const SearchPage *page)
+{
+    static const struct {
+        const char *reason, *message;
+    } gaps[] = {
+        [STORE_OUT_OF_TIME] = {"time", "the query's time was over; ask for a shorter window"},
+        [STORE_OUT_OF_MEMORY] = {"memory", "the query would take too much memory at a time"},
+        [STORE_PATTERN_GAVE_UP] = {"regular_expression",
+                                   "the regular expression takes too long on some values, which "
+                                   "count as no match; make it simpler"},
+    };
+
+    json_key_open(json, "truncation", '{');
+    json_key_string(json, "reason", str_from_cstr(gaps[page->gap].reason));
+    json_key_string(json, "message", str_from_cstr(gaps[page->gap].message));
+    if (page->searched_from_ns != UINT64_MAX) {
+        json_key_time(json, "searched_from", page->searched_from_ns);
+    }
+    json_close(json, '}');
+}
+
 static int traces_search(ApiCall *call, const Filter *filter)
 {
     SearchQuestion question = {
         .filter = filter,
         .cursor = api_parameter(call, "cursor"),
+        .clock = call->api->clock,
         .deadline_ns = call->deadline_ns,
     };
     SearchPage page = {0};
@@ -300,7 +323,10 @@ static int traces_search(ApiCall *call, const Filter *filter)
     } else {
         json_string(&call->json, page.cursor);
     }
-    json_key_bool(&call->json, "truncated", page.truncated);
+    json_key_bool(&call->json, "truncated", page.gap != STORE_COMPLETE);
+    if (page.gap != STORE_COMPLETE) {
+        truncation_write(&call->json, &page);
+    }
     json_key_u64(&call->json, "scanned_spans", page.scanned_spans);
     json_close(&call->json, '}');
     return 0;

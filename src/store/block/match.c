@@ -42,8 +42,10 @@ MatchPlan *match_plan(BlockMatcher *matcher, const Filter *filter, unsigned part
         }
     }
     MatchPlan *plan = ARENA_NEW(&matcher->kept, MatchPlan);
-    *plan = (MatchPlan){
-        .next = matcher->plans, .filter = filter, .part = part, .kept = {.arena = &matcher->kept}};
+    *plan = (MatchPlan){.next = matcher->plans,
+                        .filter = filter,
+                        .part = part,
+                        .kept = {.arena = &matcher->kept, .pieces = &matcher->window}};
     matcher->plans = plan;
     return plan;
 }

@@ -265,8 +265,8 @@ int match_field(BlockMatcher *matcher, const Filter *filter, MatchRange range, u
     if (plan->never && !absent) {
         return 0;
     }
-    TRY(parquet_read_kept(matcher->block->parquet, column, range.from, range.to, &matcher->window,
-                          &plan->kept, &vector, matcher->error));
+    TRY(parquet_read_kept(matcher->block->parquet, column, range.from, range.to, &plan->kept,
+                          &vector, matcher->error));
     TRY(match_vector(matcher, plan, &vector, field_columns[place].ask, nulls, bitmap));
     for (size_t word = 0; absent && word < range_words(range); word++) {
         bitmap[word] |= nulls[word];
@@ -299,7 +299,7 @@ static int match_key_column(BlockMatcher *matcher, const Filter *filter, BlockLe
     }
     TRY(prepare(matcher, plan, column->column, attribute_ask(level)));
     TRY(parquet_read_kept(matcher->block->parquet, column->column, range.from, range.to,
-                          &matcher->window, &plan->kept, &vector, matcher->error));
+                          &plan->kept, &vector, matcher->error));
     TRY(match_vector(matcher, plan, &vector, attribute_ask(level), match->has, match->matches));
     for (size_t word = 0; word < range_words(range); word++) {
         match->has[word] = ~match->has[word];

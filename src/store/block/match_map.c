@@ -105,8 +105,7 @@ static int read_map(BlockMatcher *matcher, MatchPlan *plan, BlockLevel level, Ma
     Block *block = matcher->block;
 
     TRY(parquet_read_kept(block->parquet, block->fixed[block_map_column(level)], range.from,
-                          range.to, &matcher->window, &plan->kept, &ret_map->entries,
-                          matcher->error));
+                          range.to, &plan->kept, &ret_map->entries, matcher->error));
     return block_read_fixed(block, block_map_type_column(level), range.from, range.to,
                             &matcher->window, &ret_map->types, matcher->error);
 }
@@ -228,7 +227,7 @@ static int match_coded(BlockMatcher *matcher, MatchPlan *plan, BlockLevel level,
     BlockMap map;
 
     TRY(parquet_read_keys(block->parquet, block->fixed[block_map_column(level)], range.from,
-                          range.to, &matcher->window, &plan->kept, &keys, matcher->error));
+                          range.to, &plan->kept, &keys, matcher->error));
     if (keys.keys->n_rows > 0 && keys.keys->codes == NULL) {
         return match_all_rows(matcher, plan, level, range, match);
     }

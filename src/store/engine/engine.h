@@ -180,3 +180,18 @@ bool view_head_has(Store *store, const View *view, TraceId id);
  * span lives during the call. Stops when @visit returns non-zero and returns that. */
 MUST_USE int view_scan_head(Store *store, const View *view, uint64_t from_ns, uint64_t to_ns,
                             int (*visit)(void *context, const Span *span), void *context);
+
+/* search_head.c: what a search asks of the head, and counts. */
+typedef struct HeadSearch {
+    const Filter *filter;
+    uint64_t from_ns, to_ns;
+    const uint64_t *floor_ns;    /* rows that start before it do not matter; may rise meanwhile */
+    bool (*stop)(void *context); /* asked for every slice */
+    int (*visit)(void *context, const Span *span);
+    void *context;
+    uint64_t n_scanned;
+} HeadSearch;
+
+/* Visits the head rows that match, newest arrival first, outside the lock. The span lives during
+ * the call. Returns 0, BLOCK_STOPPED, or what @visit returned other than 0. */
+MUST_USE int search_head(Store *store, const View *view, HeadSearch *search);

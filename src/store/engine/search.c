@@ -2,325 +2,335 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "codec/hash.h"
 #include "store/engine/engine.h"
 
 /*
- * The newest matching traces, page by page. Rows do not come in order of time, so candidates are
- * collected in a table: trace -> its newest matching start. When it holds twice what is wanted, the
- * worse half is dropped and the worst that stays becomes the floor: rows behind it no longer count.
- * Blocks are visited newest first; the first one that ends behind the floor ends the search.
+ * The newest traces with a matching span, in the order of StoreHit. Rows do not come in that order,
+ * so hits are collected; when there are twice as many as wanted, the worse half is dropped, and the
+ * worst that stays becomes the floor. A trace starts no later than any of its spans: rows that
+ * start before the floor can be left alone, and whole blocks that end before it. Blocks are visited
+ * newest first, so that the first one behind the floor ends the search.
  *
- * A candidate is what single rows say. Two things can make it wrong: a resend in another place that
- * counts instead of the row that matched, and, on a further page, a newer matching span of the same
- * trace before the cursor, which says that the trace was on an earlier page. So candidates that can
- * be wrong are checked by reading the whole trace. Those that fall out may leave too few, or one
- * may fall behind others that were dropped: then another round collects from behind the last
- * candidate of this one.
+ * What a block says of a trace is the whole truth when no other place holds a part of it. Where one
+ * does (other blocks by their Bloom filters, the head), the trace is read: its start may be
+ * elsewhere, a resend may count instead of the row that matched. So each hit is exact when it is
+ * collected, one pass is enough, and pages are cut from one order: no trace is on two, none is
+ * missed. New spans move a trace only to later pages (an earlier start); those that were shown
+ * already are told by the caller.
+ *
+ * Refused: the order by the newest matching span, which skips more blocks on later pages; but it is
+ * another order than people see, and spans that arrive move traces to pages that were read already.
  */
 enum {
     SEARCH_LIMIT_MAX = 1 << 18,
-    EXTRA_CANDIDATES = 16,
-    DEADLINE_EVERY = 256, /* rows between looks at the clock */
-    OUT_OF_TIME = 1000,   /* a visitor's result, apart from what blocks report */
+    SEARCH_BYTES_DEFAULT = 64 << 20,
+    SEEN_MAX = 1 << 16, /* traces whose verdict is remembered */
+    STOP_EVERY = 16,    /* questions between looks at the clock */
 };
-
-typedef struct Candidate {
-    TraceId id; /* the key in the table */
-    uint64_t start_ns;
-    bool in_head;
-} Candidate;
 
 typedef struct Search {
     Store *store;
     const StoreSearch *ask;
     View view;
-    size_t wanted; /* hits: one more than the limit */
+    size_t wanted;    /* hits: one more than the limit */
+    size_t bytes_max; /* of columns, and of one trace */
 
-    /* One round. */
-    Table candidates;
-    Candidate *sorted;
-    bool has_cursor, has_floor, dropped; /* dropped: there are candidates behind the floor */
-    StoreHit cursor, floor;
-    bool in_head; /* the rows that come now are the head's */
+    Table hits;       /* StoreHit by trace id */
+    StoreHit *sorted; /* room for twice the wanted */
+    StoreHit floor;   /* start 0: none yet */
+    bool has_floor;
 
-    Table found; /* Candidate: verified hits of all rounds */
-    bool truncated;
-    uint64_t n_visits, scanned_spans, scanned_blocks;
+    Table seen; /* TraceId: of several places, judged already */
+    TraceId last;
+    bool has_last;     /* the trace that the block's row before was of */
+    ShelfBlock *block; /* where rows come from now; NULL: the head */
+    Arena arena;       /* of one trace */
+
+    StoreGap gap;
+    uint64_t searched_from_ns;
+    unsigned n_stops;
+    uint64_t scanned_spans, scanned_blocks;
 } Search;
 
+uint32_t store_hit_mark(TraceId id)
+{
+    return (uint32_t)hash_stable(str_from_bytes(id.bytes, TRACE_ID_SIZE));
+}
+
 /* < 0: @a comes first. */
-static int compare_hits(uint64_t a_ns, TraceId a, uint64_t b_ns, TraceId b)
+static int compare_hits(const void *a, const void *b)
 {
-    if (a_ns != b_ns) {
-        return a_ns > b_ns ? -1 : 1;
+    const StoreHit *x = a, *y = b;
+
+    if (x->start_ns != y->start_ns) {
+        return x->start_ns > y->start_ns ? -1 : 1;
     }
-    return trace_id_compare(b, a);
+    return trace_id_compare(y->trace_id, x->trace_id);
 }
 
-static int compare_candidates(const void *a, const void *b)
+static size_t sort_hits(Search *search)
 {
-    const Candidate *x = a, *y = b;
-
-    return compare_hits(x->start_ns, x->id, y->start_ns, y->id);
-}
-
-static bool is_behind(uint64_t start_ns, TraceId id, const StoreHit *cursor)
-{
-    return compare_hits(start_ns, id, cursor->start_ns, cursor->trace_id) > 0;
-}
-
-static size_t collect_max(const Search *search)
-{
-    return search->wanted + EXTRA_CANDIDATES;
-}
-
-/* The candidates in order, in search->sorted. */
-static size_t sort_candidates(Search *search)
-{
-    size_t n = search->candidates.n_records;
+    size_t n = search->hits.n_records;
 
     if (n > 0) {
-        mem_copy(search->sorted, search->candidates.records, n * sizeof(Candidate));
-        qsort(search->sorted, n, sizeof(Candidate), compare_candidates);
+        mem_copy(search->sorted, search->hits.records, n * sizeof(StoreHit));
+        qsort(search->sorted, n, sizeof(StoreHit), compare_hits);
     }
     return n;
 }
 
-/* Keeps the best and sets the floor, once there are enough of them. */
+/* Keeps the wanted and sets the floor, once there are enough. */
 static void prune(Search *search)
 {
-    size_t keep = collect_max(search);
-    size_t n = search->candidates.n_records;
+    size_t n = search->hits.n_records;
 
-    if (n < keep) {
+    if (n < search->wanted) {
         return;
     }
-    sort_candidates(search);
-    table_clear(&search->candidates);
-    for (size_t i = 0; i < keep; i++) {
-        Candidate *kept = table_put(&search->candidates, &search->sorted[i].id, NULL);
+    sort_hits(search);
+    table_clear(&search->hits);
+    for (size_t i = 0; i < search->wanted; i++) {
+        StoreHit *kept = table_put(&search->hits, &search->sorted[i].trace_id, NULL);
         *kept = search->sorted[i];
     }
-    search->floor = (StoreHit){search->sorted[keep - 1].id, search->sorted[keep - 1].start_ns};
+    search->floor = search->sorted[search->wanted - 1];
     search->has_floor = true;
-    search->dropped |= n > keep;
 }
 
-static bool is_out_of_time(Search *search)
-{
-    if (search->ask->deadline_ns != 0 && search->n_visits++ % DEADLINE_EVERY == 0 &&
-        clock_monotonic_ns(search->store->clock) >= search->ask->deadline_ns) {
-        search->truncated = true;
-    }
-    return search->truncated;
-}
-
-static int offer(void *context, const BlockMatch *match)
+static bool must_stop(void *context)
 {
     Search *search = context;
+
+    if (search->gap == STORE_COMPLETE && filter_is_exhausted(search->ask->filter)) {
+        search->gap = STORE_PATTERN_GAVE_UP;
+    }
+    if (search->gap == STORE_COMPLETE && search->ask->deadline_ns != 0 &&
+        search->n_stops++ % STOP_EVERY == 0 &&
+        clock_monotonic_ns(search->store->clock) >= search->ask->deadline_ns) {
+        search->gap = STORE_OUT_OF_TIME;
+    }
+    return search->gap != STORE_COMPLETE;
+}
+
+/* --- One trace --- */
+
+/* Whether a place other than where its row was found may hold a part of the trace. */
+static bool is_scattered(const Search *search, TraceId id)
+{
+    const Shelf *shelf = search->view.shelf;
+
+    for (size_t i = 0; i < shelf->count; i++) {
+        if (shelf->blocks[i] != search->block &&
+            block_may_have_trace(shelf->blocks[i]->block, id)) {
+            return true;
+        }
+    }
+    return search->block == NULL || view_head_has(search->store, &search->view, id);
+}
+
+static bool was_shown(const StoreSearch *ask, TraceId id)
+{
+    uint32_t mark = ask->n_shown == 0 ? 0 : store_hit_mark(id);
+
+    for (size_t i = 0; i < ask->n_shown; i++) {
+        if (ask->shown[i] == mark) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool span_counts(const StoreSearch *ask, const Span *span)
+{
+    return span->start_ns >= ask->from_ns && starts_before(span->start_ns, ask->to_ns) &&
+           filter_matches(ask->filter, span);
+}
+
+/* Judges by the whole trace. Returns 0 with its start; 1: no hit; -errno. */
+static int judge(Search *search, TraceId id, bool maybe_shown, uint64_t *ret_start_ns)
+{
+    const StoreSearch *ask = search->ask;
+    uint64_t start_ns = UINT64_MAX, newest_ns = 0;
+    bool matches = false;
+    Span *spans;
+    size_t n;
+
+    arena_reset(&search->arena);
+    TRY(view_read_trace(search->store, &search->view, id, &search->arena, &spans, &n));
+    if (search->arena.allocated > search->bytes_max) {
+        search->gap = STORE_OUT_OF_MEMORY;
+        return 1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        start_ns = MIN(start_ns, spans[i].start_ns);
+        newest_ns = MAX(newest_ns, spans[i].start_ns);
+        matches = matches || span_counts(ask, &spans[i]);
+    }
+    /* A mark is not proof: only a trace that begins no later than the cursor and goes on behind it
+     * can have been on a page before. */
+    if (!matches || (maybe_shown && newest_ns >= ask->after.start_ns)) {
+        return 1;
+    }
+    *ret_start_ns = start_ns;
+    return ask->accept == NULL || ask->accept(ask->accept_context, spans, n) ? 0 : 1;
+}
+
+static bool is_seen(Search *search, TraceId id)
+{
     bool is_new;
 
-    if (is_out_of_time(search)) {
-        return OUT_OF_TIME;
+    if (search->seen.n_records == SEEN_MAX) {
+        table_clear(&search->seen); /* then some are judged twice */
     }
-    if (search->has_cursor && !is_behind(match->start_ns, match->trace_id, &search->cursor)) {
-        return 0;
+    table_put(&search->seen, &id, &is_new);
+    return !is_new;
+}
+
+static void add_hit(Search *search, StoreHit hit)
+{
+    if (search->ask->has_after && compare_hits(&hit, &search->ask->after) <= 0) {
+        return;
     }
-    if (search->has_floor && is_behind(match->start_ns, match->trace_id, &search->floor)) {
-        search->dropped = true;
-        return 0;
+    if (search->has_floor && compare_hits(&hit, &search->floor) > 0) {
+        return;
     }
-    Candidate *candidate = table_put(&search->candidates, &match->trace_id, &is_new);
-    candidate->start_ns = MAX(candidate->start_ns, match->start_ns);
-    candidate->in_head |= search->in_head;
-    if (search->candidates.n_records >= 2 * collect_max(search)) {
+    StoreHit *place = table_put(&search->hits, &hit.trace_id, NULL);
+    *place = hit;
+    if (search->hits.n_records >= 2 * search->wanted) {
         prune(search);
     }
+}
+
+/* A row of the trace matched; @start_ns is the trace's start if it is in one block only. */
+static int offer(Search *search, TraceId id, uint64_t start_ns)
+{
+    bool shown = was_shown(search->ask, id);
+    StoreHit hit = {id, start_ns};
+
+    if (must_stop(search)) {
+        return BLOCK_STOPPED;
+    }
+    if (shown || search->ask->accept != NULL || is_scattered(search, id)) {
+        if (is_seen(search, id)) {
+            return 0;
+        }
+        int result = judge(search, id, shown, &hit.start_ns);
+        if (result != 0) {
+            return result < 0 ? result : search->gap != STORE_COMPLETE ? BLOCK_STOPPED : 0;
+        }
+    }
+    add_hit(search, hit);
     return 0;
+}
+
+static int offer_row(void *context, const BlockMatch *match)
+{
+    Search *search = context;
+
+    if (search->has_last && trace_id_equal(search->last, match->trace_id)) {
+        return 0;
+    }
+    search->last = match->trace_id;
+    search->has_last = true;
+    return offer(search, match->trace_id, match->trace_start_ns);
 }
 
 static int offer_span(void *context, const Span *span)
 {
-    Search *search = context;
-    BlockMatch match = {.trace_id = span->trace_id, .start_ns = span->start_ns};
-
-    search->scanned_spans++;
-    if (is_out_of_time(search)) {
-        return OUT_OF_TIME;
-    }
-    if ((search->has_floor && span->start_ns < search->floor.start_ns) ||
-        !filter_matches(search->ask->filter, span)) {
-        search->dropped |= search->has_floor;
-        return 0;
-    }
-    return offer(search, &match);
+    return offer(context, span->trace_id, span->start_ns);
 }
 
-/* No row at or after this can matter in this round. */
-static uint64_t window_end(const Search *search)
-{
-    uint64_t end = search->ask->to_ns;
-
-    if (search->has_cursor && search->cursor.start_ns < UINT64_MAX) {
-        end = MIN(end, search->cursor.start_ns + 1);
-    }
-    return end;
-}
+/* --- Places --- */
 
 static int search_block(Search *search, ShelfBlock *block)
 {
-    uint64_t from = search->ask->from_ns, to = window_end(search);
+    BlockSearch ask = {
+        .filter = search->ask->filter,
+        .from_ns = search->ask->from_ns,
+        .to_ns = search->ask->to_ns,
+        .floor_ns = &search->floor.start_ns,
+        .stop = must_stop,
+        .bytes_max = search->bytes_max,
+        .visit = offer_row,
+        .context = search,
+    };
 
-    if (search->has_floor && search->floor.start_ns > from) {
-        from = search->floor.start_ns;
-        search->dropped = true;
-    }
-    if (block->summary.max_start_ns < from || block->summary.min_start_ns >= to) {
+    if (block->summary.max_start_ns < ask.from_ns ||
+        !starts_before(block->summary.min_start_ns, ask.to_ns)) {
         return 0;
     }
+    search->block = block;
+    search->has_last = false;
     search->scanned_blocks++;
-    search->scanned_spans += block->summary.n_spans;
-    int result = block_search(block->block, search->ask->filter, from, to, offer, search);
-    return result == OUT_OF_TIME ? result : shelf_block_check(block, result);
+    int result = block_search(block->block, &ask);
+    search->scanned_spans += ask.n_scanned;
+    if (result == BLOCK_NO_MEMORY) {
+        search->gap = STORE_OUT_OF_MEMORY;
+        return BLOCK_STOPPED;
+    }
+    return result == BLOCK_STOPPED ? result : shelf_block_check(block, result);
 }
 
-static int collect(Search *search)
+static int search_blocks(Search *search)
 {
     const Shelf *shelf = search->view.shelf;
 
-    search->in_head = true;
-    TRY(view_scan_head(search->store, &search->view, search->ask->from_ns, window_end(search),
-                       offer_span, search));
-    search->in_head = false;
     for (size_t i = 0; i < shelf->count; i++) {
+        uint64_t newest_ns = shelf->blocks[i]->summary.max_start_ns;
+
         prune(search);
-        if (search->has_floor && shelf->blocks[i]->summary.max_start_ns < search->floor.start_ns) {
-            search->dropped = true;
+        search->searched_from_ns = newest_ns;
+        if (search->has_floor && newest_ns < search->floor.start_ns) {
             break;
         }
-        if (is_out_of_time(search)) {
-            return OUT_OF_TIME;
+        if (must_stop(search)) {
+            return BLOCK_STOPPED;
         }
         TRY(search_block(search, shelf->blocks[i]));
     }
-    prune(search);
     return 0;
-}
-
-/* Whether single rows may say something else than the whole trace. */
-static bool needs_check(const Search *search, const Candidate *candidate)
-{
-    size_t n_blocks = 0;
-
-    if (search->ask->has_after || candidate->in_head) {
-        return true;
-    }
-    for (size_t i = 0; i < search->view.shelf->count && n_blocks < 2; i++) {
-        n_blocks += block_may_have_trace(search->view.shelf->blocks[i]->block, candidate->id);
-    }
-    return n_blocks > 1 || view_head_has(search->store, &search->view, candidate->id);
-}
-
-/* Sets the candidate's start by the whole trace. Returns 0; 1 when nothing of it matches; -errno.
- */
-static int check_candidate(Search *search, Candidate *candidate, Arena *arena)
-{
-    const StoreSearch *ask = search->ask;
-    bool matches = false;
-    uint64_t newest_ns = 0;
-    Span *spans;
-    size_t n;
-
-    arena_reset(arena);
-    TRY(view_read_trace(search->store, &search->view, candidate->id, arena, &spans, &n));
-    for (size_t i = 0; i < n; i++) {
-        if (spans[i].start_ns >= ask->from_ns && starts_before(spans[i].start_ns, ask->to_ns) &&
-            filter_matches(ask->filter, &spans[i])) {
-            matches = true;
-            newest_ns = MAX(newest_ns, spans[i].start_ns);
-        }
-    }
-    if (matches) {
-        candidate->start_ns = newest_ns;
-    }
-    return matches ? 0 : 1;
-}
-
-/* Takes the round's candidates over that belong on this page. */
-static int verify(Search *search, size_t n, const StoreHit *last, Arena *arena)
-{
-    for (size_t i = 0; i < n && search->found.n_records < search->wanted + EXTRA_CANDIDATES; i++) {
-        Candidate candidate = search->sorted[i];
-
-        if (needs_check(search, &candidate)) {
-            int result = check_candidate(search, &candidate, arena);
-
-            if (result < 0) {
-                return result;
-            }
-            if (result > 0 ||
-                (search->ask->has_after &&
-                 !is_behind(candidate.start_ns, candidate.id, &search->ask->after)) ||
-                (search->dropped && is_behind(candidate.start_ns, candidate.id, last))) {
-                continue; /* no hit, on an earlier page, or for a later round */
-            }
-        }
-        Candidate *found = table_put(&search->found, &candidate.id, NULL);
-        *found = candidate;
-    }
-    return 0;
-}
-
-/* One round. Returns 0; 1 when there is nothing behind it; or -errno. */
-static int run_round(Search *search, Arena *arena)
-{
-    table_clear(&search->candidates);
-    search->has_floor = search->dropped = false;
-    int result = collect(search);
-    if (result < 0) {
-        return result;
-    }
-    size_t n = sort_candidates(search);
-    if (n == 0) {
-        return 1;
-    }
-    StoreHit last = {search->sorted[n - 1].id, search->sorted[n - 1].start_ns};
-    TRY(verify(search, n, &last, arena));
-    search->cursor = last;
-    search->has_cursor = true;
-    return search->dropped && result == 0 ? 0 : 1;
-}
-
-static void take_hits(Search *search, Arena *arena, StoreHits *ret_hits)
-{
-    Candidate *found = (Candidate *)search->found.records;
-    size_t n = search->found.n_records;
-
-    *ret_hits = (StoreHits){
-        .count = MIN(n, search->wanted - 1),
-        .more = n > search->wanted - 1,
-        .truncated = search->truncated,
-        .scanned_spans = search->scanned_spans,
-        .scanned_blocks = search->scanned_blocks,
-    };
-    if (n > 0) {
-        qsort(found, n, sizeof(Candidate), compare_candidates);
-    }
-    ret_hits->items = ARENA_ARRAY(arena, StoreHit, ret_hits->count);
-    for (size_t i = 0; i < ret_hits->count; i++) {
-        ret_hits->items[i] = (StoreHit){found[i].id, found[i].start_ns};
-    }
 }
 
 static int run(Search *search)
 {
-    CLEANUP(arena_deinit) Arena arena = {0};
-    int result = 0;
+    HeadSearch head = {
+        .filter = search->ask->filter,
+        .from_ns = search->ask->from_ns,
+        .to_ns = search->ask->to_ns,
+        .floor_ns = &search->floor.start_ns,
+        .stop = must_stop,
+        .visit = offer_span,
+        .context = search,
+    };
 
-    while (result == 0 && search->found.n_records < search->wanted) {
-        result = run_round(search, &arena);
+    search->searched_from_ns = UINT64_MAX;
+    int result = search_head(search->store, &search->view, &head);
+    search->scanned_spans += head.n_scanned;
+    if (result == 0) {
+        result = search_blocks(search);
+    }
+    if (search->gap == STORE_COMPLETE && filter_give_ups(search->ask->filter) > 0) {
+        search->gap = STORE_PATTERN_GAVE_UP;
+        search->searched_from_ns = UINT64_MAX;
     }
     return MIN(result, 0);
+}
+
+static void take_hits(Search *search, Arena *arena, StoreHits *ret_hits)
+{
+    size_t n = sort_hits(search), limit = search->wanted - 1;
+
+    *ret_hits = (StoreHits){
+        .count = MIN(n, limit),
+        .more = n > limit,
+        .gap = search->gap,
+        .searched_from_ns = search->searched_from_ns,
+        .scanned_spans = search->scanned_spans,
+        .scanned_blocks = search->scanned_blocks,
+    };
+    ret_hits->items = ARENA_ARRAY(arena, StoreHit, ret_hits->count);
+    mem_copy(ret_hits->items, search->sorted, ret_hits->count * sizeof(StoreHit));
 }
 
 int store_search(Store *store, const StoreSearch *ask, Arena *arena, StoreHits *ret_hits)
@@ -329,21 +339,21 @@ int store_search(Store *store, const StoreSearch *ask, Arena *arena, StoreHits *
         .store = store,
         .ask = ask,
         .wanted = MIN(ask->limit, (size_t)SEARCH_LIMIT_MAX) + 1,
-        .has_cursor = ask->has_after,
-        .cursor = ask->after,
+        .bytes_max = ask->bytes_max == 0 ? (size_t)SEARCH_BYTES_DEFAULT : ask->bytes_max,
     };
 
-    table_init(&search.candidates, sizeof(Candidate), sizeof(TraceId));
-    table_init(&search.found, sizeof(Candidate), sizeof(TraceId));
-    search.sorted = NEW_ARRAY(Candidate, 2 * collect_max(&search) + 1);
+    table_init(&search.hits, sizeof(StoreHit), sizeof(TraceId));
+    table_init(&search.seen, sizeof(TraceId), sizeof(TraceId));
+    search.sorted = NEW_ARRAY(StoreHit, 2 * search.wanted + 1);
     view_init(&search.view, store, STORE_ALL);
     int result = run(&search);
     if (result == 0) {
         take_hits(&search, arena, ret_hits);
     }
     view_deinit(&search.view);
-    table_deinit(&search.candidates);
-    table_deinit(&search.found);
+    table_deinit(&search.hits);
+    table_deinit(&search.seen);
+    arena_deinit(&search.arena);
     mem_free(search.sorted);
     return result;
 }

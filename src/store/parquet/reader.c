@@ -491,27 +491,35 @@ static int read_flat(const ColumnRead *read, ParquetVector *ret_vector)
     return 0;
 }
 
-int parquet_read_kept(ParquetFile *file, size_t column, size_t from, size_t to, Arena *arena,
-                      ParquetKept *kept, ParquetVector *ret_vector, ParseError *ret_error)
+static int read_column(const ColumnRead *read, ParquetVector *ret_vector)
 {
-    ASSERT(column < file->n_columns && from <= to && to <= file->n_rows);
-    ColumnRead read = {file, &file->columns[column], from, to, arena, kept, ret_error};
-
-    return read.column->description.type == PARQUET_MAP ? read_map(&read, false, ret_vector)
-                                                        : read_flat(&read, ret_vector);
+    return read->column->description.type == PARQUET_MAP ? read_map(read, false, ret_vector)
+                                                         : read_flat(read, ret_vector);
 }
 
 int parquet_read(ParquetFile *file, size_t column, size_t from, size_t to, Arena *arena,
                  ParquetVector *ret_vector, ParseError *ret_error)
 {
-    return parquet_read_kept(file, column, from, to, arena, NULL, ret_vector, ret_error);
+    ASSERT(column < file->n_columns && from <= to && to <= file->n_rows);
+    ColumnRead read = {file, &file->columns[column], from, to, arena, NULL, ret_error};
+
+    return read_column(&read, ret_vector);
 }
 
-int parquet_read_keys(ParquetFile *file, size_t column, size_t from, size_t to, Arena *arena,
-                      ParquetKept *kept, ParquetVector *ret_vector, ParseError *ret_error)
+int parquet_read_kept(ParquetFile *file, size_t column, size_t from, size_t to, ParquetKept *kept,
+                      ParquetVector *ret_vector, ParseError *ret_error)
 {
     ASSERT(column < file->n_columns && from <= to && to <= file->n_rows);
-    ColumnRead read = {file, &file->columns[column], from, to, arena, kept, ret_error};
+    ColumnRead read = {file, &file->columns[column], from, to, kept->pieces, kept, ret_error};
+
+    return read_column(&read, ret_vector);
+}
+
+int parquet_read_keys(ParquetFile *file, size_t column, size_t from, size_t to, ParquetKept *kept,
+                      ParquetVector *ret_vector, ParseError *ret_error)
+{
+    ASSERT(column < file->n_columns && from <= to && to <= file->n_rows);
+    ColumnRead read = {file, &file->columns[column], from, to, kept->pieces, kept, ret_error};
 
     ASSERT(read.column->description.type == PARQUET_MAP);
     return read_map(&read, true, ret_vector);

@@ -41,3 +41,15 @@ def to_json(body):
             for span, source in zip(scope["spans"], spans(body)):
                 span["traceId"], span["spanId"] = source.trace_id.hex(), source.span_id.hex()
     return tree
+
+
+def call(caller, callee):
+    """One trace: @caller serves a request and calls @callee, which serves it."""
+    trace = os.urandom(16)
+    body = request(caller, 2, trace_id=trace)
+    served, calling = spans(body)
+    calling.kind, calling.parent_span_id, calling.name = CLIENT, served.span_id, "GET"
+    answered = request(callee, 1, trace_id=trace)
+    spans(answered)[0].parent_span_id = calling.span_id
+    body.MergeFrom(answered)
+    return body

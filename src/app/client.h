@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "serve/http/exchange.h"
 
 /*
  * The terminal's side of the API, on libcurl: one request at a time. Not thread-safe; one Client a
@@ -32,4 +33,7 @@ typedef struct ClientPost {
 int client_post(Client *client, const ClientPost *post, Buf *body, Buf *why);
 
 /* Percent-encodes @text behind @buf's content. */
-void client_append_encoded(Buf *buf, Str text);
+static inline void client_append_encoded(Buf *buf, Str text)
+{
+    percent_encode(text, buf);
+}

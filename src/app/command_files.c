@@ -5,7 +5,7 @@
 
 #include "app/cli.h"
 #include "app/client.h"
-#include "app/json_view.h"
+#include "serve/api/json_view.h"
 #include "codec/compress.h"
 #include "os/fs.h"
 #include "wire/jaeger_json.h"

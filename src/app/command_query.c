@@ -4,7 +4,7 @@
 
 #include "app/cli.h"
 #include "app/client.h"
-#include "app/json_view.h"
+#include "serve/api/json_view.h"
 
 /*
  * `weft map`, `weft search`, `weft trace`: the API at a terminal. Each asks one path, prints the

@@ -6,6 +6,8 @@
 #include "serve/api/api_traces.h"
 #include "serve/api/jaeger_api.h"
 #include "serve/api/metrics.h"
+#include "serve/http/router.h"
+#include "serve/mcp/mcp.h"
 
 static int run_openapi(ApiCall *call)
 {
@@ -89,6 +91,9 @@ static const ApiEndpoint endpoints[] = {
     {HTTP_GET, "/api/v3/traces/{id}", jaeger_v3_trace, API_JAEGER_V3, "id", NULL, false},
     {HTTP_GET, "/api/v3/{rest...}", run_not_found, API_JAEGER_V3, NULL, NULL, true},
 
+    {HTTP_POST, "/mcp", mcp_post, API_NATIVE, NULL, NULL, false},
+    {HTTP_GET, "/mcp", mcp_refuse, API_NATIVE, NULL, NULL, true},
+    {HTTP_DELETE, "/mcp", mcp_refuse, API_NATIVE, NULL, NULL, true},
     {HTTP_GET, "/metrics", api_metrics, API_NATIVE, NULL, NULL, false, true},
     {HTTP_GET, "/healthz", run_health, API_NATIVE, NULL, NULL, true},
     {HTTP_GET, "/readyz", run_ready, API_NATIVE, NULL, NULL, true},
@@ -166,4 +171,30 @@ void api_routes(ApiContext *api, Route **ret_routes, size_t *ret_n)
     }
     *ret_routes = api->routes;
     *ret_n = ARRAY_LEN(endpoints);
+}
+
+int api_ask(ApiContext *api, const Request *request, Response *ret_response)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    RouteMatch match = {0};
+    Str item = {0};
+    size_t n = 0;
+
+    while (n < API_ROUTES_MAX && api->routes[n].pattern != NULL) {
+        n++;
+    }
+    Router *router = router_new(api->routes, n);
+    int r = router_match(router, request->method, request->path, &arena, &match);
+    if (r == 0) {
+        const ApiBinding *binding = match.route->context;
+
+        for (size_t i = 0; i < match.n_parameters && binding->endpoint->item != NULL; i++) {
+            if (str_equal(match.parameters[i].name, str_from_cstr(binding->endpoint->item))) {
+                item = match.parameters[i].value;
+            }
+        }
+        api_answer(binding, request, item, ret_response);
+    }
+    router_free(router);
+    return r == 0 ? 0 : API_NO_ROUTE;
 }

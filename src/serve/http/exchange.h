@@ -94,3 +94,6 @@ bool query_parameter(Str query, Str name, Buf *buf);
 /* Percent-decodes @text behind @buf's content; with @plus '+' is a space. Returns 0; 1 when a % is
  * not followed by two hex digits. */
 MUST_USE int percent_decode(Str text, bool plus, Buf *buf);
+
+/* Appends @text with every byte but RFC 3986's unreserved ones as %XX. */
+void percent_encode(Str text, Buf *buf);

@@ -241,6 +241,25 @@ Str methods_format(uint32_t methods, Arena *arena)
     return arena_copy(arena, buf_str(&text));
 }
 
+void percent_encode(Str text, Buf *buf)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t byte = (uint8_t)text.ptr[i];
+        bool plain = (ascii_lower((char)byte) >= 'a' && ascii_lower((char)byte) <= 'z') ||
+                     ascii_is_digit((char)byte) || byte == '-' || byte == '_' || byte == '.' ||
+                     byte == '~';
+
+        if (plain) {
+            buf_append_byte(buf, byte);
+        } else {
+            const uint8_t escape[] = {'%', (uint8_t)digits[byte >> 4], (uint8_t)digits[byte & 15]};
+            buf_append(buf, escape, sizeof(escape));
+        }
+    }
+}
+
 int percent_decode(Str text, bool plus, Buf *buf)
 {
     size_t start = buf->len;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "app/json_view.h"
+#include "serve/api/json_view.h"
 
 #include "codec/json.h"
 

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "map/contract/database.h"
+#include "map/contract/health.h"
 #include "map/contract/messaging.h"
 #include "map/contract/world.h"
 
@@ -202,6 +203,15 @@ typedef struct SpanCount {
     uint32_t resource;
 } SpanCount;
 
+/* Health tells of services without an environment, and of unknown ones, by an example (§7). */
+static bool wants_example(const World *world, const WorldSpan *span)
+{
+    NodeKey service;
+
+    ASSERT(node_key_parse(world_node_key(world, span->service), &service) == 0);
+    return service.environment.len == 0 || str_starts_with(service.name, STR("unknown_service"));
+}
+
 static void count_span(World *world, SpanCount *counts, const WorldSpan *span)
 {
     SpanCount *count = &counts[span->service];
@@ -215,7 +225,10 @@ static void count_span(World *world, SpanCount *counts, const WorldSpan *span)
         world->deltas->items[count->delta - 1].count++;
         return;
     }
-    world_delta(world, DELTA_SPAN, span->service, span);
+    Delta *delta = world_delta(world, DELTA_SPAN, span->service, span);
+    if (!wants_example(world, span)) {
+        delta->trace_id = (TraceId){0};
+    }
     count->delta = world->deltas->count;
 }
 
@@ -250,6 +263,7 @@ void contract_contribution(const ContractTrace *trace, const ContractTrace *neig
     contribute_unpaired(&world);
     database_contribute(&world);
     messaging_contribute(&world);
+    health_contribute(&world);
     world_deinit(&world);
 }
 

@@ -154,8 +154,17 @@ static void append_node(Buf *buf, Str bytes)
 
 static void append_delta(Buf *buf, const Delta *delta)
 {
-    static const char *const kinds[] = {"edge",       "hop",    "entry", "proof",
-                                        "unresolved", "orphan", "label", "span"};
+    static const char *const kinds[] = {
+        [DELTA_EDGE] = "edge",
+        [DELTA_HOP] = "hop",
+        [DELTA_REQUEST] = "entry",
+        [DELTA_PROOF] = "proof",
+        [DELTA_UNRESOLVED] = "unresolved",
+        [DELTA_ORPHAN] = "orphan",
+        [DELTA_FINDING] = "finding",
+        [DELTA_LABEL] = "label",
+        [DELTA_SPAN] = "span",
+    };
 
     buf_append_format(buf, "%s ", kinds[delta->kind]);
     append_node(buf, delta->source);

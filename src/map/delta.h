@@ -87,6 +87,7 @@ typedef enum DeltaKind {
     DELTA_PROOF, /* source (NODE_NAME by address or http.host), target (service): day in @minute */
     DELTA_UNRESOLVED, /* source: outbound spans that name no peer */
     DELTA_ORPHAN,     /* source: spans whose parent is not there */
+    DELTA_FINDING,    /* source (service, queue), name: a code of contract/health.h */
     DELTA_LABEL, /* source has label @name=@value (version, sdk, host, pod, broker, group …) */
     DELTA_SPAN,  /* source: spans of a service, all of them (for shares) */
 } DeltaKind;

@@ -467,75 +467,7 @@ int map_operations(Map *map, Str service, uint32_t from_minute, uint32_t to_minu
     return 0;
 }
 
-/* --- Findings and status --- */
-
-static TraceId latest_example(const Series *series, uint32_t from_minute, uint32_t to_minute)
-{
-    for (uint32_t i = series->n_slots; i > 0; i--) {
-        const ExemplarSlot *slot = &series->slots[i - 1];
-        uint32_t best[MAP_EXEMPLARS];
-
-        if (slot->minute < to_minute && slot->minute + EXEMPLAR_MINUTES > from_minute &&
-            exemplars_choose(&slot->set, EXEMPLAR_LATEST, best) > 0) {
-            return slot->set.items[best[0]].trace_id;
-        }
-    }
-    return (TraceId){0};
-}
-
-static uint64_t spans_of(const MapTables *tables, uint32_t service, uint32_t from_minute,
-                         uint32_t to_minute)
-{
-    SeriesKey key = {.kind = SERIES_SPAN, .a = service};
-    const Series *series = table_find(&tables->series, &key);
-    CellSum sum = {0};
-
-    if (series != NULL) {
-        cells_sum(&series->cells, from_minute, to_minute, &sum);
-    }
-    return sum.count > 0 ? (uint64_t)sum.count : 0;
-}
-
-static int compare_findings(const void *a, const void *b)
-{
-    const MapFinding *left = a, *right = b;
-
-    return left->kind != right->kind ? (left->kind < right->kind ? -1 : 1)
-                                     : str_compare(left->node_id, right->node_id);
-}
-
-void map_findings(Map *map, uint32_t from_minute, uint32_t to_minute, Arena *arena,
-                  MapFinding **ret_findings, size_t *ret_n)
-{
-    CLEANUP(map_unlockp) Map *locked = map_read(map);
-    const MapTables *tables = &locked->tables;
-    MapFinding *findings = ARENA_ARRAY(arena, MapFinding, tables->series.n_records + 1);
-    size_t n = 0;
-
-    for (size_t i = 0; i < tables->series.n_records; i++) {
-        const Series *series = tables_series(tables, i);
-        CLEANUP(buf_deinit) Buf id = {0};
-        CellSum sum = {0};
-
-        if (series->key.kind != SERIES_UNRESOLVED && series->key.kind != SERIES_ORPHAN) {
-            continue;
-        }
-        cells_sum(&series->cells, from_minute, to_minute, &sum);
-        if (sum.count > 0) {
-            node_id_append(symbols_get(&tables->nodes, series->key.a), &id);
-            findings[n++] =
-                (MapFinding){.kind = (DeltaKind)series->key.kind,
-                             .node_id = arena_copy(arena, buf_str(&id)),
-                             .service = tables->node[series->key.a].key,
-                             .count = (uint64_t)sum.count,
-                             .spans = spans_of(tables, series->key.a, from_minute, to_minute),
-                             .example = latest_example(series, from_minute, to_minute)};
-        }
-    }
-    qsort(findings, n, sizeof(findings[0]), compare_findings);
-    *ret_findings = findings;
-    *ret_n = n;
-}
+/* --- Status --- */
 
 void map_status(Map *map, MapStatus *ret_status)
 {

@@ -175,9 +175,10 @@ typedef struct MapOperation {
 MUST_USE int map_operations(Map *map, Str service, uint32_t from_minute, uint32_t to_minute,
                             Arena *arena, MapOperation **ret_operations, size_t *ret_n);
 
-/* Counted findings of a window: unresolved outbound spans and orphans per service. */
+/* All counts of a window that contract health judges by (answer/health.h). */
 typedef struct MapFinding {
-    DeltaKind kind; /* DELTA_UNRESOLVED, DELTA_ORPHAN */
+    DeltaKind kind; /* DELTA_UNRESOLVED, DELTA_ORPHAN, DELTA_FINDING */
+    Str code;       /* DELTA_FINDING */
     Str node_id;
     NodeKey service;
     uint64_t count, spans;

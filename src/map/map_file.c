@@ -84,6 +84,7 @@ static Str kind_name(SeriesKind kind)
         [SERIES_PROOF] = {"proof", 5},
         [SERIES_UNRESOLVED] = {"unresolved", 10},
         [SERIES_ORPHAN] = {"orphan", 6},
+        [SERIES_FINDING] = {"finding", 7},
         [SERIES_LABEL] = {"label", 5},
         [SERIES_SPAN] = {"span", 4},
         [SERIES_FLOW] = {"edge_flow", 9},

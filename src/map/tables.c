@@ -82,6 +82,7 @@ size_t series_node_count(SeriesKind kind)
     case SERIES_REQUEST:
     case SERIES_UNRESOLVED:
     case SERIES_ORPHAN:
+    case SERIES_FINDING:
     case SERIES_SPAN:
         return 1;
     case SERIES_LABEL:
@@ -90,6 +91,12 @@ size_t series_node_count(SeriesKind kind)
         break;
     }
     return 0;
+}
+
+/* Whether b of its series is a text: a span's, label's or code's name. */
+static bool series_has_name(SeriesKind kind)
+{
+    return kind == SERIES_REQUEST || kind == SERIES_LABEL || kind == SERIES_FINDING;
 }
 
 /* --- Interning --- */
@@ -168,7 +175,7 @@ static int intern_names(MapTables *tables, const SeriesNames *names, uint32_t *r
     if (names->kind == SERIES_HOP) {
         TRY(intern_node(tables, names->via, &key.c));
     }
-    if (names->kind == SERIES_REQUEST || names->kind == SERIES_LABEL) {
+    if (series_has_name(names->kind)) {
         key.b = symbols_intern(&tables->texts, names->name);
     }
     if (names->kind == SERIES_LABEL) {
@@ -190,7 +197,8 @@ static uint32_t cell_minute(const Delta *delta)
 
 static bool kind_has_exemplars(SeriesKind kind)
 {
-    return kind == SERIES_EDGE || kind == SERIES_UNRESOLVED || kind == SERIES_ORPHAN;
+    return kind == SERIES_EDGE || kind == SERIES_UNRESOLVED || kind == SERIES_ORPHAN ||
+           kind == SERIES_FINDING || kind == SERIES_SPAN;
 }
 
 static void apply_exemplar(MapTables *tables, uint32_t series, const Delta *delta, int sign)
@@ -395,7 +403,7 @@ static void row_name(const MapTables *tables, HotKey at, MapRow *row)
     if (row->kind == SERIES_HOP) {
         row->via = symbols_get(&tables->nodes, key.c);
     }
-    if (row->kind == SERIES_REQUEST || row->kind == SERIES_LABEL) {
+    if (series_has_name(row->kind)) {
         row->name = symbols_get(&tables->texts, key.b);
     }
     if (row->kind == SERIES_LABEL) {

@@ -20,6 +20,7 @@ typedef enum SeriesKind {
     SERIES_PROOF = DELTA_PROOF,           /* a: name, b: service; a cell's minute is a day */
     SERIES_UNRESOLVED = DELTA_UNRESOLVED, /* a: service */
     SERIES_ORPHAN = DELTA_ORPHAN,         /* a: service */
+    SERIES_FINDING = DELTA_FINDING,       /* a: service or queue, b: text of the code */
     SERIES_LABEL = DELTA_LABEL,           /* a: node, b, c: texts of key, value; cells by day, of
                                              service.version by minute */
     SERIES_SPAN = DELTA_SPAN,             /* a: service */

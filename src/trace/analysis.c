@@ -154,11 +154,7 @@ static void path_find(const Tree *tree, Arena *arena, SpanAnalysis *spans)
     }
 }
 
-/*
- * One host has one clock. Two resources are of one host when the first of these that both name is
- * equal; when they share none, only equal resources are known to be of one host.
- */
-static bool resources_share_host(const Resource *a, const Resource *b)
+bool resources_share_host(const Resource *a, const Resource *b)
 {
     static const char *const keys[] = {"host.id", "k8s.node.name", "k8s.pod.uid", "host.name"};
 

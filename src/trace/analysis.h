@@ -19,6 +19,10 @@ typedef struct SpanAnalysis {
     int64_t skew_ns; /* add to start and end to correct the clock; 0 where none is needed */
 } SpanAnalysis;
 
+/* Whether both are of one host, which has one clock: the first of host.id, k8s.node.name,
+ * k8s.pod.uid and host.name that both have is equal; when they share none, the resources are. */
+bool resources_share_host(const Resource *a, const Resource *b);
+
 /*
  * Critical path: walking back from the root's end, always into the child that ends last before the
  * current moment (the algorithm of Uber's CRISP and Jaeger's UI). Skew: where a child on another

@@ -318,8 +318,9 @@ static inline void dump_map(Map *map, Buf *buf)
     dump_edges(&answer, buf);
     map_findings(map, 0, UINT32_MAX, &arena, &findings, &n);
     for (size_t i = 0; i < n; i++) {
-        buf_append_format(buf, "finding %d %.*s %llu of %llu\n", findings[i].kind,
-                          STR_ARG(findings[i].node_id), (unsigned long long)findings[i].count,
+        buf_append_format(buf, "finding %d %.*s %.*s %llu of %llu\n", findings[i].kind,
+                          STR_ARG(findings[i].code), STR_ARG(findings[i].node_id),
+                          (unsigned long long)findings[i].count,
                           (unsigned long long)findings[i].spans);
     }
 }

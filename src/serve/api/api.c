@@ -63,6 +63,8 @@ static const ApiEndpoint endpoints[] = {
     {HTTP_GET, "/api/v1/map/history", api_map_history, API_NATIVE, NULL,
      MAP_WINDOW " step " MAP_FILTERS, false},
     {HTTP_GET, "/api/v1/map/live", api_map_live, API_NATIVE, NULL, "window " MAP_FILTERS, true},
+    {HTTP_GET, "/api/v1/contract", api_contract, API_NATIVE, NULL, MAP_WINDOW " limit cursor",
+     false},
     {HTTP_GET, "/api/v1/paths", api_paths, API_NATIVE, NULL,
      MAP_WINDOW " from_node to_node max_hops " MAP_FILTERS, false},
     {HTTP_GET, "/api/v1/nodes/{id}", api_node, API_NATIVE, "id", MAP_WINDOW " step", false},

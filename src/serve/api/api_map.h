@@ -10,4 +10,5 @@ int api_map_diff(ApiCall *call);
 int api_node(ApiCall *call); /* item: a node's id */
 int api_edge(ApiCall *call); /* item: an edge's id */
 int api_paths(ApiCall *call);
+int api_contract(ApiCall *call);
 int api_map_live(ApiCall *call);

@@ -7,79 +7,14 @@
 #include "query/service_names.h"
 #include "query/trace_view.h"
 #include "query/traceql.h"
+#include "serve/api/name_page.h"
 #include "span/value_json.h"
 
 enum {
     TRACES_LIMIT_DEFAULT = 20,
     NAMES_LIMIT_DEFAULT = 1000,
-    NAMES_ALL = 200000,  /* as many names as the store holds for one question */
-    LIST_KEY_MAX = 1024, /* of a name's bytes in a cursor */
+    NAMES_ALL = 200000, /* as many names as the store holds for one question */
 };
-
-/*
- * A page of a list that is sorted by name. Its cursor holds the last name (its beginning, when it
- * is long) and how many items with that name were shown: names that appear meanwhile shift nothing.
- */
-typedef struct NamePage {
-    size_t limit, n_taken;
-    bool has_after, has_last, more;
-    Str after, last;
-    uint32_t after_same, last_same;
-} NamePage;
-
-static int page_open(ApiCall *call, size_t otherwise, NamePage *page)
-{
-    Str cursor = api_parameter(call, "cursor"), payload = {0};
-
-    *page = (NamePage){.limit = otherwise};
-    if (api_has_parameter(call, "limit")) {
-        TRY(api_limit(call, MIN(otherwise, (size_t)API_LIMIT_MAX), &page->limit));
-    }
-    if (cursor.len == 0) {
-        return 0;
-    }
-    if (cursor_parse(cursor, &call->arena, &payload) != 0 || payload.len < sizeof(uint32_t)) {
-        return api_fail(call, API_BAD_CURSOR, "start again without a cursor",
-                        "the cursor is none that a page of this list gave");
-    }
-    page->has_after = true;
-    for (size_t i = sizeof(uint32_t); i > 0; i--) {
-        page->after_same = page->after_same << 8 | (uint8_t)payload.ptr[i - 1];
-    }
-    page->after = str_slice(payload, sizeof(uint32_t), payload.len);
-    return 0;
-}
-
-/* Whether the item of this name, the next in order, belongs on the page. */
-static bool page_takes(NamePage *page, Str name)
-{
-    Str key = str_slice(name, 0, MIN(name.len, (size_t)LIST_KEY_MAX));
-    int order = page->has_after ? str_compare(key, page->after) : 1;
-
-    if (page->n_taken == page->limit) {
-        page->more = true;
-        return false;
-    }
-    page->last_same = page->has_last && str_equal(key, page->last) ? page->last_same + 1 : 1;
-    page->last = key;
-    page->has_last = true;
-    if (order < 0 || (order == 0 && page->last_same <= page->after_same)) {
-        return false;
-    }
-    page->n_taken++;
-    return true;
-}
-
-static void page_close(ApiCall *call, const NamePage *page)
-{
-    CLEANUP(buf_deinit) Buf payload = {0};
-
-    if (page->more) {
-        buf_append_u32le(&payload, page->last_same);
-        buf_append_str(&payload, page->last);
-    }
-    api_list_close(call, page->more ? cursor_format(buf_str(&payload), &call->arena) : STR(""));
-}
 
 void json_key_duration(JsonWriter *writer, const char *key, const MapDuration *duration)
 {
@@ -172,7 +107,7 @@ int api_services(ApiCall *call)
     NamePage page;
 
     TRY(api_window(call, &from, &to));
-    TRY(page_open(call, NAMES_ALL, &page));
+    TRY(name_page_open(call, NAMES_ALL, &page));
     TRY(api_wait(call, STORE_WAIT_APPLIED));
     TRY(service_names(call->api->store, from, to, &call->arena, &names));
     minutes_of_window(from, to, &question.from_minute, &question.to_minute);
@@ -181,11 +116,11 @@ int api_services(ApiCall *call)
     size_t n_items = services_join(&names, &map, items);
     api_list_open(call);
     for (size_t i = 0; i < n_items; i++) {
-        if (page_takes(&page, items[i].name)) {
+        if (name_page_takes(&page, items[i].name)) {
             service_write(&call->json, items[i].name, items[i].spans, items[i].node);
         }
     }
-    page_close(call, &page);
+    name_page_close(call, &page);
     return 0;
 }
 
@@ -227,7 +162,7 @@ int api_service_operations(ApiCall *call)
     int result;
 
     TRY(api_window(call, &question.from_ns, &question.to_ns));
-    TRY(page_open(call, NAMES_ALL, &page));
+    TRY(name_page_open(call, NAMES_ALL, &page));
     TRY(api_wait(call, STORE_WAIT_APPLIED));
     TRY(operation_names(call->api->store, &question, &call->arena, &names));
     minutes_of_window(question.from_ns, question.to_ns, &from_minute, &to_minute);
@@ -238,11 +173,11 @@ int api_service_operations(ApiCall *call)
     }
     api_list_open(call);
     for (size_t i = 0; i < names.count; i++) {
-        if (page_takes(&page, names.items[i].name)) {
+        if (name_page_takes(&page, names.items[i].name)) {
             operation_write(&call->json, &names.items[i], operations, n_operations);
         }
     }
-    page_close(call, &page);
+    name_page_close(call, &page);
     return 0;
 }
 
@@ -532,12 +467,12 @@ int api_attributes(ApiCall *call)
     StoreNames names = {0};
     NamePage page;
 
-    TRY(page_open(call, NAMES_LIMIT_DEFAULT, &page));
+    TRY(name_page_open(call, NAMES_LIMIT_DEFAULT, &page));
     TRY(api_wait(call, STORE_WAIT_APPLIED));
     TRY(store_attribute_keys(call->api->store, NAMES_ALL, &call->arena, &names));
     api_list_open(call);
     for (size_t i = 0; i < names.count; i++) {
-        if (!page_takes(&page, names.items[i].name)) {
+        if (!name_page_takes(&page, names.items[i].name)) {
             continue;
         }
         bool resource = str_starts_with(names.items[i].name, STR("resource."));
@@ -548,7 +483,7 @@ int api_attributes(ApiCall *call)
         json_key_u64(&call->json, "count", names.items[i].count);
         json_close(&call->json, '}');
     }
-    page_close(call, &page);
+    name_page_close(call, &page);
     return 0;
 }
 
@@ -559,7 +494,7 @@ int api_attribute_values(ApiCall *call)
     StoreNames names = {0};
     NamePage page;
 
-    TRY(page_open(call, NAMES_LIMIT_DEFAULT, &page));
+    TRY(name_page_open(call, NAMES_LIMIT_DEFAULT, &page));
     if (str_split(key, '.', &scope, &rest) &&
         (str_equal(scope, STR("span")) || str_equal(scope, STR("resource")))) {
         level = scope.len == 4 ? FIELD_SPAN_ATTRIBUTE : FIELD_RESOURCE_ATTRIBUTE;
@@ -572,7 +507,7 @@ int api_attribute_values(ApiCall *call)
     TRY(store_attribute_values(call->api->store, level, key, NAMES_ALL, &call->arena, &names));
     api_list_open(call);
     for (size_t i = 0; i < names.count; i++) {
-        if (!page_takes(&page, names.items[i].name)) {
+        if (!name_page_takes(&page, names.items[i].name)) {
             continue;
         }
         json_open(&call->json, '{');
@@ -580,6 +515,6 @@ int api_attribute_values(ApiCall *call)
         json_key_u64(&call->json, "count", names.items[i].count);
         json_close(&call->json, '}');
     }
-    page_close(call, &page);
+    name_page_close(call, &page);
     return 0;
 }

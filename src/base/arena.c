@@ -10,7 +10,7 @@
  * Chunks double from 4 KiB to 1 MiB, so that a small request costs one small chunk and a large
  * batch a handful of large ones. A piece larger than a chunk gets a chunk of its own size.
  */
-enum { CHUNK_MIN = 4096, CHUNK_MAX = 1 << 20, ARENA_ALIGN = 16 };
+enum { CHUNK_MIN = 4096, CHUNK_MAX = 1 << 20 };
 
 struct ArenaChunk {
     ArenaChunk *previous;
@@ -33,24 +33,8 @@ void arena_deinit(Arena *arena)
     *arena = (Arena){0};
 }
 
-void arena_reset(Arena *arena)
+static void add_chunk(Arena *arena, size_t size)
 {
-    ArenaChunk *kept = arena->chunk;
-
-    if (kept == NULL) {
-        return;
-    }
-    free_chunks(kept->previous);
-    kept->previous = NULL;
-    arena->next = kept->bytes;
-    arena->left = kept->size;
-    arena->allocated = kept->size;
-}
-
-static void add_chunk(Arena *arena, size_t needed)
-{
-    size_t size = arena->chunk == NULL ? CHUNK_MIN : MIN(arena->chunk->size * 2, (size_t)CHUNK_MAX);
-    size = MAX(size, needed);
     ArenaChunk *chunk = mem_alloc(sizeof(*chunk) + size);
 
     chunk->previous = arena->chunk;
@@ -61,20 +45,36 @@ static void add_chunk(Arena *arena, size_t needed)
     arena->allocated += size;
 }
 
-void *arena_alloc(Arena *arena, size_t size)
+void arena_reset(Arena *arena)
 {
-    ASSERT(size <= SIZE_MAX - ARENA_ALIGN);
-    size = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
-    if (size == 0) {
-        size = ARENA_ALIGN;
+    ArenaChunk *kept = arena->chunk;
+
+    if (kept == NULL) {
+        return;
     }
-    if (size > arena->left) {
+    if (kept->previous != NULL && kept->size < ARENA_KEPT_MAX) {
+        size_t size = MIN(arena->allocated, (size_t)ARENA_KEPT_MAX);
+
+        arena_deinit(arena);
         add_chunk(arena, size);
+        return;
     }
-    void *piece = arena->next;
-    arena->next += size;
-    arena->left -= size;
-    return piece;
+    free_chunks(kept->previous);
+    kept->previous = NULL;
+    arena->next = kept->bytes;
+    arena->left = kept->size;
+    arena->allocated = kept->size;
+}
+
+void *arena_alloc_chunk(Arena *arena, size_t size)
+{
+    size_t least = arena->chunk == NULL
+                       ? (size_t)CHUNK_MIN
+                       : MIN(MAX(arena->chunk->size, (size_t)CHUNK_MIN) * 2, (size_t)CHUNK_MAX);
+
+    ASSERT(size <= SIZE_MAX - ARENA_ALIGN);
+    add_chunk(arena, MAX(least, size + ARENA_ALIGN));
+    return arena_alloc(arena, size);
 }
 
 void *arena_zero(Arena *arena, size_t size)

@@ -19,11 +19,27 @@ typedef struct Arena {
 
 void arena_deinit(Arena *arena);
 
-/* Drops every piece but keeps the largest chunk for reuse. */
+/* Drops every piece. One chunk is kept for reuse, as large as all were together up to
+ * ARENA_KEPT_MAX, so that the same use again takes nothing from the system. */
+enum { ARENA_ALIGN = 16, ARENA_KEPT_MAX = 4 << 20 };
 void arena_reset(Arena *arena);
 
-/* @size bytes aligned to 16, uninitialised; never NULL. */
-void *arena_alloc(Arena *arena, size_t size);
+/* arena_alloc() when the chunk is too small. */
+void *arena_alloc_chunk(Arena *arena, size_t size);
+
+/* @size bytes aligned to ARENA_ALIGN, uninitialised; never NULL. */
+static inline void *arena_alloc(Arena *arena, size_t size)
+{
+    size_t rounded = ((size == 0 ? 1 : size) + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+
+    if (__builtin_expect(rounded < size || rounded > arena->left, 0)) {
+        return arena_alloc_chunk(arena, size);
+    }
+    void *piece = arena->next;
+    arena->next += rounded;
+    arena->left -= rounded;
+    return piece;
+}
 
 /* As arena_alloc, zeroed. */
 void *arena_zero(Arena *arena, size_t size);

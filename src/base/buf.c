@@ -15,45 +15,17 @@ void buf_deinit(Buf *buf)
     *buf = (Buf){0};
 }
 
-void buf_reserve(Buf *buf, size_t extra)
+void buf_enlarge(Buf *buf, size_t extra)
 {
     size_t needed;
 
     ASSERT(!__builtin_add_overflow(buf->len, extra, &needed));
-    if (needed <= buf->capacity) {
-        return;
-    }
     size_t capacity = MAX(buf->capacity, (size_t)BUF_MIN);
     while (capacity < needed) {
         capacity = capacity > SIZE_MAX / 2 ? needed : capacity * 2;
     }
     buf->ptr = mem_resize(buf->ptr, capacity);
     buf->capacity = capacity;
-}
-
-uint8_t *buf_grow(Buf *buf, size_t len)
-{
-    buf_reserve(buf, len);
-    uint8_t *start = buf->ptr + buf->len;
-    buf->len += len;
-    return start;
-}
-
-void buf_append(Buf *buf, const void *bytes, size_t len)
-{
-    if (len != 0) {
-        mem_copy(buf_grow(buf, len), bytes, len);
-    }
-}
-
-void buf_append_byte(Buf *buf, uint8_t byte)
-{
-    *buf_grow(buf, 1) = byte;
-}
-
-void buf_append_str(Buf *buf, Str str)
-{
-    buf_append(buf, str.ptr, str.len);
 }
 
 void buf_append_format_va(Buf *buf, const char *format, va_list arguments)

@@ -3,7 +3,7 @@
 
 #include <stdarg.h>
 
-#include "base/str.h"
+#include "base/memory.h"
 
 /*
  * A growing byte buffer that owns its memory. `{0}` is a valid empty buffer. Growth aborts when
@@ -24,16 +24,44 @@ static inline void buf_clear(Buf *buf)
     buf->len = 0;
 }
 
+/* buf_reserve() when the room is too small. */
+void buf_enlarge(Buf *buf, size_t extra);
+
 /* Makes room for @extra more bytes, without changing the content. */
-void buf_reserve(Buf *buf, size_t extra);
+static inline void buf_reserve(Buf *buf, size_t extra)
+{
+    if (__builtin_expect(buf->capacity - buf->len < extra, 0)) {
+        buf_enlarge(buf, extra);
+    }
+}
 
 /* Appends @len bytes whose content the caller writes; the pointer is valid until the next growth.
  */
-uint8_t *buf_grow(Buf *buf, size_t len);
+static inline uint8_t *buf_grow(Buf *buf, size_t len)
+{
+    buf_reserve(buf, len);
+    uint8_t *start = buf->ptr + buf->len;
+    buf->len += len;
+    return start;
+}
 
-void buf_append(Buf *buf, const void *bytes, size_t len);
-void buf_append_byte(Buf *buf, uint8_t byte);
-void buf_append_str(Buf *buf, Str str);
+static inline void buf_append(Buf *buf, const void *bytes, size_t len)
+{
+    if (len != 0) {
+        mem_copy(buf_grow(buf, len), bytes, len);
+    }
+}
+
+static inline void buf_append_byte(Buf *buf, uint8_t byte)
+{
+    *buf_grow(buf, 1) = byte;
+}
+
+static inline void buf_append_str(Buf *buf, Str str)
+{
+    buf_append(buf, str.ptr, str.len);
+}
+
 void buf_append_format(Buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_append_format_va(Buf *buf, const char *format, va_list arguments);
 

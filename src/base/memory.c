@@ -70,29 +70,3 @@ void *mem_resize_array(void *memory, size_t count, size_t size)
 {
     return mem_resize(memory, array_size(count, size));
 }
-
-void mem_copy(void *to, const void *from, size_t size)
-{
-    if (size != 0) {
-        memcpy(to, from, size);
-    }
-}
-
-void mem_move(void *to, const void *from, size_t size)
-{
-    if (size != 0) {
-        memmove(to, from, size);
-    }
-}
-
-void mem_fill(void *to, uint8_t byte, size_t size)
-{
-    if (size != 0) {
-        memset(to, byte, size);
-    }
-}
-
-int mem_compare(const void *a, const void *b, size_t size)
-{
-    return size == 0 ? 0 : memcmp(a, b, size);
-}

@@ -41,8 +41,30 @@ void *mem_resize_array(void *memory, size_t count, size_t size) __attribute__((r
         }                                                                                          \
     } while (0)
 
-/* memcpy and memset live here, so that they are seen: outside base/ they are banned. */
-void mem_copy(void *to, const void *from, size_t size);
-void mem_move(void *to, const void *from, size_t size);
-void mem_fill(void *to, uint8_t byte, size_t size);
-int mem_compare(const void *a, const void *b, size_t size);
+/* memcpy and memset live here, so that they are seen: outside base/ they are banned. Size 0 is
+ * allowed with any pointer. Inline, so that a constant size becomes a move. */
+static inline void mem_copy(void *to, const void *from, size_t size)
+{
+    if (size != 0) {
+        __builtin_memcpy(to, from, size);
+    }
+}
+
+static inline void mem_move(void *to, const void *from, size_t size)
+{
+    if (size != 0) {
+        __builtin_memmove(to, from, size);
+    }
+}
+
+static inline void mem_fill(void *to, uint8_t byte, size_t size)
+{
+    if (size != 0) {
+        __builtin_memset(to, byte, size);
+    }
+}
+
+static inline int mem_compare(const void *a, const void *b, size_t size)
+{
+    return size == 0 ? 0 : __builtin_memcmp(a, b, size);
+}

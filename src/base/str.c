@@ -18,11 +18,6 @@ Str str_from_cstr(const char *text)
     return (Str){.ptr = text, .len = text == NULL ? 0 : strlen(text)};
 }
 
-bool str_equal(Str a, Str b)
-{
-    return a.len == b.len && mem_compare(a.ptr, b.ptr, a.len) == 0;
-}
-
 bool str_equal_nocase(Str a, Str b)
 {
     if (a.len != b.len) {
@@ -73,13 +68,6 @@ size_t str_find(Str str, Str part)
     }
     const char *hit = str.len == 0 ? NULL : memmem(str.ptr, str.len, part.ptr, part.len);
     return hit == NULL ? str.len : (size_t)(hit - str.ptr);
-}
-
-Str str_slice(Str str, size_t from, size_t to)
-{
-    to = MIN(to, str.len);
-    from = MIN(from, to);
-    return (Str){.ptr = str.ptr == NULL ? NULL : str.ptr + from, .len = to - from};
 }
 
 Str str_trim(Str str)

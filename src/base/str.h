@@ -27,8 +27,33 @@ static inline Str str_from_bytes(const void *bytes, size_t len)
     return (Str){.ptr = bytes, .len = len};
 }
 
-/* Equal byte by byte. */
-bool str_equal(Str a, Str b);
+static inline uint64_t str_load64(const char *bytes)
+{
+    uint64_t word;
+
+    __builtin_memcpy(&word, bytes, sizeof(word));
+    return word;
+}
+
+/* Equal byte by byte. The comparison that verifies a guess, so it is inline for what names and keys
+ * mostly are: eight to 32 bytes, in loads that overlap. */
+static inline bool str_equal(Str a, Str b)
+{
+    if (a.len != b.len) {
+        return false;
+    }
+    if (a.len < 8 || a.len > 32) {
+        return a.len == 0 || __builtin_memcmp(a.ptr, b.ptr, a.len) == 0;
+    }
+    const char *a_end = a.ptr + a.len, *b_end = b.ptr + b.len;
+    uint64_t differ =
+        (str_load64(a.ptr) ^ str_load64(b.ptr)) | (str_load64(a_end - 8) ^ str_load64(b_end - 8));
+    if (a.len > 16) {
+        differ |= (str_load64(a.ptr + 8) ^ str_load64(b.ptr + 8)) |
+                  (str_load64(a_end - 16) ^ str_load64(b_end - 16));
+    }
+    return differ == 0;
+}
 
 /* Equal when ASCII letters are compared without case. */
 bool str_equal_nocase(Str a, Str b);
@@ -46,7 +71,12 @@ size_t str_find_byte(Str str, char byte, size_t from);
 size_t str_find(Str str, Str part);
 
 /* The part [from, to), both clamped to the length. */
-Str str_slice(Str str, size_t from, size_t to);
+static inline Str str_slice(Str str, size_t from, size_t to)
+{
+    to = MIN(to, str.len);
+    from = MIN(from, to);
+    return (Str){.ptr = str.ptr == NULL ? NULL : str.ptr + from, .len = to - from};
+}
 
 /* Without leading and trailing ASCII white space. */
 Str str_trim(Str str);

@@ -37,7 +37,8 @@
 enum {
     QUIET_MS_DEFAULT = 5000,
     OPEN_TRACES_MAX_DEFAULT = 1000000,
-    BATCH_TRACES_MAX = 512,     /* settled in one go ... */
+    BATCH_TRACES_MAX = 512,     /* settled in one go when they have links ... */
+    BATCH_PLAIN_MAX = 64,       /* ... while none has: what they are read into stays in the cache */
     BATCH_SPANS_MAX = 1 << 17,  /* ... or fewer, when they have so many spans */
     UPSTREAM_TRACES_MAX = 1024, /* read for the context of one trace, the nearest first */
 };
@@ -72,6 +73,7 @@ struct Assembly {
     Table viewed; /* of Viewed */
     TraceId *batch;
     size_t n_batch, n_batch_spans;
+    bool batch_has_links;
     Deltas minus, plus;
 
     uint64_t settled, reopened, early, cut_contexts;
@@ -175,6 +177,7 @@ static void index_links(Assembly *assembly, const Viewed *viewed)
     LinkSource source = {.assembly = assembly, .id = viewed->id};
 
     if (has_links(&viewed->after)) {
+        assembly->batch_has_links = true;
         source.curious = is_curious(viewed);
         visit_targets(viewed, index_target, &source);
     }
@@ -481,6 +484,7 @@ static void drop_batch(Assembly *assembly)
     assembly->cut_contexts += assembly->plus.n_cut_contexts;
     assembly->n_batch = 0;
     assembly->n_batch_spans = 0;
+    assembly->batch_has_links = false;
     table_clear(&assembly->viewed);
     arena_reset(&assembly->arena);
     arena_reset(&assembly->delta_arena);
@@ -506,12 +510,17 @@ static bool is_due(const Assembly *assembly, const OpenTrace *trace, uint64_t no
            now_ns - trace->active_ns >= assembly->options.quiet_ms * 1000000U;
 }
 
+static size_t batch_max(const Assembly *assembly)
+{
+    return assembly->batch_has_links ? BATCH_TRACES_MAX : BATCH_PLAIN_MAX;
+}
+
 /* Takes traces that are due into the batch and out of the open ones. */
 static int fill_batch(Assembly *assembly, uint64_t now_ns, bool settle_all)
 {
     const OpenTrace *trace = open_traces_quietest(&assembly->open);
 
-    while (trace != NULL && assembly->n_batch < BATCH_TRACES_MAX &&
+    while (trace != NULL && assembly->n_batch < batch_max(assembly) &&
            assembly->n_batch_spans < BATCH_SPANS_MAX &&
            is_due(assembly, trace, now_ns, settle_all)) {
         TraceId id = trace->id;

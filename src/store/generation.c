@@ -114,23 +114,41 @@ static const uint8_t *keep_bytes(Generation *generation, Str bytes)
     return kept;
 }
 
+/* The trace's record, made at its first row @index. */
+static HeadTrace *find_trace(Generation *generation, TraceId id, uint32_t index)
+{
+    Table *traces = &generation->traces;
+    bool is_new;
+
+    if (traces->n_records > 0) {
+        HeadTrace *last = table_at(traces, generation->last_trace);
+
+        if (trace_id_equal(last->id, id)) {
+            return last;
+        }
+    }
+    HeadTrace *trace = table_put(traces, &id, &is_new);
+    if (is_new) {
+        trace->first = trace->last = index;
+        trace->first_open = ROW_NONE;
+    }
+    generation->last_trace = (size_t)(trace - (HeadTrace *)(void *)traces->records);
+    return trace;
+}
+
 /* Puts row @index behind the trace's others. */
 static void chain_row(Generation *generation, TraceId id, uint32_t index, HeadRow *row)
 {
-    bool is_new;
-    HeadTrace *trace = table_put(&generation->traces, &id, &is_new);
+    HeadTrace *trace = find_trace(generation, id, index);
 
-    if (is_new) {
-        trace->first = index;
-        trace->first_open = ROW_NONE;
-    } else {
+    if (trace->last != index) {
         generation_row(generation, trace->last)->next = index;
     }
     trace->last = index;
     if (row->state == ROW_OPEN && trace->first_open == ROW_NONE) {
         trace->first_open = index;
     }
-    row->trace = (uint32_t)(((uint8_t *)trace - generation->traces.records) / sizeof(HeadTrace));
+    row->trace = (uint32_t)generation->last_trace;
 }
 
 void generation_append(Generation *generation, const Span *span, uint32_t state)

@@ -53,7 +53,8 @@ typedef struct Generation {
     HeadChunk *chunk; /* of row bytes */
     uint8_t *chunk_next;
     size_t chunk_left, chunk_bytes;
-    Table traces; /* HeadTrace by id */
+    Table traces;      /* HeadTrace by id */
+    size_t last_trace; /* of the row before: the next one is mostly of the same */
     HeadOrigin *origins;
     size_t n_origins, origin_capacity;
     Buf scratch;

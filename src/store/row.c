@@ -16,7 +16,7 @@
  * value; a value is its tag (byte) and content.
  *
  * Interning is the hot spot, so most look-ups are guesses that are verified by one comparison: the
- * key that followed the previous key last time, the value that this key had last time.
+ * key that followed the previous key last time, the values that this key had lately.
  */
 enum RowParts {
     ROW_HAS_PARENT = 1,
@@ -33,12 +33,13 @@ enum {
     JUDGE_VALUES = 128, /* look at so many values of a key before judging whether they repeat */
     NUMBERS_MAX = 64,   /* room for the numbers of one field */
 };
+STATIC_ASSERT(ROW_RECENT == 16, "recent_place() gives four bits");
 
 struct RowKey {
-    uint32_t next_key;   /* that followed last time; SYMBOL_NONE: never written */
-    uint32_t last_value; /* symbol of the last string value, or SYMBOL_NONE */
+    uint32_t next_key; /* that followed last time; SYMBOL_NONE: never written */
     uint32_t n_values, n_new;
     bool in_row; /* values hardly repeat: they are not interned */
+    RowRecent recent;
 };
 
 void row_dictionary_deinit(RowDictionary *dictionary)
@@ -95,32 +96,79 @@ static void put_bytes(Buf *buf, Str bytes)
     buf_reserve(buf, NUMBERS_MAX);
 }
 
+static uint32_t load_u32(const char *bytes)
+{
+    uint32_t word;
+
+    mem_copy(&word, bytes, sizeof(word));
+    return word;
+}
+
+/* Where a string is remembered: by its length and its end, in which values of one key differ. */
+static size_t recent_place(Str str)
+{
+    uint64_t word = str.len;
+
+    if (str.len >= 8) {
+        word += str_load64(str.ptr + str.len - 8);
+    } else if (str.len >= 4) {
+        word += load_u32(str.ptr) + ((uint64_t)load_u32(str.ptr + str.len - 4) << 32);
+    } else if (str.len > 0) {
+        word += (uint64_t)(uint8_t)str.ptr[0] << 16 | (uint64_t)(uint8_t)str.ptr[str.len - 1] << 8;
+    }
+    return (size_t)(word * 0x9e3779b97f4a7c15U >> 60);
+}
+
+/* The number of @str if it is remembered at @place, else SYMBOL_NONE. */
+static uint32_t recent_find(const RowDictionary *dictionary, const RowRecent *recent, size_t place,
+                            Str str)
+{
+    uint32_t symbol = recent->plus_1[place] - 1;
+
+    return symbol != SYMBOL_NONE && str_equal(symbols_get(&dictionary->strings, symbol), str)
+               ? symbol
+               : SYMBOL_NONE;
+}
+
 static void put_symbol(RowDictionary *dictionary, Str str, Buf *buf)
 {
     put_number(buf, (uint64_t)symbols_intern(&dictionary->strings, str) << 1);
 }
 
-/* A string value of @key: the same as last time, or interned, or in the row. */
+static void put_name(RowDictionary *dictionary, Str name, Buf *buf)
+{
+    size_t place = recent_place(name);
+    uint32_t symbol = recent_find(dictionary, &dictionary->recent_names, place, name);
+
+    if (symbol == SYMBOL_NONE) {
+        symbol = symbols_intern(&dictionary->strings, name);
+        dictionary->recent_names.plus_1[place] = symbol + 1;
+    }
+    put_number(buf, (uint64_t)symbol << 1);
+}
+
+/* A string value of @key: one that is remembered, or interned, or in the row. */
 static void put_key_string(RowDictionary *dictionary, RowKey *key, Str str, Buf *buf)
 {
-    if (key->last_value != SYMBOL_NONE &&
-        str_equal(symbols_get(&dictionary->strings, key->last_value), str)) {
-        put_number(buf, (uint64_t)key->last_value << 1);
-        return;
-    }
     if (key->in_row) {
         put_bytes(buf, str);
         return;
     }
-    size_t before = symbols_count(&dictionary->strings);
-    key->last_value = symbols_intern(&dictionary->strings, str);
     key->n_values++;
-    key->n_new += symbols_count(&dictionary->strings) > before;
+    size_t place = recent_place(str);
+    uint32_t symbol = recent_find(dictionary, &key->recent, place, str);
+    if (symbol == SYMBOL_NONE) {
+        size_t before = symbols_count(&dictionary->strings);
+
+        symbol = symbols_intern(&dictionary->strings, str);
+        key->recent.plus_1[place] = symbol + 1;
+        key->n_new += symbols_count(&dictionary->strings) > before;
+    }
     if (key->n_values == JUDGE_VALUES) {
         key->in_row = key->n_new * 2 > key->n_values;
         key->n_values = key->n_new = 0;
     }
-    put_number(buf, (uint64_t)key->last_value << 1);
+    put_number(buf, (uint64_t)symbol << 1);
 }
 
 /* The number of attribute key @str, first guessed by *@guess, which becomes the guess for the next.
@@ -142,8 +190,7 @@ static void add_key_states(RowDictionary *dictionary)
 {
     while (dictionary->n_key_states < symbols_count(&dictionary->keys)) {
         ARRAY_RESERVE(dictionary->key_states, dictionary->n_key_states, dictionary->key_capacity);
-        dictionary->key_states[dictionary->n_key_states++] =
-            (RowKey){.next_key = SYMBOL_NONE, .last_value = SYMBOL_NONE};
+        dictionary->key_states[dictionary->n_key_states++] = (RowKey){.next_key = SYMBOL_NONE};
     }
 }
 
@@ -388,7 +435,7 @@ void row_write(RowDictionary *dictionary, const Span *span, Buf *buf)
     buf_append_byte(buf, span->status_code);
     buf_append_byte(buf, parts);
     buf_append(buf, span->span_id.bytes, SPAN_ID_SIZE);
-    put_symbol(dictionary, span->name, buf);
+    put_name(dictionary, span->name, buf);
     put_signed(buf, (int64_t)(span->end_ns - span->start_ns));
     put_attributes(dictionary, span->attributes, buf);
     put_parts(dictionary, span, parts, buf);

@@ -14,12 +14,20 @@
  */
 typedef struct RowKey RowKey; /* what is remembered per attribute key */
 
+/* Strings that were put lately, at a place of their own each: most are found again there, by one
+ * comparison. */
+enum { ROW_RECENT = 16 };
+typedef struct RowRecent {
+    uint32_t plus_1[ROW_RECENT]; /* number + 1; 0: none */
+} RowRecent;
+
 typedef struct RowDictionary {
     Symbols strings; /* span names, values, messages */
     Symbols keys;    /* attribute keys, few: a set of their own stays in the cache */
     RowKey *key_states;
     size_t n_key_states, key_capacity;
     uint32_t first_key; /* guess for the first key of the next span */
+    RowRecent recent_names;
     Symbols resource_forms, scope_forms;
     const Resource **resources; /* by number in resource_forms */
     const Scope **scopes;

@@ -16,6 +16,9 @@
  */
 enum { FRAME_MAGIC = 0x314d5246 /* "FRM1" */, FRAME_LZ4 = 1 };
 
+/* Of LZ4_compress_fast(): a sixth less time than 1 for 7 % more bytes, which live for seconds. */
+enum { ACCELERATION = 4 };
+
 static const Str segment_magic = {.ptr = "WEFTLOG1", .len = 8};
 
 static uint32_t read_u32(const char *bytes)
@@ -72,7 +75,7 @@ static bool compress_body(Str body, Buf *frame)
 {
     int bound = LZ4_compressBound((int)body.len);
     char *out = (char *)buf_grow(frame, (size_t)bound);
-    int len = LZ4_compress_default(body.ptr, out, (int)body.len, bound);
+    int len = LZ4_compress_fast(body.ptr, out, (int)body.len, bound, ACCELERATION);
 
     ASSERT(len > 0 || body.len == 0);
     if ((size_t)len < body.len) {

@@ -154,7 +154,7 @@ static void slots_fill(Slots *slots, const KnownKey *known, Attributes attribute
             continue;
         }
         const KnownKey *entry = &known[key_hash(key)];
-        if (entry->length != key.len || __builtin_memcmp(entry->key, key.ptr, key.len) != 0) {
+        if (!str_equal(str_from_bytes(entry->key, entry->length), key)) {
             continue;
         }
         uint64_t bit = (uint64_t)1 << entry->slot;

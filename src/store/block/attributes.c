@@ -236,11 +236,15 @@ static void add_one(BlockAttributes *attributes, size_t row, size_t position,
 {
     uint32_t symbol = guess_symbol(attributes, position, attribute->key);
     BlockKey *key = &attributes->keys[symbol];
-    unsigned type = column_type(&attribute->value);
     bool is_first = key->last_row != row + 1;
 
     key->last_row = row + 1;
     key->n_rows += is_first;
+    if (is_first && attribute->value.type == VALUE_STRING && key->columns[TYPE_STRING] != NULL &&
+        column_put_known(key->columns[TYPE_STRING], row, attribute->value.string)) {
+        return;
+    }
+    unsigned type = column_type(&attribute->value);
     if (is_first && attributes->level == BLOCK_RESOURCE_LEVEL && type == TYPE_STRING &&
         str_equal(attribute->key, STR("service.name"))) {
         return;

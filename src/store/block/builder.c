@@ -83,24 +83,27 @@ BlockBuilder *block_builder_free(BlockBuilder *builder)
 
 /* --- Adding --- */
 
-static void put_text(BlockBuilder *builder, BlockColumn column, Str text)
+/* Returns whether the text is UTF-8, as the column has it. */
+static bool put_text(BlockBuilder *builder, BlockColumn column, Str text)
 {
     size_t row = builder->n_rows;
 
+    if (column_put_known(builder->columns[column], row, text)) {
+        return true;
+    }
     if (utf8_is_valid(text)) {
         column_put_shared(builder->columns[column], row, text);
-        return;
+        return true;
     }
     buf_clear(&builder->text);
     utf8_append_replaced(&builder->text, text);
     column_put_str(builder->columns[column], row, buf_str(&builder->text));
+    return false;
 }
 
-static void put_optional_text(BlockBuilder *builder, BlockColumn column, Str text)
+static bool put_optional_text(BlockBuilder *builder, BlockColumn column, Str text)
 {
-    if (text.len > 0) {
-        put_text(builder, column, text);
-    }
+    return text.len == 0 || put_text(builder, column, text);
 }
 
 /* 32 bits of a number as Parquet's signed ones. */
@@ -234,10 +237,10 @@ static bool lists_are_odd(const Span *span)
     return false;
 }
 
-static void put_exact(BlockBuilder *builder, const Span *span)
+/* @texts_are_exact: the columns have the span's own texts as they are. */
+static void put_exact(BlockBuilder *builder, const Span *span, bool texts_are_exact)
 {
-    if (!builder->resource.is_odd && !builder->scope.is_odd && utf8_is_valid(span->name) &&
-        utf8_is_valid(span->status_message) && utf8_is_valid(span->trace_state) &&
+    if (texts_are_exact && !builder->resource.is_odd && !builder->scope.is_odd &&
         span->kind <= SPAN_KIND_CONSUMER && span->status_code <= STATUS_ERROR &&
         !lists_are_odd(span)) {
         return;
@@ -255,11 +258,11 @@ void block_builder_add(BlockBuilder *builder, const Span *span)
     ASSERT(builder->n_rows < PARQUET_ROWS_MAX);
     put_ids(builder, span);
     put_times(builder, span);
-    put_text(builder, BLOCK_NAME, span->name);
+    bool exact = put_text(builder, BLOCK_NAME, span->name);
+    exact &= put_optional_text(builder, BLOCK_STATUS_MESSAGE, span->status_message);
+    exact &= put_optional_text(builder, BLOCK_TRACE_STATE, span->trace_state);
     put_text(builder, BLOCK_KIND, span_kind_name(kind));
     put_text(builder, BLOCK_STATUS_CODE, status_code_name(status));
-    put_optional_text(builder, BLOCK_STATUS_MESSAGE, span->status_message);
-    put_optional_text(builder, BLOCK_TRACE_STATE, span->trace_state);
     column_put_int(builder->columns[BLOCK_FLAGS], builder->n_rows, (int32_t)span->flags);
     put_optional_u32(builder, BLOCK_DROPPED_ATTRIBUTES, span->dropped_attributes);
     put_optional_u32(builder, BLOCK_DROPPED_EVENTS, span->dropped_events);
@@ -267,7 +270,7 @@ void block_builder_add(BlockBuilder *builder, const Span *span)
     put_owners(builder, span);
     block_attributes_add(&builder->levels[BLOCK_SPAN_LEVEL], builder->n_rows, span->attributes);
     put_lists(builder, span);
-    put_exact(builder, span);
+    put_exact(builder, span, exact);
     block_operations_add(&builder->operations, span);
     builder->n_rows++;
 }

@@ -177,29 +177,42 @@ void column_put_str(ColumnData *column, size_t row, Str value)
     check_dictionary(column);
 }
 
+static ColumnCacheEntry *cache_entry(const ColumnData *column, Str value)
+{
+    uint64_t mixed = (uint64_t)(uintptr_t)value.ptr * 0x9e3779b97f4a7c15U;
+
+    return &column->cache[mixed >> 58];
+}
+
+bool column_put_known(ColumnData *column, size_t row, Str value)
+{
+    if (column->cache == NULL || value.ptr == NULL) {
+        return false;
+    }
+    const ColumnCacheEntry *entry = cache_entry(column, value);
+    if (entry->ptr != value.ptr || entry->len != value.len) {
+        return false;
+    }
+    put_row(column, row);
+    column->total_bytes += value.len;
+    put_code(column, entry->code);
+    return true;
+}
+
 void column_put_shared(ColumnData *column, size_t row, Str value)
 {
+    if (column_put_known(column, row, value)) {
+        return;
+    }
+    column_put_str(column, row, value);
     if (column->is_plain) {
-        column_put_str(column, row, value);
         return;
     }
     if (column->cache == NULL) {
         column->cache = NEW_ARRAY(ColumnCacheEntry, COLUMN_CACHE);
     }
-    uint64_t mixed = (uint64_t)(uintptr_t)value.ptr * 0x9e3779b97f4a7c15U;
-    ColumnCacheEntry *entry = &column->cache[mixed >> 58];
-
-    if (entry->ptr != value.ptr || entry->len != value.len || value.ptr == NULL) {
-        column_put_str(column, row, value);
-        if (!column->is_plain) {
-            *entry = (ColumnCacheEntry){value.ptr, (uint32_t)value.len,
-                                        column->codes[column->n_values - 1]};
-        }
-        return;
-    }
-    put_row(column, row);
-    column->total_bytes += value.len;
-    put_code(column, entry->code);
+    *cache_entry(column, value) =
+        (ColumnCacheEntry){value.ptr, (uint32_t)value.len, column->codes[column->n_values - 1]};
 }
 
 void column_put_entry(ColumnData *column, size_t row, Str key, Str value)

@@ -35,6 +35,10 @@ void column_put_entry(ColumnData *column, size_t row, Str key, Str value);
  * the same pointer again is found without looking at the bytes. */
 void column_put_shared(ColumnData *column, size_t row, Str value);
 
+/* As column_put_shared if the string was put from the same address lately; else does nothing and
+ * returns false. What was good enough to be put then need not be looked at again. */
+bool column_put_known(ColumnData *column, size_t row, Str value);
+
 /* The dictionary of a bytes column and the code of its values in the order they were put, or NULL
  * when it has too many distinct values. */
 const Symbols *column_dictionary(const ColumnData *column, const uint32_t **ret_codes);

@@ -16,6 +16,17 @@ void filter_set_deinit(FilterSet *set)
     *set = (FilterSet){0};
 }
 
+uint64_t filter_set_give_ups(const FilterSet *set)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < set->n_patterns; i++) {
+        Filter ask = {.op = FILTER_COMPARE, .pattern = set->patterns[i]};
+        n += filter_give_ups(&ask);
+    }
+    return n;
+}
+
 const Filter *filter_compare(FilterSet *set, Filter compare)
 {
     Filter *filter = ARENA_NEW(set->arena, Filter);

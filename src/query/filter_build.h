@@ -22,6 +22,9 @@ void filter_set_init(FilterSet *set, Arena *arena);
 /* Frees the patterns; the nodes go with the arena. */
 void filter_set_deinit(FilterSet *set);
 
+/* How many values its patterns gave up (filter_give_ups()). */
+uint64_t filter_set_give_ups(const FilterSet *set);
+
 const Filter *filter_all(FilterSet *set);
 const Filter *filter_not(FilterSet *set, const Filter *filter);
 

@@ -11,6 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     Str text = str_from_bytes(data, size);
     Arena arena = {0};
     FilterSet set;
+    TraceQuery query;
     ParseError error = {0};
     uint64_t ns;
     const Resource resource = {0};
@@ -18,8 +19,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const Span span = {.resource = &resource, .scope = &scope};
 
     filter_set_init(&set, &arena);
-    if (traceql_parse(text, &set, &error) == 0) {
-        filter_matches(set.root, &span);
+    if (traceql_parse(text, &set, &query, &error) == 0) {
+        filter_matches(query.filter, &span);
+        trace_query_accepts(&query, &span, 1);
     } else {
         ASSERT(error.text != NULL && error.offset <= size);
     }

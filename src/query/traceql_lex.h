@@ -27,7 +27,21 @@ typedef enum TraceqlTokenType {
     TOKEN_INTEGER,
     TOKEN_DOUBLE,
     TOKEN_DURATION, /* @integer nanoseconds */
-    TOKEN_LATER,    /* something of TraceQL that is not supported yet: | + * / % ^ >> << ~ , & */
+    TOKEN_PIPE,
+    TOKEN_COMMA,
+    TOKEN_DESCENDANT, /* >>, and so on: relations of spans; > < !~ are comparisons as well */
+    TOKEN_ANCESTOR,
+    TOKEN_SIBLING,
+    TOKEN_NOT_DESCENDANT,
+    TOKEN_NOT_CHILD,
+    TOKEN_NOT_ANCESTOR,
+    TOKEN_NOT_PARENT,
+    TOKEN_UNION_DESCENDANT,
+    TOKEN_UNION_CHILD,
+    TOKEN_UNION_ANCESTOR,
+    TOKEN_UNION_PARENT,
+    TOKEN_UNION_SIBLING,
+    TOKEN_ARITHMETIC, /* + - * / % ^: not supported */
 } TraceqlTokenType;
 
 typedef enum TraceqlScope {

@@ -42,6 +42,16 @@ static void render_compare(const Filter *filter, Buf *buf)
         [FIELD_TRACE_ID] = "TRACE",
         [FIELD_SPAN_ID] = "SPAN",
         [FIELD_PARENT_ID] = "PARENT",
+        [FIELD_EVENT_SINCE_START] = "SINCE",
+        [FIELD_LINK_TRACE_ID] = "LINKTRACE",
+        [FIELD_LINK_SPAN_ID] = "LINKSPAN",
+        [FIELD_TRACE_DURATION] = "TRACEDURATION",
+        [FIELD_ROOT_NAME] = "ROOTNAME",
+        [FIELD_ROOT_SERVICE] = "ROOTSERVICE",
+        [FIELD_CHILD_COUNT] = "CHILDREN",
+        [FIELD_NESTED_LEFT] = "LEFT",
+        [FIELD_NESTED_RIGHT] = "RIGHT",
+        [FIELD_NESTED_PARENT] = "NESTEDPARENT",
     };
     static const char *const signs[] = {
         [COMPARE_EQUAL] = "=",         [COMPARE_NOT_EQUAL] = "!=", [COMPARE_LESS] = "<",
@@ -79,17 +89,55 @@ static void render(const Filter *filter, Buf *buf)
     }
 }
 
-/* The filter of @text, or "OFFSET: what is wrong", in @buf. */
+static void render_stage(const TraceStage *stage, Buf *buf)
+{
+    static const char *const names[] = {"filter", "aggregate", "by", "coalesce", "select"};
+    static const char *const functions[] = {"count ", "avg ", "min ", "max ", "sum "};
+
+    buf_append_format(buf, " | %s ", names[stage->type]);
+    if (stage->type == STAGE_AGGREGATE) {
+        buf_append_format(buf, "%s", functions[stage->function]);
+    }
+    if (stage->filter != NULL) {
+        render(stage->filter, buf);
+    }
+}
+
+static void render_spanset(const Spanset *spanset, Buf *buf)
+{
+    static const char *const signs[] = {"", "&&", "||", ">>", ">", "<<", "<", "~"};
+
+    if (spanset->op == SPANSET_FILTER) {
+        render(spanset->filter, buf);
+    } else {
+        buf_append_byte(buf, '[');
+        render_spanset(spanset->left, buf);
+        buf_append_format(buf, " %s%s%s ", spanset->is_negated ? "!" : "",
+                          spanset->is_union ? "&" : "", signs[spanset->op]);
+        render_spanset(spanset->right, buf);
+        buf_append_byte(buf, ']');
+    }
+    for (const TraceStage *stage = spanset->stages; stage != NULL; stage = stage->next) {
+        render_stage(stage, buf);
+    }
+}
+
+/* The query of @text, or "OFFSET: what is wrong", in @buf. */
 static const char *parse(const char *text, Buf *buf)
 {
     Arena arena = {0};
     FilterSet set;
+    TraceQuery query;
     ParseError error = {0};
 
     buf_clear(buf);
     filter_set_init(&set, &arena);
-    if (traceql_parse(str_from_cstr(text), &set, &error) == 0) {
-        render(set.root, buf);
+    if (traceql_parse(str_from_cstr(text), &set, &query, &error) == 0) {
+        render_spanset(query.root, buf);
+        if (query.needs_trace) { /* what spans alone can say of it */
+            buf_append_str(buf, STR(" <- "));
+            render(query.filter, buf);
+        }
     } else {
         buf_append_format(buf, "%zu: %s", error.offset, error.text);
     }
@@ -141,6 +189,27 @@ static const char *const golden[][2] = {
     {"{ .name = \"x\" }", ".name='x'"},
     {"{ \"x\" = .name }", ".name='x'"},
     {"{ span.http.status_code >= 500 }", "span.http.status_code>=500"},
+    {"{ event:timeSinceStart > 1ms }", "SINCE>1000000"},
+    {"{ link:traceID = \"ab\" || link:spanID = \"cd\" }", "(LINKTRACE='ab' or LINKSPAN='cd')"},
+    {"{.a=1}||{.b=2}", "[.a=1 || .b=2]"},
+    {"{ traceDuration > 1s }", "TRACEDURATION>1000000000 <- all"},
+    {"{ rootName = \"x\" && .a = 1 }", "(ROOTNAME='x' and .a=1) <- (all and .a=1)"},
+    {"{ !(trace:rootService = \"x\" || .a = 1) }",
+     "not (ROOTSERVICE='x' or .a=1) <- not (not all or .a=1)"},
+    {"{ nestedSetParent < 0 && span:childCount >= 2 }",
+     "(NESTEDPARENT<0 and CHILDREN>=2) <- (all and all)"},
+    {"{.a=1} && {.b>2}", "[.a=1 && .b>2] <- .a=1"},
+    {"{.a=1} >> {.b=2} || {.c=3}", "[[.a=1 >> .b=2] || .c=3] <- (.b=2 or .c=3)"},
+    {"{.a=1} > {.b>2} ~ {.c>3}", "[[.a=1 > .b>2] ~ .c>3] <- .a=1"},
+    {"{.a=1} !>> {.b>2}", "[.a=1 !>> .b>2] <- .b>2"},
+    {"{.a>1} &< {.b=2}", "[.a>1 &< .b=2] <- .b=2"},
+    {"{.a=1} !~ {} && ({} << {.b=2})", "[[.a=1 !~ all] && [all << .b=2]] <- .b=2"},
+    {"{.a=1} | count() > 2", ".a=1 | aggregate count .>2 <- .a=1"},
+    {"{} | avg(duration) >= 1.5s", "all | aggregate avg DURATION>=1500000000 <- all"},
+    {"{} | by(resource.service.name) | max(span.n) != -1 | coalesce() | {.b=2}",
+     "all | by resource.service.name= | aggregate max span.n!=-1 | coalesce  | filter .b=2 <- "
+     "all"},
+    {"({.a=1} | select(name, .b)) | count() = 1", ".a=1 | select  | aggregate count .=1 <- .a=1"},
 };
 
 static void queries_become_the_filters_of_the_golden_table(void **state)
@@ -161,17 +230,26 @@ static const char *const refused[][2] = {
     {"{ .a = }", "7: a field or a value expected"},
     {"{ .a == 1 }", "6: a field or a value expected"},
     {"{ .a = 1 .b = 2 }", "9: &&, || or } expected"},
-    {"{ .a = 1 & .b = 2 }", "9: &&, || or } expected"},
-    {"{ .a = 1 } && { .b = 2 }",
-     "11: not supported yet: more than one { … }, and what may follow it"},
-    {"{ .a = 1 } | count() > 2",
-     "11: not supported yet: more than one { … }, and what may follow it"},
-    {"{ traceDuration > 1s }", "2: not supported yet: a filter here asks one span at a time"},
-    {"{ rootName = \"x\" }", "2: not supported yet: a filter here asks one span at a time"},
-    {"{ parent.a = 1 }", "2: not supported yet: attributes of the parent"},
-    {"{ .a = .b }", "7: not supported yet: comparing two fields"},
+    {"{ .a = 1 & .b = 2 }", "9: a character that has no meaning here"},
+    {"{ .a = 1 } && ", "14: { or ( expected"},
+    {"{ .a = 1 } { .b = 2 }", "11: &&, ||, |, a relation (>> > << < ~) or the end expected"},
+    {"({ .a = 1 } && { .b = 2 }", "0: the parenthesis is not closed"},
+    {"{ .a = 1 } | count()", "20: a comparison sign (= != < <= > >=) expected"},
+    {"{ .a = 1 } | count() > \"2\"", "23: a number or a duration expected"},
+    {"{ .a = 1 } | rate()",
+     "13: not supported: this function; there are count, avg, min, max, sum, by, coalesce and "
+     "select"},
+    {"{} | avg(event.a) > 1", "9: not supported: functions of ids, events and links"},
+    {"{} | by(1)", "8: a field expected"},
+    {"{} | 5", "5: { or a function expected behind |"},
+    {"{ traceDuration > \"1s\" }",
+     "18: duration is compared with a duration such as 1.5s or 100ms"},
+    {"{ childCount = \"1\" }", "15: this field is compared with a number"},
+    {"{ parent = nil }", "2: not supported: the parent as a value; { … } > { … } relates spans"},
+    {"{ parent.a = 1 }", "2: not supported: attributes of the parent; { … } > { … } relates spans"},
+    {"{ .a = .b }", "7: not supported: comparing two fields"},
     {"{ 1 = 1 }", "2: one side of a comparison must be a field"},
-    {"{ .a + 1 = 2 }", "5: not supported yet: arithmetic and pipelines"},
+    {"{ .a + 1 = 2 }", "5: not supported: arithmetic"},
     {"{ service.name = \"x\" }",
      "2: unknown scope; an attribute is span.key, resource.key, event.key, link.key, "
      "instrumentation.key or .key"},

@@ -48,9 +48,8 @@ typedef enum FilterField {
     FIELD_NESTED_LEFT,    /* `nestedSetLeft`: numbers of the nested set, from 1 */
     FIELD_NESTED_RIGHT,
     FIELD_NESTED_PARENT, /* the parent's left number; -1: no parent in the trace */
+    FILTER_FIRST_TRACE_FIELD = FIELD_TRACE_DURATION,
 } FilterField;
-
-enum { FILTER_FIRST_TRACE_FIELD = FIELD_TRACE_DURATION };
 
 typedef enum FilterComparison {
     COMPARE_EQUAL,

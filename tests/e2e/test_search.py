@@ -8,6 +8,7 @@ import pytest
 
 import otlp
 from test_api_contract import MINUTE, one, send
+from weft import Weft
 
 
 def pages(weft, limit, between=lambda: None, **parameters):
@@ -105,3 +106,51 @@ def test_status_and_metrics_do_not_wait_behind_queries(weft):
     for thread in threads:
         thread.join()
     assert asked and slowest < 5
+
+
+@pytest.mark.parametrize("q, found", [
+    ('{ name = "GET /cart" } && { name = "pay" }', True),
+    ('{ name = "GET /cart" } && { name = "no" }', False),
+    ('{ name = "GET /cart" } >> { name = "pay" }', True),
+    ('{ name = "GET /cart" } > { name = "pay" }', False),
+    ('{ name = "pay" } << { resource.service.name = "web" }', True),
+    ('{ resource.service.name = "shop" } | count() > 1', True),
+    ('{ resource.service.name = "shop" } | count() > 2', False),
+    ('{ } | by(resource.service.name) | count() = 2 | avg(duration) >= 5ms', True),
+    ('{ rootName = "GET /cart" && name = "pay" }', True),
+    ('{ rootServiceName = "shop" }', False),
+    ('{ nestedSetParent < 0 && resource.service.name = "web" }', True),
+    ('{ traceDuration > 1m && name =~ "pa." } | select(name)', True),
+    ('{ !(rootName = "GET /cart") }', False),
+])
+@pytest.mark.parametrize("is_block", [False, True])
+def test_whole_traces_are_asked_in_head_and_blocks(shop, q, found, is_block):
+    weft, trace_id = shop[is_block]
+    items = pages(weft, 3, q=q)
+    assert (trace_id in [item["trace_id"] for item in items]) == found
+    assert len(items) == len({item["trace_id"] for item in items}) == (6 if found else 0)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """The same traces in the head of one server and in a block of another."""
+    made = []
+    for is_block in (False, True):
+        weft = Weft(tmp_path_factory.mktemp("shop") / "data").start()
+        start = time.time_ns() - 10 * MINUTE
+        for i in range(6):
+            root = one("web", start + i, name="GET /cart", duration_ns=2 * MINUTE)
+            order = one("shop", start + i + 1000, root, name="order")
+            send(weft, root, order, one("shop", start + i + 2000, order, name="pay"))
+        if is_block:  # a clean stop writes the head out
+            assert weft.stop() == 0
+            weft.start()
+        made.append((weft, otlp.spans(root)[0].trace_id.hex()))
+    yield made
+    for weft, _ in made:
+        weft.stop()
+
+
+def test_what_traceql_cannot_do_here_is_told_with_its_place(weft):
+    answer = weft.get("/api/v1/traces", q='{ name = "x" } | rate()')
+    assert answer.status_code == 400 and "at character 18" in answer.json()["error"]["message"]

@@ -226,10 +226,12 @@ static void truncation_write(JsonWriter *json, const SearchPage *page)
     json_close(json, '}');
 }
 
-static int traces_search(ApiCall *call, const Filter *filter)
+static int traces_search(ApiCall *call, TraceQuery *query)
 {
     SearchQuestion question = {
-        .filter = filter,
+        .filter = query->filter,
+        .accept = query->needs_trace ? trace_query_accepts : NULL,
+        .accept_context = query,
         .cursor = api_parameter(call, "cursor"),
         .clock = call->api->clock,
         .deadline_ns = call->deadline_ns,
@@ -246,6 +248,10 @@ static int traces_search(ApiCall *call, const Filter *filter)
                         "the cursor is none that a page of /traces gave");
     }
     TRY(result);
+    if (page.gap == STORE_COMPLETE && filter_set_give_ups(query->set) > 0) {
+        page.gap = STORE_PATTERN_GAVE_UP;
+        page.searched_from_ns = UINT64_MAX;
+    }
     json_open(&call->json, '{');
     json_key_open(&call->json, "items", '[');
     for (size_t i = 0; i < page.count; i++) {
@@ -270,17 +276,18 @@ static int traces_search(ApiCall *call, const Filter *filter)
 int api_traces(ApiCall *call)
 {
     CLEANUP(filter_set_deinit) FilterSet set;
+    TraceQuery query = {0};
     ParseError error = {0};
 
     filter_set_init(&set, &call->arena);
-    if (traceql_parse(api_parameter(call, "q"), &set, &error) != 0) {
+    if (traceql_parse(api_parameter(call, "q"), &set, &query, &error) != 0) {
         return api_fail(
             call, API_BAD_QUERY,
             "TraceQL, for example: { resource.service.name = \"checkout\" && duration > "
             "1s }",
             "q, at character %zu: %s", error.offset + 1, error.text);
     }
-    return traces_search(call, set.root);
+    return traces_search(call, &query);
 }
 
 static void events_write(JsonWriter *json, const Span *span)

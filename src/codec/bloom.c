@@ -18,7 +18,7 @@ size_t bloom_size(size_t n_keys)
 }
 
 /* The upper half of the hash chooses the block, the lower half a bit in each of its words. */
-static size_t block_offset(size_t size, uint64_t hash)
+size_t bloom_block_offset(size_t size, uint64_t hash)
 {
     ASSERT(size >= BLOOM_BLOCK && size % BLOOM_BLOCK == 0);
     return (size_t)((hash >> 32) * (size / BLOOM_BLOCK) >> 32) * BLOOM_BLOCK;
@@ -26,7 +26,7 @@ static size_t block_offset(size_t size, uint64_t hash)
 
 void bloom_add(uint8_t *filter, size_t size, uint64_t hash)
 {
-    uint8_t *block = filter + block_offset(size, hash);
+    uint8_t *block = filter + bloom_block_offset(size, hash);
     uint32_t words[WORDS];
 
     mem_copy(words, block, sizeof(words));
@@ -38,7 +38,7 @@ void bloom_add(uint8_t *filter, size_t size, uint64_t hash)
 
 bool bloom_may_have(const uint8_t *filter, size_t size, uint64_t hash)
 {
-    const uint8_t *block = filter + block_offset(size, hash);
+    const uint8_t *block = filter + bloom_block_offset(size, hash);
     uint32_t words[WORDS];
     uint32_t missing = 0;
 

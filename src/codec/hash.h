@@ -10,5 +10,8 @@
 /* XXH3, 64 bits. */
 uint64_t hash_stable(Str bytes);
 
+/* XXH3, 64 bits, with a seed. */
+uint64_t hash_stable_seeded(Str bytes, uint64_t seed);
+
 /* CRC-32 of gzip and Parquet (polynomial 0x04C11DB7, reflected). */
 uint32_t checksum_crc32(Str bytes);

@@ -127,6 +127,7 @@ static int take_logical(ThriftReader *r, ThriftType type, int32_t *converted)
         *converted = field == 1    ? CONVERTED_UTF8
                      : field == 2  ? CONVERTED_MAP
                      : field == 12 ? CONVERTED_JSON
+                     : field == 14 ? CONVERTED_UUID
                                    : *converted;
         TRY(thrift_skip(r, type));
     }

@@ -27,7 +27,13 @@ enum {
     ENCODING_RLE_DICTIONARY = 8
 };
 enum { PAGE_DATA = 0, PAGE_INDEX = 1, PAGE_DICTIONARY = 2, PAGE_DATA_V2 = 3 };
-enum { CONVERTED_NONE = -1, CONVERTED_UTF8 = 0, CONVERTED_MAP = 1, CONVERTED_JSON = 19 };
+enum {
+    CONVERTED_NONE = -1,
+    CONVERTED_UTF8 = 0,
+    CONVERTED_MAP = 1,
+    CONVERTED_JSON = 19,
+    CONVERTED_UUID = 1000, /* ours: there is only a logical type of that name */
+};
 
 typedef struct MetaSchema {
     Str name;
@@ -35,7 +41,7 @@ typedef struct MetaSchema {
     int32_t type_length; /* of FIXED */
     int32_t repetition;
     int32_t n_children; /* of a group */
-    int32_t converted;  /* CONVERTED_*; a logical type STRING, MAP or JSON is seen as this too */
+    int32_t converted;  /* CONVERTED_*; a logical type of the name is seen as this too */
 } MetaSchema;
 
 /* Least and greatest value and the number of nulls. */

@@ -9,9 +9,13 @@ static void put_logical(ThriftWriter *w, int32_t converted)
 {
     int16_t member = converted == CONVERTED_UTF8  ? 1
                      : converted == CONVERTED_MAP ? 2
-                                                  : 12; /* union LogicalType: STRING, MAP, JSON */
+                     : converted == CONVERTED_JSON
+                         ? 12
+                         : 14; /* union LogicalType: STRING, MAP, JSON, UUID */
 
-    thrift_put_i32(w, 6, converted);
+    if (converted != CONVERTED_UUID) {
+        thrift_put_i32(w, 6, converted);
+    }
     thrift_begin(w, 10);
     thrift_begin(w, member);
     thrift_end(w);

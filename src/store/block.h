@@ -53,6 +53,34 @@ bool block_may_have_trace(const Block *block, TraceId id);
  * (also when it is not there), 1 when the file is damaged, or -errno. */
 MUST_USE int block_read_trace(Block *block, TraceId id, Arena *arena, Span **spans, size_t *n);
 
+/* Whether the block may have a row whose attribute @key (@field one of FIELD_ATTRIBUTE to
+ * FIELD_SCOPE_ATTRIBUTE) equals @value, as COMPARE_EQUAL and COMPARE_EQUAL_TEXT mean it: a Bloom
+ * filter's answer, no false "no"; "yes" in doubt (older blocks, damage, long texts). Reads 1 or 2
+ * kB of the file. */
+bool block_may_have_value(const Block *block, FilterField field, Str key, const Value *value);
+
+/* What a block knows of an attribute's values without reading its column. */
+enum { BLOCK_TOP_VALUES = 16 };
+
+typedef struct BlockTopValue {
+    Str text; /* at most 64 bytes */
+    uint64_t count;
+} BlockTopValue;
+
+typedef struct BlockValueSummary {
+    bool is_known;         /* else all below is 0: an older block, or the key has no column */
+    bool is_complete;      /* the top values are all there are */
+    uint64_t n_distinct;   /* exact when it is complete, else an estimate, of the column */
+    bool has_range;        /* all values of the column are numbers from @least to @greatest */
+    Value least, greatest; /* integers or doubles */
+    BlockTopValue top[BLOCK_TOP_VALUES]; /* the most frequent first, in the arena of the call */
+    size_t n_top;
+} BlockValueSummary;
+
+/* @level: FIELD_SPAN_ATTRIBUTE or FIELD_RESOURCE_ATTRIBUTE. Returns 0, 1 (damaged) or -errno. */
+MUST_USE int block_value_summary(Block *block, FilterField level, Str key, Arena *arena,
+                                 BlockValueSummary *ret_summary);
+
 /* One matching row. */
 typedef struct BlockMatch {
     TraceId trace_id;

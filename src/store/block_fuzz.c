@@ -84,6 +84,10 @@ static void ask_everything(Str bytes)
     }
     sum += block_operations(block, ignore_name, NULL);
     sum += block_attribute_values(block, FIELD_SPAN_ATTRIBUTE, STR("a"), ignore_value, NULL);
+    BlockValueSummary summary;
+    Value value = value_string(STR("GET"));
+    sum += block_value_summary(block, FIELD_SPAN_ATTRIBUTE, STR("a"), &arena, &summary);
+    sum += block_may_have_value(block, FIELD_ATTRIBUTE, STR("a"), &value);
     sum += block_links(block, ignore_link, NULL);
     block_close(block);
     arena_deinit(&arena);

@@ -12,7 +12,7 @@
  * is rewritten whole: some 40 bytes a file, 100 kB for 2,500 blocks, once per block written.
  */
 static const char manifest_path[] = "MANIFEST";
-static const Str format_line = {.ptr = "weft-manifest 1", .len = 15};
+static const Str format_word = {.ptr = "weft-manifest ", .len = 14};
 static const Str checksum_word = {.ptr = "checksum ", .len = 9};
 static const Str extension = {.ptr = ".parquet", .len = 8};
 
@@ -244,13 +244,19 @@ static bool checksum_is_right(Str text)
 static int parse(Str text, Manifest *manifest, ParseError *ret_error)
 {
     Str line, rest;
+    uint64_t format;
 
     (void)str_split(text, '\n', &line, &rest);
-    if (!str_equal(line, format_line)) {
-        return fail(0, "not a manifest of format 1", ret_error);
+    if (!str_starts_with(line, format_word) ||
+        str_parse_u64(str_slice(line, format_word.len, line.len), &format) != 0 || format == 0) {
+        return fail(0, "no line weft-manifest NUMBER", ret_error);
     }
     if (text.len < CHECKSUM_LINE || !checksum_is_right(text)) {
         return fail(0, "the checksum does not match", ret_error);
+    }
+    if (format > MANIFEST_FORMAT) {
+        (void)fail(format_word.len, "a newer format", ret_error);
+        return MANIFEST_NEWER;
     }
     while (str_split(rest, '\n', &line, &rest)) {
         if (!str_starts_with(line, checksum_word) && read_line(line, manifest) != 0) {
@@ -316,9 +322,10 @@ int manifest_write(FileSystem *fs, const Manifest *manifest)
 {
     CLEANUP(buf_deinit) Buf text = {0};
 
-    buf_append_str(&text, format_line);
-    buf_append_format(&text, "\nedition %" PRIu64 "\nlog_from %" PRIu64 "\nnext_file %" PRIu64 "\n",
-                      manifest->edition, manifest->log_from, manifest->next_file);
+    buf_append_str(&text, format_word);
+    buf_append_format(&text,
+                      "%d\nedition %" PRIu64 "\nlog_from %" PRIu64 "\nnext_file %" PRIu64 "\n",
+                      MANIFEST_FORMAT, manifest->edition, manifest->log_from, manifest->next_file);
     append_files(manifest, &text);
     append_deletions(&manifest->deletions, &text);
     append_checksum(&text);

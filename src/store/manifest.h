@@ -45,6 +45,10 @@ typedef struct Manifest {
 
 enum { MANIFEST_BYTES_MAX = 64 << 20, MANIFEST_PATH_MAX = 64 };
 
+/* The format of the directory, raised with every change of any file in it that an older program
+ * would not understand, so that such a one stops instead of taking files for damaged. */
+enum { MANIFEST_FORMAT = 2, MANIFEST_NEWER = 2 };
+
 void manifest_deinit(Manifest *manifest);
 
 /* A deep copy in the empty @to. */
@@ -63,7 +67,7 @@ void manifest_table_path(uint64_t number, char path[MANIFEST_PATH_MAX]);
 MUST_USE int manifest_parse_name(const char *name, uint64_t *ret_number);
 
 /* Reads it into the empty @manifest, which stays empty when there is none. Returns 0; 1 when it is
- * damaged or of a newer format, @ret_error says where; or -errno. */
+ * damaged, @ret_error says where; MANIFEST_NEWER when it is of a newer program; or -errno. */
 MUST_USE int manifest_read(FileSystem *fs, Manifest *manifest, ParseError *ret_error);
 
 /* Writes it durably. After an error either the old or the new one is there. */

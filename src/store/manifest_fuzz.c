@@ -15,7 +15,7 @@ static int read_text(FileSystem *fs, Str text, Manifest *manifest)
 
     ASSERT(result == 0);
     result = manifest_read(fs, manifest, &error);
-    ASSERT(result == 0 || (result == 1 && error.text != NULL && error.offset <= text.len));
+    ASSERT(result == 0 || (result > 0 && error.text != NULL && error.offset <= text.len));
     return result;
 }
 

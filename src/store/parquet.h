@@ -23,6 +23,7 @@ typedef enum ParquetType {
     PARQUET_STRING, /* BYTE_ARRAY, UTF8: must be valid UTF-8, or others refuse the whole file */
     PARQUET_JSON,   /* BYTE_ARRAY, JSON: as PARQUET_STRING */
     PARQUET_FIXED,  /* FIXED_LEN_BYTE_ARRAY of `size` bytes */
+    PARQUET_UUID,   /* as PARQUET_FIXED of 16 bytes, with the logical type UUID */
     PARQUET_MAP,    /* MAP<string,string>, required: a row without entries has the empty map */
 } ParquetType;
 
@@ -38,7 +39,7 @@ typedef struct ParquetColumn {
     ParquetType type;
     bool optional; /* rows may be null; never for MAP */
     ParquetEncoding encoding;
-    uint32_t size; /* PARQUET_FIXED: bytes of a value, 1 to 256 */
+    uint32_t size; /* PARQUET_FIXED and UUID: bytes of a value, 1 to 256 */
 } ParquetColumn;
 
 /* Limits: rows of a file, columns of a file, bytes of a value. */

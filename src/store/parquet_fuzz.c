@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t n = parquet_n_rows(file), sum = 0;
 
         if (parquet_read(file, i, 0, n, &arena, &vector, &error) == 0 &&
-            vector.type >= PARQUET_BYTES && vector.type <= PARQUET_FIXED) {
+            vector.type >= PARQUET_BYTES && vector.type <= PARQUET_UUID) {
             for (size_t row = 0; row < n; row++) {
                 sum += parquet_str(&vector, row).len;
             }

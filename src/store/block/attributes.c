@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "codec/bytes.h"
 #include "codec/utf8.h"
+#include "store/block/binary.h"
 #include "store/block/exact.h"
 
 /*
@@ -25,10 +26,12 @@ struct BlockKey {
     size_t last_row; /* 1 + the last row that had it */
     uint64_t n_rows, n_map_rows;
     bool is_candidate;
+    const ColumnData *written; /* the column that is in the file, after finish */
+    ColumnData *binary;        /* what is in the file instead of its texts, or NULL */
 };
 
 struct BlockEntry {
-    uint32_t row;
+    uint32_t row, symbol;
     Str key, value; /* text */
     Str type;       /* as in the types column; "s" */
 };
@@ -47,6 +50,7 @@ void block_attributes_deinit(BlockAttributes *attributes)
         for (size_t type = 0; type < N_TYPES; type++) {
             column_free(attributes->keys[i].columns[type]);
         }
+        column_free(attributes->keys[i].binary);
     }
     symbols_deinit(&attributes->symbols);
     mem_free(attributes->keys);
@@ -113,9 +117,10 @@ static Str type_text(BlockAttributes *attributes, const Attribute *attribute, St
     }
 }
 
-static void add_entry(BlockAttributes *attributes, size_t row, const Attribute *attribute)
+static void add_entry(BlockAttributes *attributes, size_t row, uint32_t symbol,
+                      const Attribute *attribute)
 {
-    BlockEntry entry = {.row = (uint32_t)row};
+    BlockEntry entry = {.row = (uint32_t)row, .symbol = symbol};
 
     if (attribute->value.type == VALUE_STRING) {
         entry.value = replaced_text(attributes, attribute->value.string);
@@ -251,7 +256,7 @@ static void add_one(BlockAttributes *attributes, size_t row, size_t position,
     }
     if (!is_first || !key->is_candidate || type == N_TYPES) {
         key->n_map_rows++;
-        add_entry(attributes, row, attribute);
+        add_entry(attributes, row, symbol, attribute);
         return;
     }
     put_value(typed_column(attributes, key, attribute->key, type), row, &attribute->value);
@@ -309,14 +314,14 @@ static size_t rank_keys(const BlockAttributes *attributes, size_t n_rows, Ranked
 
 typedef struct Drain {
     BlockAttributes *attributes;
-    Str key;
+    uint32_t symbol;
     unsigned type;
 } Drain;
 
 static void drain_value(void *context, size_t row, int64_t number, Str bytes)
 {
     const Drain *drain = context;
-    Attribute attribute = {.key = drain->key};
+    Attribute attribute = {.key = symbols_get(&drain->attributes->symbols, drain->symbol)};
 
     switch (drain->type) {
     case TYPE_BOOL:
@@ -332,7 +337,7 @@ static void drain_value(void *context, size_t row, int64_t number, Str bytes)
     default:
         attribute.value = value_string(bytes);
     }
-    add_entry(drain->attributes, row, &attribute);
+    add_entry(drain->attributes, row, drain->symbol, &attribute);
 }
 
 /* Moves what stays no column into entries, which are first occurrences. */
@@ -343,7 +348,7 @@ static void drain_columns(BlockAttributes *attributes, const bool *is_written)
 
         for (unsigned type = 0; type < N_TYPES; type++) {
             if (key->columns[type] != NULL && !is_written[symbol * N_TYPES + type]) {
-                Drain drain = {attributes, symbols_get(&attributes->symbols, symbol), type};
+                Drain drain = {attributes, symbol, type};
 
                 column_each(key->columns[type], drain_value, &drain);
                 key->n_map_rows += column_count(key->columns[type]);
@@ -416,7 +421,12 @@ size_t block_attributes_finish(BlockAttributes *attributes, size_t n_rows, Colum
 
     for (size_t i = 0; i < n_written; i++) {
         is_written[ranked[i].symbol * N_TYPES + ranked[i].type] = true;
-        columns[(*n_columns)++] = attributes->keys[ranked[i].symbol].columns[ranked[i].type];
+        BlockKey *key = &attributes->keys[ranked[i].symbol];
+        key->written = key->columns[ranked[i].type];
+        if (ranked[i].type == TYPE_STRING) {
+            key->binary = block_binary_column(key->written);
+        }
+        columns[(*n_columns)++] = key->binary != NULL ? key->binary : key->columns[ranked[i].type];
     }
     drain_columns(attributes, is_written);
     if (attributes->n_entries > 0) {
@@ -425,4 +435,28 @@ size_t block_attributes_finish(BlockAttributes *attributes, size_t n_rows, Colum
     }
     append_section(attributes, section);
     return n_keys;
+}
+
+size_t block_attributes_n_keys(const BlockAttributes *attributes)
+{
+    return symbols_count(&attributes->symbols);
+}
+
+BlockKeyPlace block_attributes_key(const BlockAttributes *attributes, size_t number)
+{
+    const BlockKey *key = &attributes->keys[number];
+
+    return (BlockKeyPlace){.key = symbols_get(&attributes->symbols, (uint32_t)number),
+                           .column = key->written,
+                           .n_rows = key->n_rows,
+                           .n_map_rows = key->n_map_rows};
+}
+
+void block_attributes_each_entry(const BlockAttributes *attributes,
+                                 void (*visit)(void *context, size_t number, Str text),
+                                 void *context)
+{
+    for (size_t i = 0; i < attributes->n_entries; i++) {
+        visit(context, attributes->entries[i].symbol, attributes->entries[i].value);
+    }
 }

@@ -50,3 +50,21 @@ bool block_has_service_column(Attributes resource, Str *ret_service);
  */
 size_t block_attributes_finish(BlockAttributes *attributes, size_t n_rows, ColumnData **columns,
                                size_t *n_columns, ColumnData *map, ColumnData *types, Buf *section);
+
+/* --- After finish, for the sections --- */
+
+/* A key: its column (NULL: none; of texts, also when the file has their bytes), the rows that have
+ * it, and its entries in the map. */
+typedef struct BlockKeyPlace {
+    Str key;
+    const ColumnData *column;
+    uint64_t n_rows, n_map_rows;
+} BlockKeyPlace;
+
+size_t block_attributes_n_keys(const BlockAttributes *attributes);
+BlockKeyPlace block_attributes_key(const BlockAttributes *attributes, size_t number);
+
+/* Calls @visit for each entry of the map with the number of its key and its text. */
+void block_attributes_each_entry(const BlockAttributes *attributes,
+                                 void (*visit)(void *context, size_t number, Str text),
+                                 void *context);

@@ -6,7 +6,9 @@
 #include "store/block/attributes.h"
 #include "store/block/exact.h"
 #include "store/block/json.h"
+#include "store/block/pairs.h"
 #include "store/block/sections.h"
+#include "store/block/summary.h"
 
 /*
  * Spans become columns at once, as they are added: a row is some fifty appends to arrays, each in
@@ -280,7 +282,7 @@ void block_builder_add(BlockBuilder *builder, const Span *span)
 typedef struct Assembly {
     ColumnData *columns[BLOCK_N_COLUMNS + BLOCK_ATTRIBUTE_COLUMNS_MAX];
     size_t n_columns;
-    Buf traces, bloom, operations, attributes;
+    Buf traces, bloom, operations, attributes, values, summaries;
 } Assembly;
 
 static void divide_attributes(BlockBuilder *builder, Assembly *assembly)
@@ -301,6 +303,18 @@ static void divide_attributes(BlockBuilder *builder, Assembly *assembly)
     buf_append_str(&assembly->attributes, buf_str(&keys));
 }
 
+/* What is known of the values of all keys. */
+static void append_values(BlockBuilder *builder, Assembly *assembly)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    size_t n_keys;
+    const BlockKeyValues *keys =
+        block_keys_collect(builder->levels, builder->columns[BLOCK_SERVICE_NAME], &arena, &n_keys);
+
+    block_pairs_append(&assembly->values, builder->levels, keys, n_keys, builder->n_rows);
+    block_summaries_append(&assembly->summaries, keys, n_keys);
+}
+
 static void assemble(BlockBuilder *builder, Assembly *assembly)
 {
     for (unsigned i = 0; i < BLOCK_FIRST_RARE; i++) {
@@ -315,6 +329,7 @@ static void assemble(BlockBuilder *builder, Assembly *assembly)
     block_traces_append(&assembly->traces, builder->traces, builder->n_traces);
     block_bloom_append(&assembly->bloom, builder->traces, builder->n_traces);
     block_operations_append(&builder->operations, &assembly->operations);
+    append_values(builder, assembly);
 }
 
 static void write_file(const BlockBuilder *builder, const Assembly *assembly, Buf *file)
@@ -325,6 +340,8 @@ static void write_file(const BlockBuilder *builder, const Assembly *assembly, Bu
         {STR("bloom"), buf_str(&assembly->bloom)},
         {STR("operations"), buf_str(&assembly->operations)},
         {STR("attributes"), buf_str(&assembly->attributes)},
+        {STR("values"), buf_str(&assembly->values)},
+        {STR("summaries"), buf_str(&assembly->summaries)},
     };
     const uint64_t numbers[] = {BLOCK_VERSION, builder->n_rows, builder->n_traces,
                                 builder->n_rows == 0 ? 0 : builder->min_start_ns,
@@ -360,6 +377,8 @@ void block_builder_finish(BlockBuilder *builder, Buf *file, BlockSummary *ret_su
     buf_deinit(&assembly.bloom);
     buf_deinit(&assembly.operations);
     buf_deinit(&assembly.attributes);
+    buf_deinit(&assembly.values);
+    buf_deinit(&assembly.summaries);
     end(builder);
     begin(builder);
 }

@@ -46,7 +46,7 @@ typedef enum BlockColumn { BLOCK_COLUMNS(BLOCK_COLUMN_ID) BLOCK_N_COLUMNS } Bloc
 
 enum {
     BLOCK_FIRST_RARE = BLOCK_END_TIME,
-    BLOCK_VERSION = 1,
+    BLOCK_VERSION = 2,
     BLOCK_ATTRIBUTE_COLUMNS_MAX = 256,
     BLOCK_PROMOTE_DIVISOR = 100, /* a column from 1 / 100 of the rows on */
 };

@@ -26,6 +26,7 @@ struct MatchPlan {
     uint32_t yes; /* the entry, when n_yes is 1 */
     bool never;   /* no value in the column answers yes */
     bool is_prepared;
+    bool is_value_asked, is_value_absent; /* of the block's filter of values */
 
     /* Of a map. */
     uint64_t n_map_rows;

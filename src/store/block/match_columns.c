@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/assert.h"
 #include "codec/scan.h"
+#include "store/block/binary.h"
 #include "store/block/match.h"
 
 /*
@@ -157,6 +158,14 @@ static int prepare(BlockMatcher *matcher, MatchPlan *plan, size_t column, MatchA
     return 0;
 }
 
+static int prepare_attribute(BlockMatcher *matcher, MatchPlan *plan,
+                             const BlockAttributeColumn *column)
+{
+    return block_is_binary(matcher->block, column)
+               ? 0
+               : prepare(matcher, plan, column->column, attribute_ask(column->level));
+}
+
 /* --- Columns into bitmaps --- */
 
 static int match_codes(BlockMatcher *matcher, MatchPlan *plan, const ParquetVector *vector,
@@ -287,6 +296,34 @@ int match_field_never(BlockMatcher *matcher, const Filter *filter, bool *ret_nev
 
 /* --- Attributes --- */
 
+/* Identifiers that are stored as bytes are compared as bytes, and become texts for all else. */
+static int match_binary(BlockMatcher *matcher, MatchPlan *plan, const ParquetColumn *column,
+                        ParquetVector *vector, KeyMatch *match)
+{
+    const Filter *filter = plan->filter;
+    uint8_t bytes[BLOCK_BINARY_MOST];
+
+    if (vector->codes == NULL && filter->comparison == COMPARE_EQUAL &&
+        filter->operand.type == VALUE_STRING) {
+        bool is_possible =
+            block_binary_parse(column->type, column->size, filter->operand.string, bytes);
+
+        if (vector->null != NULL) {
+            scan_bytes(vector->null, vector->n_rows, match->has);
+        }
+        for (size_t row = 0; is_possible && row < vector->n_rows; row++) {
+            if (vector->strs[row].len == column->size &&
+                mem_compare(vector->strs[row].ptr, bytes, column->size) == 0) {
+                match_set(match->matches, row, true);
+            }
+        }
+        return 0;
+    }
+    block_binary_to_text(vector, column->size, plan->kept.pieces);
+    return match_vector(matcher, plan, vector, attribute_ask((BlockLevel)plan->part), match->has,
+                        match->matches);
+}
+
 static int match_key_column(BlockMatcher *matcher, const Filter *filter, BlockLevel level,
                             MatchRange range, KeyMatch *match)
 {
@@ -297,10 +334,15 @@ static int match_key_column(BlockMatcher *matcher, const Filter *filter, BlockLe
     if (column == NULL) {
         return 0;
     }
-    TRY(prepare(matcher, plan, column->column, attribute_ask(level)));
+    TRY(prepare_attribute(matcher, plan, column));
     TRY(parquet_read_kept(matcher->block->parquet, column->column, range.from, range.to,
                           &plan->kept, &vector, matcher->error));
-    TRY(match_vector(matcher, plan, &vector, attribute_ask(level), match->has, match->matches));
+    if (block_is_binary(matcher->block, column)) {
+        TRY(match_binary(matcher, plan, parquet_column(matcher->block->parquet, column->column),
+                         &vector, match));
+    } else {
+        TRY(match_vector(matcher, plan, &vector, attribute_ask(level), match->has, match->matches));
+    }
     for (size_t word = 0; word < range_words(range); word++) {
         match->has[word] = ~match->has[word];
     }
@@ -372,15 +414,35 @@ int match_attribute(BlockMatcher *matcher, const Filter *filter, MatchRange rang
     return 0;
 }
 
+/* Whether the block's filter says that no row has the value that is asked for. */
+static bool is_absent(BlockMatcher *matcher, MatchPlan *plan, BlockLevel level)
+{
+    static const FilterField fields[BLOCK_N_LEVELS] = {
+        FIELD_SPAN_ATTRIBUTE, FIELD_RESOURCE_ATTRIBUTE, FIELD_SCOPE_ATTRIBUTE};
+    const Filter *filter = plan->filter;
+
+    if (!plan->is_value_asked) {
+        plan->is_value_asked = true;
+        plan->is_value_absent =
+            (filter->comparison == COMPARE_EQUAL || filter->comparison == COMPARE_EQUAL_TEXT) &&
+            !block_may_have_value(matcher->block, fields[level], filter->key, &filter->operand);
+    }
+    return plan->is_value_absent;
+}
+
 static int key_never(BlockMatcher *matcher, const Filter *filter, BlockLevel level, bool *ret_never)
 {
     const BlockAttributeColumn *column = block_find_attribute(matcher->block, level, filter->key);
     MatchPlan *plan = match_plan(matcher, filter, level);
     bool in_map = false;
 
+    if (is_absent(matcher, plan, level)) {
+        *ret_never = true;
+        return 0;
+    }
     TRY(match_map_has(matcher, filter, level, &in_map));
     if (!in_map && column != NULL) {
-        TRY(prepare(matcher, plan, column->column, attribute_ask(level)));
+        TRY(prepare_attribute(matcher, plan, column));
     }
     *ret_never = !in_map && (column == NULL || plan->never);
     return 0;

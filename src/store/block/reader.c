@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "codec/bloom.h"
 #include "codec/bytes.h"
+#include "store/block/binary.h"
 #include "store/block/json.h"
 
 static int fail(ParseError *error, uint64_t offset, const char *text)
@@ -76,7 +77,9 @@ static int note_column(Block *block, size_t column, ParseError *error)
         return 0;
     }
     if (found->type != PARQUET_STRING && found->type != PARQUET_INT64 &&
-        found->type != PARQUET_DOUBLE && found->type != PARQUET_BOOL) {
+        found->type != PARQUET_DOUBLE && found->type != PARQUET_BOOL &&
+        found->type != PARQUET_UUID &&
+        (found->type != PARQUET_FIXED || found->size > BLOCK_BINARY_MOST)) {
         return fail(error, 0, "an attribute's column has the wrong type");
     }
     *attribute = (BlockAttributeColumn){BLOCK_SPAN_LEVEL, found->name, column};
@@ -187,6 +190,25 @@ const BlockAttributeColumn *block_find_attribute(const Block *block, BlockLevel 
         }
     }
     return NULL;
+}
+
+bool block_is_binary(const Block *block, const BlockAttributeColumn *attribute)
+{
+    ParquetType type = parquet_column(block->parquet, attribute->column)->type;
+
+    return type == PARQUET_UUID || type == PARQUET_FIXED;
+}
+
+int block_read_attribute(Block *block, const BlockAttributeColumn *attribute, size_t from,
+                         size_t to, Arena *arena, ParquetVector *ret_vector, ParseError *ret_error)
+{
+    TRY(parquet_read(block->parquet, attribute->column, from, to, arena, ret_vector, ret_error));
+    if (block_is_binary(block, attribute)) {
+        const ParquetColumn *column = parquet_column(block->parquet, attribute->column);
+
+        block_binary_to_text(ret_vector, column->size, arena);
+    }
+    return 0;
 }
 
 Value block_vector_value(const ParquetVector *vector, size_t row)

@@ -48,6 +48,14 @@ MUST_USE int block_read_fixed(Block *block, BlockColumn column, size_t from, siz
 /* The column of an attribute, or NULL. */
 const BlockAttributeColumn *block_find_attribute(const Block *block, BlockLevel level, Str key);
 
+/* Whether the column holds texts as bytes (binary.h). */
+bool block_is_binary(const Block *block, const BlockAttributeColumn *attribute);
+
+/* Reads the column of an attribute; what is stored as bytes comes as the text that it was. */
+MUST_USE int block_read_attribute(Block *block, const BlockAttributeColumn *attribute, size_t from,
+                                  size_t to, Arena *arena, ParquetVector *ret_vector,
+                                  ParseError *ret_error);
+
 /* The value of a row of an attribute's column; the row is not null. */
 Value block_vector_value(const ParquetVector *vector, size_t row);
 

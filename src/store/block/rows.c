@@ -138,13 +138,12 @@ int block_rows_load(Block *block, size_t from, size_t to, Arena *arena, BlockRow
     }
     rows.attributes = ARENA_ARRAY(arena, ParquetVector, block->n_attributes);
     for (size_t i = 0; i < block->n_attributes; i++) {
-        size_t column = block->attributes[i].column;
-
-        if (column == block->fixed[BLOCK_SERVICE_NAME]) {
+        if (block->attributes[i].column == block->fixed[BLOCK_SERVICE_NAME]) {
             rows.attributes[i] = rows.fixed[BLOCK_SERVICE_NAME];
             continue;
         }
-        TRY(parquet_read(block->parquet, column, from, to, arena, &rows.attributes[i], ret_error));
+        TRY(block_read_attribute(block, &block->attributes[i], from, to, arena, &rows.attributes[i],
+                                 ret_error));
     }
     for (unsigned level = 0; level < BLOCK_N_LEVELS; level++) {
         rows.maps[level] =

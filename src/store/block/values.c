@@ -56,7 +56,7 @@ static int count_column(Block *block, const BlockAttributeColumn *column, Counte
     size_t n = parquet_n_rows(block->parquet);
     ParquetVector vector;
 
-    TRY(parquet_read(block->parquet, column->column, 0, n, arena, &vector, error));
+    TRY(block_read_attribute(block, column, 0, n, arena, &vector, error));
     *ret_null = vector.null;
     if (vector.codes != NULL) {
         count_codes(counter, &vector, arena);
@@ -142,6 +142,16 @@ int block_attribute_values(Block *block, FilterField level, Str key,
     ParseError error = {0};
     BlockLevel of = level == FIELD_RESOURCE_ATTRIBUTE ? BLOCK_RESOURCE_LEVEL : BLOCK_SPAN_LEVEL;
 
+    CLEANUP(arena_deinit) Arena arena = {0};
+    BlockValueSummary summary;
+
+    TRY(block_value_summary(block, level, key, &arena, &summary));
+    if (summary.is_complete) {
+        for (size_t i = 0; i < summary.n_top; i++) {
+            TRY(visit(context, summary.top[i].text, summary.top[i].count));
+        }
+        return 0;
+    }
     TRY(block_report(block, count_key(block, of, key, &counter, &error), &error));
     for (uint32_t i = 0; i < symbols_count(&counter.texts); i++) {
         TRY(visit(context, symbols_get(&counter.texts, i), counter.counts[i]));

@@ -49,11 +49,16 @@ static int load_manifest(Store *store, const char **ret_why)
     ParseError error = {0};
     int result = manifest_read(store->fs, &store->manifest, &error);
 
+    if (result == MANIFEST_NEWER) {
+        return fail(ret_why, -EBADMSG,
+                    "The data directory was written by a newer Weft; use that one, or another "
+                    "--data.");
+    }
     if (result > 0) {
         log_error("store: damaged manifest", LOG_U64("offset", error.offset),
                   LOG_CSTR("what", error.text));
         return fail(ret_why, -EBADMSG,
-                    "The file MANIFEST in the data directory is damaged or of a newer Weft; "
+                    "The file MANIFEST in the data directory is damaged; "
                     "restore it from a backup.");
     }
     return result == 0 ? 0 : fail(ret_why, result, "The file MANIFEST cannot be read.");

@@ -11,7 +11,12 @@ enum { DICTIONARY_TRIAL = 4096 };
 
 static bool is_bytes(ParquetType type)
 {
-    return type >= PARQUET_BYTES && type <= PARQUET_FIXED;
+    return type >= PARQUET_BYTES && type <= PARQUET_UUID;
+}
+
+static bool is_fixed(ParquetType type)
+{
+    return type == PARQUET_FIXED || type == PARQUET_UUID;
 }
 
 ColumnData *column_new(const ParquetColumn *description)
@@ -24,8 +29,7 @@ ColumnData *column_new(const ParquetColumn *description)
     mem_copy((char *)column->name.ptr, name.ptr, name.len);
     column->description.name = column->name;
     column->is_plain = description->encoding == PARQUET_PLAIN ||
-                       description->encoding == PARQUET_PLAIN_BARE ||
-                       description->type == PARQUET_FIXED;
+                       description->encoding == PARQUET_PLAIN_BARE || is_fixed(description->type);
     if (description->type == PARQUET_MAP) {
         ASSERT(!description->optional);
         column->keys = column_new(&(ParquetColumn){.name = STR("key"), .type = PARQUET_STRING});
@@ -161,7 +165,7 @@ static void check_dictionary(ColumnData *column)
 static void check_bytes(const ColumnData *column, Str value)
 {
     ASSERT(is_bytes(column->description.type) && value.len <= PARQUET_VALUE_MAX);
-    ASSERT(column->description.type != PARQUET_FIXED || value.len == column->description.size);
+    ASSERT(!is_fixed(column->description.type) || value.len == column->description.size);
 }
 
 void column_put_str(ColumnData *column, size_t row, Str value)

@@ -51,6 +51,7 @@ static int32_t physical_type(const ColumnData *column)
     case PARQUET_DOUBLE:
         return PHYSICAL_DOUBLE;
     case PARQUET_FIXED:
+    case PARQUET_UUID:
         return PHYSICAL_FIXED;
     default:
         return PHYSICAL_BYTE_ARRAY;
@@ -189,6 +190,7 @@ static void append_plain(Buf *buf, Leaf *leaf, size_t n)
         append_bools(buf, column->ints + leaf->value, n);
         break;
     case PARQUET_FIXED:
+    case PARQUET_UUID:
         append_fixed(buf, leaf, n);
         break;
     case PARQUET_INT32:

@@ -21,7 +21,7 @@ struct ParquetFile {
     size_t n_rows;
 };
 
-enum { TAIL = 8, MAGIC = 4 }; /* the footer's length and "PAR1" end the file */
+enum { UUID_SIZE = 16, TAIL = 8, MAGIC = 4 }; /* the footer's length and "PAR1" end the file */
 
 static int fail(ParseError *error, uint64_t offset, const char *text)
 {
@@ -59,7 +59,9 @@ static bool leaf_type(const MetaSchema *schema, ParquetType *ret_type)
                                                           : PARQUET_BYTES;
         return true;
     case PHYSICAL_FIXED:
-        *ret_type = PARQUET_FIXED;
+        *ret_type = schema->converted == CONVERTED_UUID && schema->type_length == UUID_SIZE
+                        ? PARQUET_UUID
+                        : PARQUET_FIXED;
         return schema->type_length > 0 && schema->type_length <= PARQUET_VALUE_MAX;
     default:
         return false;
@@ -123,7 +125,8 @@ static void take_leaf(SchemaWalk *walk, ParquetType type, FileColumn *column)
 {
     const MetaSchema *node = &walk->schema[walk->at++];
     bool optional = node->repetition == REPETITION_OPTIONAL;
-    uint32_t size = type == PARQUET_FIXED ? (uint32_t)node->type_length : 0;
+    bool has_size = type == PARQUET_FIXED || type == PARQUET_UUID;
+    uint32_t size = has_size ? (uint32_t)node->type_length : 0;
 
     column->description =
         (ParquetColumn){.name = node->name, .type = type, .optional = optional, .size = size};

@@ -59,6 +59,7 @@ static void add_column_schema(FileWriter *w, const ParquetColumn *column, int32_
     schema->type_length = (int32_t)column->size;
     schema->converted = column->type == PARQUET_STRING ? CONVERTED_UTF8
                         : column->type == PARQUET_JSON ? CONVERTED_JSON
+                        : column->type == PARQUET_UUID ? CONVERTED_UUID
                                                        : CONVERTED_NONE;
 }
 

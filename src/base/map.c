@@ -120,7 +120,8 @@ static size_t table_probe(const Table *table, const void *key)
     for (;; at = (at + 1) & mask) {
         uint32_t slot = table->slots[at];
 
-        if (slot == 0 || mem_compare(table_at(table, slot - 1), key, table->key_size) == 0) {
+        if (slot == 0 || str_equal(str_from_bytes(table_at(table, slot - 1), table->key_size),
+                                   str_from_bytes(key, table->key_size))) {
             return at;
         }
     }

@@ -113,14 +113,20 @@ static void append(Ingest *ingest, Exchange *exchange, AnswerFormat format, Stor
     }
 }
 
-/* Inflates the request's body into @buf. Returns 0, or 1 with the failure. */
-static int inflate_body(const Request *request, Buf *buf, Failure *ret_failure)
+/* Inflates the request's body into @buf, or moves one there that is not compressed. Returns 0, or 1
+ * with the failure. */
+static int inflate_body(Exchange *exchange, Buf *buf, Failure *ret_failure)
 {
+    const Request *request = exchange_request(exchange);
     Encoding encoding;
 
     if (encoding_parse(request->encoding, &encoding) != 0) {
         *ret_failure = FAILURE_ENCODING;
         return 1;
+    }
+    if (encoding == ENCODING_IDENTITY && request->body.len <= INGEST_BODY_MAX &&
+        exchange_take_body(exchange, buf)) {
+        return 0;
     }
     int r = decompress(encoding, request->body, INGEST_BODY_MAX, buf);
     if (r != 0) {
@@ -145,18 +151,18 @@ static int read_through_protobuf(BodyReader reader, Str text, StoreBatch *batch,
     return 0;
 }
 
-static int read_batch(BodyReader reader, const Request *request, StoreBatch *batch,
+static int read_batch(BodyReader reader, Exchange *exchange, StoreBatch *batch,
                       Failure *ret_failure, ParseError *ret_error)
 {
     CLEANUP(buf_deinit) Buf text = {0};
 
     *ret_error = (ParseError){.text = "the body does not match its content encoding"};
     if (reader == otlp_read_protobuf) {
-        TRY(inflate_body(request, &batch->body, ret_failure));
+        TRY(inflate_body(exchange, &batch->body, ret_failure));
         *ret_failure = FAILURE_UNDECODABLE;
         return otlp_read_protobuf(buf_str(&batch->body), &batch->arena, &batch->spans, ret_error);
     }
-    TRY(inflate_body(request, &text, ret_failure));
+    TRY(inflate_body(exchange, &text, ret_failure));
     *ret_failure = FAILURE_UNDECODABLE;
     return read_through_protobuf(reader, buf_str(&text), batch, ret_error);
 }
@@ -167,7 +173,7 @@ static void receive(Ingest *ingest, Exchange *exchange, AnswerFormat format, Bod
     ParseError error;
     Failure failure;
 
-    if (read_batch(reader, exchange_request(exchange), batch, &failure, &error) != 0) {
+    if (read_batch(reader, exchange, batch, &failure, &error) != 0) {
         store_batch_free(batch);
         answer_failure(ingest, exchange, format, failure, &error);
         return;
@@ -205,8 +211,7 @@ static void receive_unused(Ingest *ingest, Exchange *exchange, OtlpSignal signal
     Failure failure = FAILURE_CONTENT_TYPE;
     uint64_t count = 0;
 
-    if (format == ANSWER_UNKNOWN ||
-        inflate_body(exchange_request(exchange), &body, &failure) != 0) {
+    if (format == ANSWER_UNKNOWN || inflate_body(exchange, &body, &failure) != 0) {
         answer_failure(ingest, exchange, format, failure, &error);
         return;
     }

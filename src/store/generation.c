@@ -264,31 +264,31 @@ uint64_t generation_sequence(const Generation *generation, uint32_t index)
 }
 
 /* Row by row with its own log frame, so that the frame is kept as long as the row needs it. */
-uint32_t generation_move_open(Generation *generation, uint32_t move, Generation *to)
+bool generation_move_open(Generation *generation, uint32_t move, Generation *to, uint32_t *at,
+                          uint32_t n_rows)
 {
+    uint32_t end = (uint32_t)MIN((uint64_t)*at + n_rows, (uint64_t)generation->n_rows);
     Arena arena = {0};
-    uint32_t n_moved = 0;
     Span span;
 
     ASSERT(move >= ROW_FIRST_MOVE);
-    for (uint32_t i = 0; i < generation->n_rows && n_moved < generation->n_open; i++) {
-        HeadRow *row = generation_row(generation, i);
+    for (; *at < end && generation->n_open > 0; ++*at) {
+        HeadRow *row = generation_row(generation, *at);
 
         if (row->state != ROW_OPEN) {
             continue;
         }
         generation_read(generation, row, &arena, &span);
-        generation_begin(to, generation_sequence(generation, i));
+        generation_begin(to, generation_sequence(generation, *at));
         generation_append(to, &span, ROW_OPEN);
         arena_reset(&arena);
         row->state = move;
         ((HeadTrace *)table_at(&generation->traces, row->trace))->first_open = ROW_NONE;
-        n_moved++;
+        generation->n_open--;
     }
     arena_deinit(&arena);
-    ASSERT(n_moved == generation->n_open);
-    generation->n_open = 0;
-    return n_moved;
+    ASSERT(*at < generation->n_rows || generation->n_open == 0);
+    return generation->n_open > 0;
 }
 
 size_t generation_bytes(const Generation *generation)

@@ -109,9 +109,11 @@ static inline uint32_t generation_rows_behind(const Generation *generation, uint
 
 size_t generation_bytes(const Generation *generation);
 
-/* Copies the open rows to @to, which then owns them: here they count as moved by number @move, for
- * which they stay visible to readers that began before. Returns how many. */
-uint32_t generation_move_open(Generation *generation, uint32_t move, Generation *to);
+/* Copies open rows to @to, which then owns them: here they count as moved by number @move, for
+ * which they stay visible to readers that began before. Looks at @n_rows rows from *@at on, and
+ * leaves there where to go on. Returns whether rows are left to be looked at. */
+bool generation_move_open(Generation *generation, uint32_t move, Generation *to, uint32_t *at,
+                          uint32_t n_rows);
 
 /* Which rows a reader sees: one that sees the blocks of all cuts up to @committed and began after
  * the move @moves. */

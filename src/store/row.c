@@ -33,7 +33,7 @@ enum {
     JUDGE_VALUES = 128, /* look at so many values of a key before judging whether they repeat */
     NUMBERS_MAX = 64,   /* room for the numbers of one field */
 };
-STATIC_ASSERT(ROW_RECENT == 16, "recent_place() gives four bits");
+STATIC_ASSERT(ROW_RECENT == 64, "recent_place() gives six bits");
 
 struct RowKey {
     uint32_t next_key; /* that followed last time; SYMBOL_NONE: never written */
@@ -116,7 +116,7 @@ static size_t recent_place(Str str)
     } else if (str.len > 0) {
         word += (uint64_t)(uint8_t)str.ptr[0] << 16 | (uint64_t)(uint8_t)str.ptr[str.len - 1] << 8;
     }
-    return (size_t)(word * 0x9e3779b97f4a7c15U >> 60);
+    return (size_t)(word * 0x9e3779b97f4a7c15U >> 58);
 }
 
 /* The number of @str if it is remembered at @place, else SYMBOL_NONE. */

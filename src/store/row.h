@@ -16,7 +16,7 @@ typedef struct RowKey RowKey; /* what is remembered per attribute key */
 
 /* Strings that were put lately, at a place of their own each: most are found again there, by one
  * comparison. */
-enum { ROW_RECENT = 16 };
+enum { ROW_RECENT = 64 };
 typedef struct RowRecent {
     uint32_t plus_1[ROW_RECENT]; /* number + 1; 0: none */
 } RowRecent;

@@ -13,7 +13,7 @@
 enum {
     COMMIT_DELAY_US = 1000,
     COMMIT_BYTES = 512 << 10,
-    QUEUE_BYTES_MAX = 64 << 20,
+    QUEUE_BYTES_MAX = 24 << 20,
     GENERATION_ROWS = 262144,
     GENERATION_AGE_MS = 60000,
     RETENTION_AGE_S = 7 * 24 * 3600,
@@ -209,7 +209,7 @@ static void give_back(Store *store, uint64_t bytes)
 
 int store_append(Store *store, StoreBatch *batch, StoreAppended done, void *context)
 {
-    uint64_t bytes = batch->body.capacity + batch->arena.allocated;
+    uint64_t bytes = batch->body.len + batch->arena.allocated;
 
     if (batch->body.len > FRAME_BODY_MAX) {
         return -EFBIG;

@@ -48,6 +48,18 @@ static void drop_body(Exchange *exchange)
     exchange->charged = 0;
 }
 
+bool exchange_take_body(Exchange *exchange, Buf *buf)
+{
+    ASSERT(buf->ptr == NULL);
+    if (exchange->request.is_grpc) {
+        return false;
+    }
+    *buf = exchange->body;
+    exchange->body = (Buf){0};
+    drop_body(exchange);
+    return true;
+}
+
 Exchange *exchange_free(Exchange *exchange)
 {
     Shared *shared = exchange->worker->shared;

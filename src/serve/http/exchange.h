@@ -56,6 +56,11 @@ typedef void (*Handler)(void *context, Exchange *exchange);
 /* The request; lives until the exchange was answered. */
 const Request *exchange_request(const Exchange *exchange);
 
+/* Hands the body over into the empty @buf, uncopied, if that is the whole of what was received (not
+ * for gRPC, whose message stands behind a prefix). Returns whether it did; the request's view of
+ * the body then lives as long as @buf. On the loop's thread, within the handler. */
+bool exchange_take_body(Exchange *exchange, Buf *buf);
+
 /* Value of the header @name (without case), or the empty view. */
 Str exchange_header(const Exchange *exchange, Str name);
 

@@ -15,7 +15,8 @@
  *
  * Stragglers: when few rows of a closed generation are still open, or it has been closed for
  * another generation's age, they are copied to the active generation, so that one trace that never
- * ends does not hold the memory and the log of all that came with it.
+ * ends does not hold the memory and the log of all that came with it. A reader that begins while
+ * that goes on sees some rows twice, as it does a resend; never none of the two.
  */
 enum { STRAGGLERS_ONE_OF = 8 };
 
@@ -126,14 +127,18 @@ static void move_stragglers(Store *store, Generation *generation)
          age_ns < store->options.generation_age_ms * 1000000U)) {
         return;
     }
-    pthread_rwlock_wrlock(&store->lock);
-    uint32_t move = MAX(store->moves, ROW_FIRST_MOVE) + 1;
-    if (active(store)->n_rows == 0) {
-        active(store)->born_ns = now_ns(store);
+    uint32_t move = MAX(store->moves, ROW_FIRST_MOVE) + 1, at = 0;
+    bool more = true;
+
+    while (more) {
+        pthread_rwlock_wrlock(&store->lock);
+        if (active(store)->n_rows == 0) {
+            active(store)->born_ns = now_ns(store);
+        }
+        more = generation_move_open(generation, move, active(store), &at, APPLY_SLICE_ROWS);
+        store->moves = more ? store->moves : move;
+        pthread_rwlock_unlock(&store->lock);
     }
-    generation_move_open(generation, move, active(store));
-    store->moves = move;
-    pthread_rwlock_unlock(&store->lock);
 }
 
 /* Whether a cut makes sense now: a closed generation waits for nothing else. */

@@ -135,7 +135,8 @@ typedef struct Builder {
     TracePiece *pieces;
     size_t n_pieces, capacity;
     BlockBuilder *blocks;
-    Arena arena; /* of one trace */
+    Arena arena;       /* of one trace */
+    size_t block_rows; /* a block is finished from so many on */
     size_t n_rows;
     Span *spans; /* of one trace */
     size_t n_spans, span_capacity;
@@ -151,19 +152,50 @@ static bool piece_has_rows(const Builder *builder, const Generation *generation,
     return false;
 }
 
+/* In slices: the applier waits for this lock. Traces that come meanwhile have no row of the cut. */
 static void collect_pieces(Builder *builder, const Generation *generation)
 {
-    pthread_rwlock_rdlock(&builder->store->lock);
-    for (size_t i = 0; i < generation->traces.n_records; i++) {
-        const HeadTrace *trace = table_at(&generation->traces, i);
+    for (size_t at = 0, end = 0, n = 1; at < n; at = end) {
+        pthread_rwlock_rdlock(&builder->store->lock);
+        n = generation->traces.n_records;
+        end = MIN(n, at + APPLY_SLICE_ROWS);
+        for (size_t i = at; i < end; i++) {
+            const HeadTrace *trace = table_at(&generation->traces, i);
 
-        if (piece_has_rows(builder, generation, trace->first)) {
-            ARRAY_RESERVE(builder->pieces, builder->n_pieces, builder->capacity);
-            builder->pieces[builder->n_pieces++] =
-                (TracePiece){.id = trace->id, .generation = generation, .first_row = trace->first};
+            if (piece_has_rows(builder, generation, trace->first)) {
+                ARRAY_RESERVE(builder->pieces, builder->n_pieces, builder->capacity);
+                builder->pieces[builder->n_pieces++] = (TracePiece){
+                    .id = trace->id, .generation = generation, .first_row = trace->first};
+            }
         }
+        pthread_rwlock_unlock(&builder->store->lock);
+    }
+}
+
+/*
+ * The cut's rows are divided evenly, into blocks of the size that generations have or a bit more:
+ * by rows for reading, by bytes because building a block takes several times what its rows take.
+ * A generation that ran over its limit by a batch must not leave a block of the few rows beyond.
+ * What merges small blocks is not divided by bytes, or the parts would be merged again.
+ */
+static size_t divide_rows(const Builder *builder)
+{
+    uint64_t rows = 0, bytes = 0, rows_max = builder->store->options.generation_rows;
+    const uint64_t bytes_max = GENERATION_BYTES_MAX;
+
+    pthread_rwlock_rdlock(&builder->store->lock);
+    for (size_t i = 0; i < builder->cut->n_generations; i++) {
+        const Generation *generation = builder->cut->generations[i];
+
+        rows += generation->n_rows;
+        bytes += generation_bytes(generation);
     }
     pthread_rwlock_unlock(&builder->store->lock);
+    uint64_t n_more = rows / (rows_max + rows_max / 4);
+    if (builder->known != NULL) {
+        n_more = MAX(n_more, bytes / (bytes_max + bytes_max / 4));
+    }
+    return (size_t)(rows / (n_more + 1) + 1);
 }
 
 static int compare_pieces(const void *a, const void *b)
@@ -291,8 +323,7 @@ static int add_trace(Builder *builder, size_t first, size_t end)
      * which would be some 800 bytes a span. */
     arena_reset(&builder->arena);
     builder->n_rows += builder->n_spans;
-    if (builder->n_rows >= builder->store->options.generation_rows &&
-        builder->cut->n_blocks + 1 < CUT_BLOCKS_MAX) {
+    if (builder->n_rows >= builder->block_rows && builder->cut->n_blocks + 1 < CUT_BLOCKS_MAX) {
         return finish_block(builder);
     }
     return 0;
@@ -300,6 +331,7 @@ static int add_trace(Builder *builder, size_t first, size_t end)
 
 static int build(Builder *builder)
 {
+    builder->block_rows = divide_rows(builder);
     for (size_t i = 0; i < builder->cut->n_generations; i++) {
         collect_pieces(builder, builder->cut->generations[i]);
     }

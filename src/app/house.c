@@ -8,6 +8,7 @@
 #include "os/pool.h"
 #include "serve/api/api.h"
 #include "serve/api/live.h"
+#include "serve/api/saved.h"
 #include "serve/page.h"
 #include "wire/otlp.h"
 
@@ -36,6 +37,7 @@ struct House {
     Pool *queries, *vitals;
     Ingest *ingest;
     Server *server;
+    Desk *desk;
     ApiContext api;
     Route *routes; /* of the page's listener: APIs, then the page */
     Listener listeners[LISTENERS_MAX];
@@ -100,6 +102,27 @@ static int open_store(House *house, const HouseOptions *options, Buf *why)
     }
     assembly_attach(house->assembly, house->store);
     return 0;
+}
+
+/* What people saved, beside the spans; the configuration's mappings come before theirs. */
+static int open_desk(House *house, const HouseOptions *options, Buf *why)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Mapping *configured = NULL;
+    ParseError error = {0};
+    size_t n = 0;
+    const char *path =
+        arena_format(&arena, "%.*s/desk.sqlite", STR_ARG(directory_of(house, options))).ptr;
+
+    if (mappings_parse(house->settings->map_mappings, &arena, &configured, &n, &error) != 0) {
+        buf_append_format(why, "exporters.weft.map.mappings, line %zu: %s", error.offset,
+                          error.text);
+        return 1;
+    }
+    if (desk_open(path, &house->desk, why) != 0) {
+        return 1;
+    }
+    return saved_new(house->desk, house->map, configured, n, &house->api.saved, why);
 }
 
 /* "host:port", "[::1]:port", ":port". */
@@ -256,9 +279,11 @@ static int start_serving(House *house, const HouseOptions *options, Buf *why)
     house->api.server = house->server;
     house->api.version = WEFT_VERSION;
     house->api.started_ns = clock_realtime_ns(&clock_system);
-    if (live_new(
-            &(LiveOptions){.map = house->map, .assembly = house->assembly, .clock = &clock_system},
-            &house->api.live) != 0) {
+    if (live_new(&(LiveOptions){.saved = house->api.saved,
+                                .map = house->map,
+                                .assembly = house->assembly,
+                                .clock = &clock_system},
+                 &house->api.live) != 0) {
         buf_append_str(why, STR("no threads can be started"));
         return 1;
     }
@@ -300,6 +325,7 @@ static int bring_up(House *house, const HouseOptions *options, Buf *why)
 {
     TRY(open_directory(house, options, why));
     TRY(open_store(house, options, why));
+    TRY(open_desk(house, options, why));
     TRY(start_serving(house, options, why));
     return options->ready_file == NULL ? 0 : write_ready_file(house, options->ready_file, why);
 }
@@ -417,6 +443,8 @@ House *house_stop(House *house)
     server_free(house->server);
     ingest_free(house->ingest);
     assembly_free(house->assembly);
+    house->api.saved = saved_free(house->api.saved);
+    desk_close(house->desk);
     map_free(house->map);
     if (house->fs != NULL) {
         house->fs->ops->free(house->fs);

@@ -64,6 +64,9 @@
         "nodes of an answer at most; the rarest fold into (other)")                                \
     ROW(map_edges, NUMBER, "exporters.weft.map.edges", "100000",                                   \
         "edges of an answer at most; the rarest fold into (other)")                                \
+    ROW(map_mappings, TEXT, "exporters.weft.map.mappings", "",                                     \
+        "what unpaired names mean: lines of PATTERN -> TYPE NAME (service, database, queue, "      \
+        "external)")                                                                               \
     ROW(loops, NUMBER, "service.loops", "0", "event loops; 0: one per core")                       \
     ROW(log_level, TEXT, "service.telemetry.logs.level", "info", "debug, info, warn or error")
 

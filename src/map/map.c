@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "map/answer/answer.h"
 #include "map/answer/consult.h"
+#include "map/answer/mappings.h"
 #include "map/layout/layout.h"
 #include "map/map_file.h"
 
@@ -59,6 +60,7 @@ Map *map_new(const MapOptions *options)
 Map *map_free(Map *map)
 {
     if (map != NULL) {
+        mappings_unref(map->tables.mappings);
         tables_deinit(&map->tables);
         pthread_rwlock_destroy(&map->lock);
         mem_free(map);
@@ -94,6 +96,17 @@ static Map *map_read(Map *map)
         ASSERT(pthread_rwlock_rdlock(&map->lock) == 0);
     }
     return map;
+}
+
+void map_set_mappings(Map *map, Mappings *mappings)
+{
+    mappings_ref(mappings);
+    map_lock(map);
+    Mappings *before = map->tables.mappings;
+    map->tables.mappings = mappings;
+    map->version++;
+    map_unlock(map);
+    mappings_unref(before);
 }
 
 void map_apply(Map *map, const Deltas *deltas, int sign)
@@ -231,7 +244,7 @@ void map_locate(Map *map, const Delta *deltas, size_t n, Arena *arena, MapPlace 
 {
     CLEANUP(buf_deinit) Buf edge_id = {0};
     CLEANUP(map_unlockp) Map *locked = map_read(map);
-    Resolver *resolver = resolver_new(&locked->tables, false, arena);
+    Resolver *resolver = resolver_new(&locked->tables, &(MapQuestion){0}, arena);
 
     for (size_t i = 0; i < n; i++) {
         ASSERT(deltas[i].kind == DELTA_EDGE);

@@ -9,6 +9,7 @@
  * applies deltas; any thread asks. CONTRACT.md §4 and §5.
  */
 typedef struct Map Map;
+typedef struct Mappings Mappings; /* answer/mappings.h */
 
 typedef struct MapOptions {
     uint32_t presence_gap_minutes; /* 0: default 5 */
@@ -18,6 +19,10 @@ typedef struct MapOptions {
 
 Map *map_new(const MapOptions *options);
 Map *map_free(Map *map);
+
+/* What people say that unpaired names mean (answer/mappings.h), for all of the past at once. Takes
+ * a reference of its own; NULL: nothing. */
+void map_set_mappings(Map *map, Mappings *mappings);
 
 /* Adds (@sign +1) or takes back (-1). Node keys in @deltas must be keys; names of any bytes. */
 void map_apply(Map *map, const Deltas *deltas, int sign);
@@ -45,6 +50,7 @@ typedef struct MapQuestion {
     uint32_t hops;         /* around focus; 0: 1 */
     bool unresolved_names; /* resolve=false: unpaired names stay external nodes by their text */
     Str flow;              /* only what was done for this flow */
+    Mappings *mappings;    /* instead of the map's own, for a preview; NULL: the map's */
     bool with_layout;
     bool with_profiles; /* edges get a profile, for comparisons */
 } MapQuestion;
@@ -71,6 +77,7 @@ typedef struct MapNode {
     double x, y, width,
         height; /* layout: top left corner, pixels at 100 %; tables inside their database */
     uint32_t layer;
+    bool is_pinned; /* somebody put it there; set by who knows, not by map_ask() */
 } MapNode;
 
 typedef struct MapInterval {

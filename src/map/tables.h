@@ -61,6 +61,7 @@ typedef struct TablesNode {
 
 typedef struct MapTables {
     uint32_t presence_gap;
+    Mappings *mappings; /* the map's, for its questions; NULL: none */
     Symbols nodes, texts;
     TablesNode *node; /* by symbol of nodes */
     size_t node_capacity;

@@ -103,7 +103,7 @@ def parameters_for(path, url):
         return {"from_node": nodes[0], "to_node": nodes[-1], "from": "-1d", "to": "now"}
     if path == "/api/v1/map/diff":
         return {"a_from": "-2d", "a_to": "-1d", "b_from": "-1d", "b_to": "now"}
-    if path.startswith(("/api/v1/map", "/api/v1/nodes", "/api/v1/edges")):
+    if path == "/api/v1/map" or path.startswith(("/api/v1/map/", "/api/v1/nodes", "/api/v1/edges")):
         return {"from": "-1d", "to": "now"}
     return {}
 

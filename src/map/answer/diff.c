@@ -52,7 +52,6 @@ typedef struct Side {
 
 typedef struct Comparison {
     Arena *arena;
-    const MapDiffQuestion *question;
     MapDiff diff;
     double minutes_a, minutes_b;
     MapChange *tests; /* each with its probability in the array beside */
@@ -309,6 +308,9 @@ static void compare_edge(Comparison *comparison, const MapEdge *before, size_t a
 {
     Side a = side_of(before), b = side_of(&comparison->diff.b.edges[after]);
 
+    if (a.profile == NULL || b.profile == NULL) {
+        return;
+    }
     test_rate(comparison, &a, &b, after);
     test_errors(comparison, &a, &b, after);
     if (a.profile->of_server == b.profile->of_server) {
@@ -481,6 +483,16 @@ static void rank_changes(Comparison *comparison)
     }
 }
 
+void map_diff_answers(const MapAnswer *a, const MapAnswer *b, Arena *arena, MapDiff *ret_diff)
+{
+    Comparison comparison = {
+        .arena = arena, .diff = {.a = *a, .b = *b}, .minutes_a = 1, .minutes_b = 1};
+
+    join_nodes(&comparison);
+    join_edges(&comparison);
+    *ret_diff = comparison.diff;
+}
+
 static int ask_window(Map *map, const MapDiffQuestion *question, bool second, Arena *arena,
                       MapAnswer *ret_answer)
 {
@@ -496,7 +508,6 @@ int map_diff(Map *map, const MapDiffQuestion *question, Arena *arena, MapDiff *r
 {
     Comparison comparison = {
         .arena = arena,
-        .question = question,
         .minutes_a = known_minutes(question->a_from, question->a_to, question->complete_to_ns),
         .minutes_b = known_minutes(question->b_from, question->b_to, question->complete_to_ns),
     };

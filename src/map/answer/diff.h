@@ -38,5 +38,8 @@ typedef struct MapDiffQuestion {
     uint64_t complete_to_ns; /* minutes that are not over count as far as they are known */
 } MapDiffQuestion;
 
+/* What one answer has and the other lacks, of the same window; no changes. In @arena. */
+void map_diff_answers(const MapAnswer *a, const MapAnswer *b, Arena *arena, MapDiff *ret_diff);
+
 /* In @arena. Returns 0; MAP_NO_SUCH_NODE when neither window has the focus. */
 MUST_USE int map_diff(Map *map, const MapDiffQuestion *question, Arena *arena, MapDiff *ret_diff);

@@ -134,7 +134,8 @@ static void add_edge(Graph *graph, Resolver *resolver, uint32_t number)
         if (!cells_touch(&series->cells, meanings[i].from_minute, meanings[i].to_minute)) {
             continue;
         }
-        uint32_t target = meanings[i].service == SYMBOL_NONE
+        uint32_t target = meanings[i].key.len > 0 ? node_of_bytes(graph, meanings[i].key)
+                          : meanings[i].service == SYMBOL_NONE
                               ? external_of_name(graph, series->key.b)
                               : node_of_symbol(graph, meanings[i].service);
         GraphPiece *piece = add_piece(&graph->edges, number, source);
@@ -181,7 +182,7 @@ static void add_series(Graph *graph, Resolver *resolver, uint32_t number)
 
 void graph_build(Graph *graph, const MapTables *tables, const MapQuestion *question, Arena *arena)
 {
-    Resolver *resolver = resolver_new(tables, question->unresolved_names, arena);
+    Resolver *resolver = resolver_new(tables, question, arena);
 
     *graph = (Graph){.tables = tables, .question = question};
     graph->of_symbol = NEW_ARRAY(uint32_t, symbols_count(&tables->nodes) + 1);

@@ -5,10 +5,11 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "map/answer/mappings.h"
 
 /*
- * Order of §4: (1) the user's mappings, which will be asked first, in resolver_meanings(); (2) a
- * known service of that name; (3) a proven address, by day; (4) an external.
+ * Order of §4: (1) the user's mappings; (2) a known service of that name; (3) a proven address, by
+ * day; (4) an external.
  *
  * (2) looks the name up as it is, then (addresses only) without its port, then the first label of a
  * host inside a Kubernetes cluster; the first spelling that names any service decides, each exactly
@@ -35,13 +36,14 @@ struct Resolver {
     const MapTables *tables;
     Arena *arena;
     bool unresolved_names;
+    Mappings *mappings; /* not owned */
     ServiceIndex exact, lower;
     Proof *proofs; /* sorted by (name, day, service) */
     size_t n_proofs;
     Buf scratch;
 };
 
-static const Meaning external_for_ever = {0, UINT32_MAX, SYMBOL_NONE};
+static const Meaning external_for_ever = {0, UINT32_MAX, SYMBOL_NONE, {0}};
 
 /* --- Known services --- */
 
@@ -273,7 +275,7 @@ static size_t proven_meanings(Resolver *resolver, uint32_t name, const Meaning *
             if (n > 0) {
                 meanings[n - 1].to_minute = day_minute(day->day);
             }
-            meanings[n] = (Meaning){n == 0 ? 0 : day_minute(day->day), UINT32_MAX, service};
+            meanings[n] = (Meaning){n == 0 ? 0 : day_minute(day->day), UINT32_MAX, service, {0}};
             n++;
         }
     }
@@ -283,14 +285,15 @@ static size_t proven_meanings(Resolver *resolver, uint32_t name, const Meaning *
 
 /* --- */
 
-Resolver *resolver_new(const MapTables *tables, bool unresolved_names, Arena *arena)
+Resolver *resolver_new(const MapTables *tables, const MapQuestion *question, Arena *arena)
 {
     Resolver *resolver = ARENA_NEW(arena, Resolver);
 
     resolver->tables = tables;
     resolver->arena = arena;
-    resolver->unresolved_names = unresolved_names;
-    if (!unresolved_names) {
+    resolver->unresolved_names = question->unresolved_names;
+    resolver->mappings = question->mappings != NULL ? question->mappings : tables->mappings;
+    if (!resolver->unresolved_names) {
         index_build(&resolver->exact, tables, arena, &resolver->scratch, false);
         index_build(&resolver->lower, tables, arena, &resolver->scratch, true);
         proofs_build(resolver);
@@ -308,6 +311,32 @@ Resolver *resolver_free(Resolver *resolver)
     return NULL;
 }
 
+/* A mapping to a service means the known one of that name, if there is one. */
+static bool mapped_meaning(Resolver *resolver, const SeriesKey *edge, const Meaning **ret_meaning)
+{
+    const NodeKey *name = &resolver->tables->node[edge->b].key;
+    const Mapping *mapping = mappings_find(resolver->mappings, name->name);
+    CLEANUP(buf_deinit) Buf key = {0};
+
+    if (mapping == NULL) {
+        return false;
+    }
+    Meaning *meaning = ARENA_NEW(resolver->arena, Meaning);
+    NodeKey node = mapping_node(mapping, name);
+    *meaning = (Meaning){0, UINT32_MAX, SYMBOL_NONE, {0}};
+    if (node.type == NODE_SERVICE &&
+        find_spelling(resolver, name, node.name, resolver->tables->node[edge->a].key.namespace,
+                      &meaning->service) == LOOKUP_FOUND) {
+        *ret_meaning = meaning;
+        return true;
+    }
+    meaning->service = SYMBOL_NONE;
+    node_key_append(&node, &key);
+    meaning->key = arena_copy(resolver->arena, buf_str(&key));
+    *ret_meaning = meaning;
+    return true;
+}
+
 size_t resolver_meanings(Resolver *resolver, const SeriesKey *edge, const Meaning **ret_meanings)
 {
     ASSERT(resolver->tables->node[edge->b].key.type == NODE_NAME);
@@ -315,11 +344,14 @@ size_t resolver_meanings(Resolver *resolver, const SeriesKey *edge, const Meanin
     if (resolver->unresolved_names) {
         return 1;
     }
+    if (mapped_meaning(resolver, edge, ret_meanings)) {
+        return 1;
+    }
     uint32_t service = known_service(resolver, edge);
     if (service != SYMBOL_NONE) {
         Meaning *meaning = ARENA_NEW(resolver->arena, Meaning);
 
-        *meaning = (Meaning){0, UINT32_MAX, service};
+        *meaning = (Meaning){0, UINT32_MAX, service, {0}};
         *ret_meanings = meaning;
         return 1;
     }
@@ -329,8 +361,9 @@ size_t resolver_meanings(Resolver *resolver, const SeriesKey *edge, const Meanin
     return proven_meanings(resolver, edge->b, ret_meanings);
 }
 
-/* The service that the name means, if the tables hold the edge's ends already. */
-static uint32_t service_of_delta(Resolver *resolver, const Delta *delta)
+/* What the name means in the delta's minute, if the tables hold the edge's ends already; else NULL.
+ */
+static const Meaning *meaning_of_delta(Resolver *resolver, const Delta *delta)
 {
     const Symbols *nodes = &resolver->tables->nodes;
     const SeriesKey edge = {
@@ -343,15 +376,15 @@ static uint32_t service_of_delta(Resolver *resolver, const Delta *delta)
     const Meaning *meanings = NULL;
 
     if (edge.a == SYMBOL_NONE || edge.b == SYMBOL_NONE) {
-        return SYMBOL_NONE;
+        return NULL;
     }
     size_t n = resolver_meanings(resolver, &edge, &meanings);
     for (size_t i = 0; i < n; i++) {
         if (delta->minute >= meanings[i].from_minute && delta->minute < meanings[i].to_minute) {
-            return meanings[i].service;
+            return &meanings[i];
         }
     }
-    return SYMBOL_NONE;
+    return NULL;
 }
 
 Str resolver_target_key(Resolver *resolver, const Delta *delta)
@@ -363,9 +396,12 @@ Str resolver_target_key(Resolver *resolver, const Delta *delta)
     if (key.type != NODE_NAME) {
         return delta->target;
     }
-    uint32_t service = service_of_delta(resolver, delta);
-    if (service != SYMBOL_NONE) {
-        return symbols_get(&resolver->tables->nodes, service);
+    const Meaning *meaning = meaning_of_delta(resolver, delta);
+    if (meaning != NULL && meaning->key.len > 0) {
+        return meaning->key;
+    }
+    if (meaning != NULL && meaning->service != SYMBOL_NONE) {
+        return symbols_get(&resolver->tables->nodes, meaning->service);
     }
     key.type = NODE_EXTERNAL;
     node_key_append(&key, &bytes);

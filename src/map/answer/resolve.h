@@ -9,15 +9,17 @@
  */
 typedef struct Resolver Resolver;
 
-/* @unresolved_names: every name stays what it says, an external. */
-Resolver *resolver_new(const MapTables *tables, bool unresolved_names, Arena *arena);
+/* Of @question only what it says of names is read: unresolved_names (every name stays what it says,
+ * an external), mappings. */
+Resolver *resolver_new(const MapTables *tables, const MapQuestion *question, Arena *arena);
 Resolver *resolver_free(Resolver *resolver);
 
 /* From @from_minute to before @to_minute the name means @service, a node's symbol; SYMBOL_NONE: an
- * external node of that name. */
+ * external node of that name, unless a mapping gives the node's @key. */
 typedef struct Meaning {
     uint32_t from_minute, to_minute;
     uint32_t service;
+    Str key; /* empty but for mappings */
 } Meaning;
 
 /* The meanings of the target of @edge, a NODE_NAME, over all of time: in order, without gaps, from

@@ -6,6 +6,7 @@
 #include "serve/api/api_traces.h"
 #include "serve/api/jaeger_api.h"
 #include "serve/api/metrics.h"
+#include "serve/api/saved.h"
 #include "serve/http/router.h"
 #include "serve/mcp/mcp.h"
 
@@ -63,6 +64,12 @@ static const ApiEndpoint endpoints[] = {
     {HTTP_GET, "/api/v1/map/history", api_map_history, API_NATIVE, NULL,
      MAP_WINDOW " step " MAP_FILTERS, false},
     {HTTP_GET, "/api/v1/map/live", api_map_live, API_NATIVE, NULL, "window " MAP_FILTERS, true},
+    {HTTP_GET, "/api/v1/mappings", api_mappings, API_NATIVE, NULL, "", false},
+    {HTTP_PUT, "/api/v1/mappings", api_mappings_put, API_NATIVE, NULL, "", false},
+    {HTTP_POST, "/api/v1/mappings/preview", api_mappings_preview, API_NATIVE, NULL, MAP_WINDOW,
+     false},
+    {HTTP_GET, "/api/v1/positions", api_positions, API_NATIVE, NULL, "limit cursor", false},
+    {HTTP_PUT, "/api/v1/positions", api_positions_put, API_NATIVE, NULL, "", false},
     {HTTP_GET, "/api/v1/contract", api_contract, API_NATIVE, NULL, MAP_WINDOW " limit cursor",
      false},
     {HTTP_GET, "/api/v1/paths", api_paths, API_NATIVE, NULL,

@@ -43,6 +43,7 @@ struct ApiContext {
     Ingest *ingest;       /* may be NULL: no receivers */
     const Server *server; /* may be NULL; set before the server starts */
     struct Live *live;    /* may be NULL: no live readers */
+    struct Saved *saved;  /* may be NULL: nothing can be saved */
     const char *version;
     uint64_t started_ns; /* realtime at the start */
     ApiEndpoints endpoints;
@@ -66,6 +67,8 @@ struct ApiContext {
     ROW(API_NOT_FOUND, 404, "not_found", "There is nothing of this name.")                         \
     ROW(API_BAD_METHOD, 405, "method_not_allowed", "The path is served for the methods in Allow.") \
     ROW(API_BAD_REQUEST, 400, "bad_request", "The request is no HTTP, or larger than it may be.")  \
+    ROW(API_BAD_BODY, 400, "bad_body", "The body of the request cannot be read or saved.")         \
+    ROW(API_CONFLICT, 409, "conflict", "Somebody saved since the version that was read.")          \
     ROW(API_INTERNAL, 500, "internal", "Stored data could not be read; the log says why.")         \
     ROW(API_BUSY, 503, "busy",                                                                     \
         "Too many queries wait, or the store is behind; try again after Retry-After seconds.")

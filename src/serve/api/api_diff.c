@@ -70,19 +70,25 @@ static void change_write(JsonWriter *json, const MapAnswer *map, const MapChange
     json_close(json, '}');
 }
 
-static void diff_write(ApiCall *call, const MapDiffQuestion *question, const MapDiff *diff)
+void map_diff_parts_write(JsonWriter *json, const MapDiff *diff)
 {
-    JsonWriter *json = &call->json;
     const Lacking added = {&diff->b, diff->added_nodes, diff->added_edges, diff->n_added_nodes,
                            diff->n_added_edges};
     const Lacking removed = {&diff->a, diff->removed_nodes, diff->removed_edges,
                              diff->n_removed_nodes, diff->n_removed_edges};
 
+    lacking_write(json, "added", &added);
+    lacking_write(json, "removed", &removed);
+}
+
+static void diff_write(ApiCall *call, const MapDiffQuestion *question, const MapDiff *diff)
+{
+    JsonWriter *json = &call->json;
+
     json_open(json, '{');
     window_write(json, "a", question->a_from, question->a_to);
     window_write(json, "b", question->b_from, question->b_to);
-    lacking_write(json, "added", &added);
-    lacking_write(json, "removed", &removed);
+    map_diff_parts_write(json, diff);
     json_key_open(json, "changed", '[');
     for (size_t i = 0; i < diff->n_changes; i++) {
         change_write(json, &diff->b, &diff->changes[i]);

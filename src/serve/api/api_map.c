@@ -4,6 +4,7 @@
 #include "serve/api/live.h"
 #include "serve/api/map_json.h"
 #include "serve/api/map_question.h"
+#include "serve/api/saved.h"
 
 #define LIVE_WINDOW_DEFAULT_NS (15 * NS_PER_MINUTE)
 #define LIVE_WINDOW_MAX_NS (24 * 60 * NS_PER_MINUTE)
@@ -53,6 +54,7 @@ int api_map(ApiCall *call)
         return map_question_no_node(call, question.focus);
     }
     TRY(result);
+    saved_place_nodes(call->api->saved, &map);
     json_open(&call->json, '{');
     minute_write(&call->json, "from", question.from_minute);
     minute_write(&call->json, "to", question.to_minute);

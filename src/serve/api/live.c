@@ -12,6 +12,7 @@
 #include "map/layout/layout.h"
 #include "os/loop.h"
 #include "serve/api/map_json.h"
+#include "serve/api/saved.h"
 
 /*
  * A Channel is one question with its readers. Every period it asks the map again, unless nothing
@@ -33,6 +34,7 @@ typedef struct Shown {
     uint64_t round; /* when it was last there */
     double x, y, width, height;
     uint32_t layer;
+    bool is_pinned;
     Kind kind;
     uint8_t id_len;
     char id[ID_MAX];
@@ -53,7 +55,7 @@ typedef struct Channel {
     MapQuestion question;
     uint32_t window_minutes;
     Table shown;
-    uint64_t round, version;
+    uint64_t round, version, positions;
     uint32_t to_minute;
     char event_id[EVENT_ID_MAX];
     LIST_HEAD(, Reader) readers;
@@ -84,6 +86,11 @@ typedef struct Picture {
 static uint64_t now_ms(const Live *live)
 {
     return clock_monotonic_ns(live->options.clock) / 1000000;
+}
+
+static uint64_t positions_version(const Live *live)
+{
+    return live->options.saved == NULL ? 0 : saved_positions_version(live->options.saved);
 }
 
 /* --- Comparing --- */
@@ -148,12 +155,13 @@ static bool mark_present(Channel *channel, const MapAnswer *map)
 }
 
 /* Positions: new ones, or those of before. */
-static void place_nodes(Channel *channel, MapAnswer *map, bool anew)
+static void place_nodes(const Live *live, Channel *channel, MapAnswer *map, bool anew)
 {
     bool is_new;
 
     if (anew) {
         layout_answer(map);
+        saved_place_nodes(live->options.saved, map);
     }
     for (size_t i = 0; i < map->n_nodes; i++) {
         Shown *shown = show(channel, map, KIND_NODE, i, &is_new);
@@ -163,10 +171,12 @@ static void place_nodes(Channel *channel, MapAnswer *map, bool anew)
             shown->x = node->x, shown->y = node->y;
             shown->width = node->width, shown->height = node->height;
             shown->layer = node->layer;
+            shown->is_pinned = node->is_pinned;
         } else {
             node->x = shown->x, node->y = shown->y;
             node->width = shown->width, node->height = shown->height;
             node->layer = shown->layer;
+            node->is_pinned = shown->is_pinned;
         }
     }
 }
@@ -421,8 +431,10 @@ static void draw(Live *live, Channel *channel, uint64_t complete_to_ns)
     }
     Picture picture = {
         .channel = channel, .map = &map, .wants_whole = anybody_wants_whole(channel)};
-    bool anew = mark_present(channel, &map);
-    place_nodes(channel, &map, anew);
+    uint64_t positions = positions_version(live);
+    bool anew = mark_present(channel, &map) || positions != channel->positions;
+    channel->positions = positions;
+    place_nodes(live, channel, &map, anew);
     for (Kind kind = 0; kind < KINDS; kind++) {
         picture_elements(&picture, kind);
     }
@@ -459,7 +471,8 @@ static void tick_channel(Live *live, Channel *channel)
     assembly_status(live->options.assembly, &assembly);
     uint64_t version = map_version(live->options.map);
     uint32_t to = (uint32_t)(clock_realtime_ns(live->options.clock) / UINT64_C(60000000000)) + 1;
-    if (version != channel->version || to != channel->to_minute || anybody_wants_whole(channel)) {
+    if (version != channel->version || to != channel->to_minute ||
+        positions_version(live) != channel->positions || anybody_wants_whole(channel)) {
         channel->version = version;
         channel->to_minute = to;
         channel->question.to_minute = to;

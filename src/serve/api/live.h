@@ -24,8 +24,11 @@ enum {
     LIVE_BEHIND_MAX_MS = 10000,
 };
 
+struct Saved;
+
 typedef struct LiveOptions {
-    Map *map; /* not owned, as the next two */
+    struct Saved *saved; /* positions that people gave nodes; not owned; may be NULL */
+    Map *map;            /* not owned, as the next two */
     Assembly *assembly;
     const Clock *clock;
     uint64_t period_ms, heartbeat_ms, behind_max_ms; /* 0: as above */

@@ -93,6 +93,9 @@ void node_write(JsonWriter *json, const MapNode *node)
     if (node->width > 0) {
         node_layout_write(json, node);
     }
+    if (node->is_pinned) {
+        json_key_bool(json, "pinned", true);
+    }
     json_close(json, '}');
 }
 

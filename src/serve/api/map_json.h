@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "map/answer/diff.h"
 #include "serve/api/api_call.h"
 
 /* The map's things as JSON, the same in every answer: openapi.yaml's Node, Edge, Hop, Point. */
@@ -13,6 +14,9 @@ void exemplars_write(JsonWriter *json, const char *key, const MapExemplar *exemp
 
 /* "nodes":[…],"edges":[…],"hops":[…] */
 void map_lists_write(JsonWriter *json, const MapAnswer *map);
+
+/* "added":{…},"removed":{…} */
+void map_diff_parts_write(JsonWriter *json, const MapDiff *diff);
 
 /* "series":[…] */
 void series_write(JsonWriter *json, const MapPoint *points, size_t n_points);

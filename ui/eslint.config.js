@@ -25,6 +25,7 @@ export default tseslint.config(
           'process',
           'console',
           'URL',
+          'URLSearchParams',
           'setTimeout',
           'setInterval',
           'clearTimeout',

@@ -267,23 +267,6 @@ export const tests = [
     },
   },
   {
-    name: 'dock: dragging over it moves the window, and the map follows',
-    async run(bench) {
-      await bench.open('')
-      await bench.see('.dock .bar')
-      await until(async () => (await bench.page.getAttribute('.dock .bar', 'd')).length > 100, 'no bars')
-      const dock = await bench.page.locator('.dock-svg').boundingBox()
-      await bench.page.mouse.move(dock.x + 200, dock.y + 50)
-      await bench.page.mouse.down()
-      await bench.page.mouse.move(dock.x + 260, dock.y + 50, { steps: 5 })
-      await bench.page.mouse.up()
-      await until(() => bench.param('from') && bench.param('to'), 'the window is not in the address')
-      same(await bench.page.getAttribute('.live', 'aria-pressed'), 'false', 'live')
-      await bench.page.click('[aria-label="Now"]')
-      await until(() => bench.param('from') === null, 'Now does not lead back')
-    },
-  },
-  {
     name: 'map: live numbers change in place, nothing else does',
     async run(bench) {
       await bench.open('')
@@ -300,6 +283,84 @@ export const tests = [
       await bench.page.waitForTimeout(200)
       same(await places(), before, 'places')
       check(await bench.page.$('.node[data-mark=kept]'), 'the picture was built anew')
+    },
+  },
+  {
+    name: 'map: a database’s tables fold into it and open again, by click and by key',
+    async run(bench) {
+      await bench.open('')
+      await bench.see('.table-row')
+      await bench.page.click('.tables-toggle')
+      await bench.see('.table-row', { state: 'detached' })
+      check((await bench.page.textContent('[aria-label^="shop, database"]')).includes('4 tables'), 'no count')
+      check(bench.param('tables'), 'the fold is not in the address')
+      await bench.page.focus('[aria-label^="shop, database"]')
+      await bench.page.keyboard.press('t')
+      await bench.see('.table-row')
+    },
+  },
+  {
+    name: 'map: 1,000 nodes fold into groups, one opens, all fold again',
+    async run(bench) {
+      await bench.open('', '/scale')
+      await bench.see('.node', { timeout: 20_000 })
+      await bench.page.click('text=Groups')
+      await until(async () => (await bench.page.locator('.node').count()) < 60, 'the groups are not folded')
+      const folded = await bench.page.locator('.node').count()
+      check(bench.param('group'), 'the grouping is not in the address')
+      await bench.page.keyboard.press('0')
+      await bench.page.waitForTimeout(300)
+      await bench.page.focus('.node[aria-label*=", group"]')
+      await bench.page.keyboard.press('f')
+      await until(async () => (await bench.page.locator('.node').count()) > folded + 5, 'no group opened')
+      await bench.page.click('text=Fold all')
+      await until(async () => (await bench.page.locator('.node').count()) === folded, 'not folded again')
+    },
+  },
+  {
+    name: 'map: paths between two nodes',
+    async run(bench) {
+      const map = await bench.api('map?from=-15m&to=now')
+      const id = (name) => map.nodes.find((node) => node.name === name).id
+      await bench.open(`#/map?node=${id('gateway')}`)
+      await bench.see('.panel')
+      await bench.page.click('.panel-actions >> text=Paths')
+      await bench.seeText('Choose where they lead to')
+      await bench.page.click('.node[aria-label^="fraud,"]')
+      await bench.seeText(/path/)
+      same(bench.param('path'), `${id('gateway')}~${id('fraud')}`, 'the address')
+      const boxes = await bench.page.$$eval('.node', (nodes) =>
+        nodes.map((node) => node.getAttribute('aria-label').split(',')[0]),
+      )
+      for (const name of ['gateway', 'checkout', 'payment', 'fraud'])
+        check(boxes.includes(name), `${name} is not on the path`)
+      check(!boxes.includes('mail'), 'mail is not on any path to fraud')
+      await bench.page.keyboard.press('Escape')
+      await until(() => bench.param('path') === null, 'Escape does not leave')
+    },
+  },
+  {
+    name: 'map: saved as SVG it stands by itself, as PNG it is a picture',
+    anyServer: true,
+    async run(bench) {
+      await bench.open('')
+      await bench.see('.node')
+      const { readFileSync } = await import('node:fs')
+      for (const kind of ['SVG', 'PNG']) {
+        await bench.page.click('[aria-label="Save the picture"]')
+        const [download] = await Promise.all([
+          bench.page.waitForEvent('download'),
+          bench.page.click(`text=As ${kind}`),
+        ])
+        const bytes = readFileSync(await download.path())
+        check(download.suggestedFilename().endsWith(kind.toLowerCase()), 'the name')
+        if (kind === 'PNG') same(bytes.subarray(1, 4).toString(), 'PNG', 'the signature')
+        else {
+          const text = bytes.toString()
+          for (const part of ['<svg', '.node-shape', '--paper:', 'node-name'])
+            check(text.includes(part), `the SVG lacks ${part}`)
+        }
+      }
     },
   },
 ]

@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs'
 import { startMock } from '../../ui/mock/server.mjs'
 import { openBrowser, Skip } from './tools.mjs'
 import { tests as access } from './access_test.mjs'
+import { tests as dock } from './dock_test.mjs'
 import { tests as frame } from './frame_test.mjs'
 import { tests as frames } from './frames_test.mjs'
 import { tests as map } from './map_test.mjs'
@@ -18,7 +19,7 @@ const TIMEOUT_MS = 90_000
 const real = process.env.WEFT_URL
 const wanted = process.argv.slice(2)
 
-const chosen = [...map, ...traces, ...trace, ...states, ...frame, ...frames, ...access].filter(
+const chosen = [...map, ...dock, ...traces, ...trace, ...states, ...frame, ...frames, ...access].filter(
   (test) =>
     (!real || test.anyServer) && (wanted.length === 0 || wanted.some((part) => test.name.includes(part))),
 )

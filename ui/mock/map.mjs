@@ -23,6 +23,11 @@ export function time(at) {
   return new Date(at).toISOString().replace('Z', '000000Z')
 }
 
+/** 40 minutes ago payment v2.3 came: fraud is called by it instead of reading the queue. */
+export function changeAt(now) {
+  return Math.floor((now - 40 * MINUTE) / (5 * MINUTE)) * 5 * MINUTE
+}
+
 const UNITS = { s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3 }
 
 export function parseTime(text, now) {
@@ -77,7 +82,16 @@ function sums(window, now) {
   }
 }
 
-export function edgeAnswer(edge, window, now, total = sums(window, now)) {
+function living(edge, window, now) {
+  const change = changeAt(now)
+  if (edge.life === 'until') return { from: window.from, to: Math.min(window.to, change) }
+  if (edge.life === 'since') return { from: Math.max(window.from, change), to: window.to }
+  return window
+}
+
+export function edgeAnswer(edge, whole, now, given = sums(whole, now)) {
+  const window = living(edge, whole, now)
+  const total = window === whole ? given : sums(window, now)
   const count = Math.round(edge.perMinute * total.calls)
   const errors = Math.round(edge.perMinute * edge.errors * total.errors)
   const odd = Math.round(count * 0.0044)
@@ -89,12 +103,18 @@ export function edgeAnswer(edge, window, now, total = sums(window, now)) {
     count,
     errors,
     adjusted_count: count,
-    duration: quantiles(edge.p50, edge.p99),
+    duration: quantiles(edge.p50, edge.p99 * (edge.slower && window.to > changeAt(now) ? edge.slower : 1)),
     rules: edge.rule === 'paired' ? { paired: count - odd, 'server.address': odd } : { [edge.rule]: count },
-    intervals: [
-      { first: time(now - 17 * 86_400e3), last: time(now - 11 * 86_400e3) },
-      { first: time(now - 11 * 86_400e3 + 21 * MINUTE), last: time(now - MINUTE) },
-    ].filter((interval) => Date.parse(interval.last) >= window.from),
+    intervals: edge.life
+      ? [
+          edge.life === 'since'
+            ? { first: time(changeAt(now)), last: time(now - MINUTE) }
+            : { first: time(now - 17 * 86_400e3), last: time(changeAt(now) - MINUTE) },
+        ]
+      : [
+          { first: time(now - 17 * 86_400e3), last: time(now - 11 * 86_400e3) },
+          { first: time(now - 11 * 86_400e3 + 21 * MINUTE), last: time(now - MINUTE) },
+        ].filter((interval) => Date.parse(interval.last) >= window.from),
     flows: edge.step
       ? [
           { flow: 'checkout.place_order', step: edge.step, count: Math.round(count * 0.985) },
@@ -127,19 +147,23 @@ export function mapAnswer({ nodes, model, hops }, window, now) {
       ? []
       : nodes.map((node) => {
           const seen = { ...node, last_seen: time(now - MINUTE) }
+          if (node.name === 'payment' && window.from >= changeAt(now))
+            seen.labels = { ...node.labels, 'service.version': '2.3.0' }
           if (node.type !== 'service') return seen
           const traffic = into.get(node.id) ?? outOf.get(node.id)
           if (!traffic) return seen
           return { ...seen, requests: traffic.count, errors: traffic.errors, duration: traffic.duration }
         }),
     edges,
-    hops: hops.map(([producer, queue, consumer, rate, age]) => ({
-      producer,
-      queue,
-      consumer,
-      count: Math.round(rate * total.minutes),
-      age: quantiles(age * 1000, age * 4000),
-    })),
+    hops: hops
+      .filter(([, , , , , life]) => life !== 'until' || window.from < changeAt(now))
+      .map(([producer, queue, consumer, rate, age]) => ({
+        producer,
+        queue,
+        consumer,
+        count: Math.round(rate * total.minutes),
+        age: quantiles(age * 1000, age * 4000),
+      })),
     truncated: null,
     complete_to: time(now - 5000),
     layout: { width: 1000, height: 620 },
@@ -164,6 +188,33 @@ export function series(edge, window, stepMs, now) {
   return points
 }
 
+const DEPLOYS = [
+  [-300, 'search', '5.0.1'],
+  [-120, 'cart', '1.18.1'],
+]
+
+/** What came, went and was deployed in a step. */
+function happened(at, step, now) {
+  const change = changeAt(now)
+  const here = (moment) => moment >= at && moment < at + step
+  const edge = (id, source, relation, target) => ({
+    id: `${id}`,
+    relation,
+    source_name: source,
+    target_name: target,
+  })
+  const deploys = [...DEPLOYS, [(change - MINUTE - now) / MINUTE, 'payment', '2.3.0']]
+    .filter(([minutes]) => here(Math.floor(now / MINUTE + minutes) * MINUTE))
+    .map(([, name, version]) => ({ service: name, name, version }))
+  return {
+    nodes: 21,
+    edges: 25,
+    appeared: { nodes: [], edges: here(change) ? [edge('new', 'payment', 'calls', 'fraud')] : [] },
+    vanished: { nodes: [], edges: here(change) ? [edge('gone', 'fraud', 'consumes', 'orders')] : [] },
+    deploys,
+  }
+}
+
 export function history(params, now, perMinute) {
   const window = windowOf(params, now)
   const step = Number((params.get('step') ?? '60s').replace('s', '')) * 1000
@@ -172,7 +223,53 @@ export function history(params, now, perMinute) {
     const minutes = Math.min(step, now - at) / MINUTE
     const requests = Math.round(perMinute * rhythm(at) * minutes)
     const errors = Math.round(requests * (trouble(at, now) + (Math.sin(at / 1.7e6) > 0.93 ? 0.02 : 0)))
-    items.push({ time: time(at), requests, errors })
+    items.push({ time: time(at), requests, errors, ...happened(at, step, now) })
   }
   return { items, cursor: null }
+}
+
+/** What `/map/diff` says, by the model itself instead of by a test of significance. */
+export function diffAnswer(world, a, b, now) {
+  const [before, after] = [mapAnswer(world, a, now), mapAnswer(world, b, now)]
+  const name = new Map([...before.nodes, ...after.nodes].map((node) => [node.id, node.name]))
+  const missing = (list, other) => list.filter((item) => !other.some((same) => same.id === item.id))
+  const minutes = ({ from, to }) => (Math.min(to, now) - from) / MINUTE
+  const changed = []
+  for (const edge of after.edges) {
+    const was = before.edges.find((other) => other.id === edge.id)
+    if (!was) continue
+    const tell = (what, left, right, more = {}) =>
+      changed.push({
+        edge: edge.id,
+        what,
+        a: left,
+        b: right,
+        significance: 4,
+        relation: edge.relation,
+        source: edge.source,
+        target: edge.target,
+        source_name: name.get(edge.source),
+        target_name: name.get(edge.target),
+        ...more,
+      })
+    const [failedA, failedB] = [was.errors / was.count, edge.errors / edge.count]
+    if (Math.abs(failedA - failedB) > 0.01) tell('errors', failedA, failedB)
+    if (Math.abs(edge.duration.p99_ns / was.duration.p99_ns - 1) > 0.1)
+      tell('latency', was.duration.p99_ns, edge.duration.p99_ns, { quantile: 0.99 })
+    const [often, oftenB] = [was.count / minutes(a), edge.count / minutes(b)]
+    if (Math.abs(oftenB / often - 1) > 0.25) tell('rate', often, oftenB)
+  }
+  const part = (left, right) => ({
+    nodes: missing(left.nodes, right.nodes),
+    edges: missing(left.edges, right.edges),
+  })
+  return {
+    a: { from: time(a.from), to: time(a.to) },
+    b: { from: time(b.from), to: time(b.to) },
+    added: part(after, before),
+    removed: part(before, after),
+    changed,
+    truncated: false,
+    complete_to: time(now - 5000),
+  }
 }

@@ -54,6 +54,7 @@ export function scaled(count, edgeCount) {
       ...(type === 'queue' ? { system: 'kafka' } : {}),
       scope: 'big',
       environment: 'prod',
+      namespace: type === 'service' ? WORDS[index % WORDS.length] : 'db',
       layer,
     })
   }

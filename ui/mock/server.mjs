@@ -8,7 +8,7 @@
 //   /down/       the API does not answer until POST /down/mock/up
 import { createServer } from 'node:http'
 import { existsSync, readFileSync } from 'node:fs'
-import { edgeAnswer, history, mapAnswer, series, time, windowOf } from './map.mjs'
+import { diffAnswer, edgeAnswer, history, mapAnswer, series, time, windowOf } from './map.mjs'
 import { scaled } from './scale.mjs'
 import { BadQuery, parse, searchTraces } from './search.mjs'
 import { HOPS, MODEL, NODES } from './shop.mjs'
@@ -128,6 +128,15 @@ export function startMock(port = 0) {
     return { node, series: into ? series(into, window, step, now) : [] }
   }
 
+  function diff(model, params, now) {
+    const window = (name) =>
+      windowOf(
+        new URLSearchParams({ from: params.get(`${name}_from`), to: params.get(`${name}_to`) }),
+        Date.now(),
+      )
+    return diffAnswer(model, window('a'), window('b'), now)
+  }
+
   function services(model, params, now) {
     const map = mapAnswer(model, windowOf(params, Date.now()), now)
     const items = map.nodes
@@ -213,6 +222,7 @@ export function startMock(port = 0) {
     if (path === 'status') return status(world)
     if (path === 'map')
       return none ? mapAnswer({ nodes: [], model: [], hops: [] }, window, now) : mapAnswer(model, window, now)
+    if (path === 'map/diff') return diff(model, params, now)
     if (path === 'map/history') return none ? { items: [], cursor: null } : history(params, now, 1240)
     if (path === 'services') return none ? { items: [], cursor: null } : services(model, params, now)
     if (path === 'traces') return none ? { items: [], cursor: null } : traces(world, params)

@@ -101,13 +101,13 @@ const EDGES = [
   [s('gateway'), 'calls', s('search'), 410, 18, 96],
   [s('gateway'), 'calls', s('recommendation'), 322, 22, 120],
   [s('gateway'), 'calls', s('cart'), 384, 9, 44],
-  [s('gateway'), 'calls', s('checkout'), 184, 240, 410],
+  [s('gateway'), 'calls', s('checkout'), 184, 240, 410, 0, { slower: 1.17 }],
   [s('search'), 'reads', redis.id, 410, 0.6, 3.1],
   [s('recommendation'), 'reads', redis.id, 322, 0.7, 3.4],
   [s('checkout'), 'calls', s('cart'), 182, 10, 48],
   [s('checkout'), 'writes', t('orders'), 182, 6.1, 22],
   [s('checkout'), 'calls', s('inventory'), 182, 52, 140],
-  [s('checkout'), 'calls', s('payment'), 182, 21, 180, 0.004],
+  [s('checkout'), 'calls', s('payment'), 182, 21, 180, 0.004, { slower: 1.38 }],
   [s('checkout'), 'calls', s('shipping'), 178, 31, 122],
   [s('checkout'), 'publishes', q('orders'), 178, 3, 11],
   [s('checkout'), 'publishes', q('emails'), 178, 2.8, 10],
@@ -119,7 +119,8 @@ const EDGES = [
   [s('inventory'), 'writes', t('stock'), 91, 4.5, 21],
   [s('payment'), 'writes', t('payments'), 182, 3.4, 17],
   [s('payment'), 'calls', stripe.id, 182, 16, 172, 0.009],
-  [s('fraud'), 'consumes', q('orders'), 178, 14, 56],
+  [s('fraud'), 'consumes', q('orders'), 178, 14, 56, 0, { life: 'until' }],
+  [s('payment'), 'calls', s('fraud'), 178, 14, 56, 0, { life: 'since' }],
   [s('accounting'), 'consumes', q('orders'), 178, 22, 88],
   [s('mail'), 'consumes', q('emails'), 356, 30, 90],
 ]
@@ -140,7 +141,8 @@ export function ruleOf(relation, targetType) {
 
 const types = new Map(NODES.map((node) => [node.id, node]))
 
-export const MODEL = EDGES.map(([source, relation, target, perMinute, p50, p99, errors = 0]) => ({
+export const MODEL = EDGES.map(([source, relation, target, perMinute, p50, p99, errors = 0, more = {}]) => ({
+  ...more,
   id: idOf(`${source} ${relation} ${target}`),
   source,
   target,
@@ -154,7 +156,7 @@ export const MODEL = EDGES.map(([source, relation, target, perMinute, p50, p99, 
 }))
 
 export const HOPS = [
-  [s('checkout'), q('orders'), s('fraud'), 178, 0.4],
+  [s('checkout'), q('orders'), s('fraud'), 178, 0.4, 'until'],
   [s('checkout'), q('orders'), s('accounting'), 178, 0.4],
   [s('checkout'), q('emails'), s('mail'), 356, 1.2],
 ]

@@ -15,7 +15,8 @@ export interface Layout {
   layer: number
 }
 
-export type NodeType = 'service' | 'database' | 'table' | 'queue' | 'external' | 'flow' | 'step'
+/** `group` is the page's own: several nodes folded into one box. */
+export type NodeType = 'service' | 'database' | 'table' | 'queue' | 'external' | 'flow' | 'step' | 'group'
 
 export interface MapNode {
   id: string
@@ -36,6 +37,8 @@ export interface MapNode {
   errors?: number
   duration?: Quantiles
   layout?: Layout
+  /** Of a group: the ids of what it folds. */
+  members?: string[]
 }
 
 export interface Exemplar {
@@ -65,6 +68,8 @@ export interface MapEdge {
   rules?: Record<string, number>
   intervals?: Interval[]
   flows?: { flow: string; step: string; count: number }[]
+  /** Of an edge between groups: the edges that it sums up. */
+  of?: string[]
   exemplars?: { latest?: Exemplar[]; error?: Exemplar[]; slowest?: Exemplar[] }
 }
 
@@ -85,6 +90,26 @@ export interface MapAnswer {
   truncated: { nodes: number; edges: number } | null
   complete_to?: string
   layout?: { width: number; height: number }
+}
+
+export interface DiffAnswer {
+  a: { from: string; to: string }
+  b: { from: string; to: string }
+  added: { nodes: MapNode[]; edges: MapEdge[] }
+  removed: { nodes: MapNode[]; edges: MapEdge[] }
+  changed: {
+    edge: string
+    what: 'rate' | 'errors' | 'latency'
+    a: number
+    b: number
+    significance: number
+    quantile?: number
+    relation: Relation
+    source_name: string
+    target_name: string
+  }[]
+  truncated?: boolean
+  complete_to?: string
 }
 
 export interface SeriesPoint {
@@ -110,10 +135,34 @@ export interface List<T> {
   cursor?: string | null
 }
 
+export interface HistoryEdge {
+  id: string
+  relation: Relation
+  source_name: string
+  target_name: string
+}
+
+export interface HistoryNode {
+  id: string
+  type: NodeType
+  name: string
+}
+
+export interface HistoryElements {
+  nodes: HistoryNode[]
+  edges: HistoryEdge[]
+}
+
+/** A step of the past; servers without history of the topology tell only the counts. */
 export interface HistoryPoint {
   time: string
   requests: number
   errors: number
+  nodes?: number
+  edges?: number
+  appeared?: HistoryElements
+  vanished?: HistoryElements
+  deploys?: { service: string; name: string; version: string }[]
 }
 
 export interface ServiceItem {

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dragging in the time dock: the window as a whole, one of its ends, or a new window; a click centres it.
+// Dragging in the time dock: the window as a whole, one of its ends, or a new window; a click centres it. With shift
+// a second window is drawn, to compare with. A click on a mark puts the window where that change was.
 import { useSignal, type Signal } from '@preact/signals'
 import type { RefObject } from 'preact'
 import { useRef } from 'preact/hooks'
-import { pin } from '../base/window'
-
-export interface Stretch {
-  from: number
-  to: number
-}
+import { set } from '../base/route'
+import { pin, pinnedPatch } from '../base/window'
+import { vsText, type Stretch } from '../map/compare'
 
 interface Drag extends Stretch {
-  what: 'move' | 'from' | 'to' | 'new'
+  what: 'move' | 'from' | 'to' | 'new' | 'second'
   grabbed: number
   moved: boolean
   sent: number
+  /** The moment of the mark that was pressed. */
+  mark: number | null
 }
 
 const GRIP_PX = 6
@@ -35,7 +35,7 @@ function whole(time: number): number {
 
 function dragged(drag: Drag, time: number, range: Stretch): Stretch {
   const by = time - drag.grabbed
-  if (drag.what === 'new')
+  if (drag.what === 'new' || drag.what === 'second')
     return { from: whole(Math.min(drag.grabbed, time)), to: whole(Math.max(drag.grabbed, time)) }
   if (drag.what === 'from') return { from: Math.min(whole(drag.from + by), drag.to - GRAIN_MS), to: drag.to }
   if (drag.what === 'to') return { from: drag.from, to: Math.max(whole(drag.to + by), drag.from + GRAIN_MS) }
@@ -44,8 +44,14 @@ function dragged(drag: Drag, time: number, range: Stretch): Stretch {
   return { from, to: from + length }
 }
 
+function markAt(event: Event): number | null {
+  const mark = (event.target as Element).closest('[data-mark]')?.getAttribute('data-mark')
+  return mark === null || mark === undefined ? null : Number(mark)
+}
+
 export function useScrub(area: RefObject<Element | null>, range: Stretch, given: Stretch) {
   const draft: Signal<Stretch | null> = useSignal(null)
+  const second: Signal<Stretch | null> = useSignal(null)
   const drag = useRef<Drag | null>(null)
   const box = () => area.current?.getBoundingClientRect() ?? new DOMRect(0, 0, 1, 1)
   const perPixel = () => (range.to - range.from) / Math.max(1, box().width)
@@ -57,10 +63,11 @@ export function useScrub(area: RefObject<Element | null>, range: Stretch, given:
       const time = timeOf(event)
       drag.current = {
         ...given,
-        what: grabbed(given, time, perPixel()),
+        what: event.shiftKey ? 'second' : grabbed(given, time, perPixel()),
         grabbed: time,
         moved: false,
         sent: 0,
+        mark: markAt(event),
       }
       area.current?.setPointerCapture(event.pointerId)
     },
@@ -70,6 +77,10 @@ export function useScrub(area: RefObject<Element | null>, range: Stretch, given:
       const time = timeOf(event)
       if (!now.moved && Math.abs(time - now.grabbed) < DRAG_PX * perPixel()) return
       now.moved = true
+      if (now.what === 'second') {
+        second.value = dragged(now, time, range)
+        return
+      }
       draft.value = dragged(now, time, range)
       if (performance.now() - now.sent > FOLLOW_MS) {
         now.sent = performance.now()
@@ -80,10 +91,22 @@ export function useScrub(area: RefObject<Element | null>, range: Stretch, given:
       const now = drag.current
       drag.current = null
       const end = draft.value
+      const other = second.value
       draft.value = null
+      second.value = null
       if (!now) return
+      if (other && other.to > other.from) {
+        // The window shown stays where it is from now on: one cannot compare with what moves.
+        set({ ...pinnedPatch(given.from, given.to), vs: vsText(other), show: null, node: null, edge: null })
+        return
+      }
       if (end) {
         pin(end.from, end.to)
+        return
+      }
+      const mark = now.mark
+      if (mark !== null) {
+        pin(mark, Math.min(mark + given.to - given.from, range.to))
         return
       }
       if (now.what !== 'new') return
@@ -94,7 +117,8 @@ export function useScrub(area: RefObject<Element | null>, range: Stretch, given:
     onPointerCancel: () => {
       drag.current = null
       draft.value = null
+      second.value = null
     },
   }
-  return { draft, handlers }
+  return { draft, second, handlers }
 }

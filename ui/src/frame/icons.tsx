@@ -99,24 +99,36 @@ export const LinkIcon = () => (
     <path d="M6.8 9.2l2.4-2.4M7.5 4.8l1.2-1.2a2.6 2.6 0 0 1 3.7 3.7l-1.2 1.2M8.5 11.2l-1.2 1.2a2.6 2.6 0 0 1-3.7-3.7l1.2-1.2" />
   </Icon>
 )
-export const EarlierIcon = () => (
+export const PreviousIcon = () => (
   <Icon>
-    <path d="M10 3.5L5.5 8l4.5 4.5" />
+    <path d="M12 4L6 8l6 4zM3.5 3.5v9" fill="currentColor" />
   </Icon>
 )
-export const LaterIcon = () => (
+export const NextIcon = () => (
   <Icon>
-    <path d="M6 3.5L10.5 8 6 12.5" />
+    <path d="M4 4l6 4-6 4zM12.5 3.5v9" fill="currentColor" />
   </Icon>
 )
-export const NowIcon = () => (
+export const PlayIcon = () => (
   <Icon>
-    <path d="M4 3.5L8.5 8 4 12.5M11.5 3.5v9" />
+    <path d="M5 3.5L12 8l-7 4.5z" fill="currentColor" />
+  </Icon>
+)
+export const PauseIcon = () => (
+  <Icon>
+    <path d="M5.5 4v8M10.5 4v8" stroke-width="2.2" />
   </Icon>
 )
 export const PinIcon = () => (
   <Icon>
     <path d="M5.5 2.5h5M6.5 2.5v4l-2 2.5h7l-2-2.5v-4M8 9v4.5" />
+  </Icon>
+)
+export const PathIcon = () => (
+  <Icon>
+    <circle cx="3.5" cy="12" r="1.6" />
+    <circle cx="12.5" cy="4" r="1.6" />
+    <path d="M5 11.5c6-.5 1-6.5 6-7.2" />
   </Icon>
 )
 export const FocusIcon = () => (

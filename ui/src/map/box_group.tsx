@@ -7,7 +7,8 @@ import { rateOfNode, Shape } from './shapes'
 function describe(box: Box, scene: Scene): string {
   const { node } = box
   const errors = node.requests !== undefined ? `, ${share(node.errors ?? 0, node.requests)} errors` : ''
-  const tables = box.tables.length > 0 ? `, ${box.tables.length} tables` : ''
+  const count = box.tables.length + box.folded
+  const tables = count > 0 ? `, ${count} tables` : ''
   const traffic = rateOfNode(scene, node.id)
   return `${node.name}, ${node.type}${tables}${traffic === '' ? '' : `, ${traffic}`}${errors}`
 }
@@ -17,14 +18,16 @@ interface BoxProps {
   scene: Scene
   selection: string | null
   stop: boolean
+  /** How it stands out or back in a comparison, or that it was put where it is by hand. */
+  tone: string
   onCursor: (id: string) => void
 }
 
-export function BoxGroup({ box, scene, selection, stop, onCursor }: BoxProps) {
+export function BoxGroup({ box, scene, selection, stop, tone, onCursor }: BoxProps) {
   const { id } = box.node
   return (
     <g
-      class={`node ${selection === id ? 'selected' : ''}`}
+      class={`node ${selection === id ? 'selected' : ''} ${tone}`}
       role="button"
       tabIndex={stop ? 0 : -1}
       aria-label={describe(box, scene)}

@@ -2,6 +2,8 @@
 // What floats on the map's lower edge: the legend in one line, and zoom.
 import { useComputed } from '@preact/signals'
 import { FitIcon, MinusIcon, PlusIcon } from '../frame/icons'
+import { Menu } from '../frame/menu'
+import { exportPicture } from './export'
 import type { Viewport } from './viewport'
 
 function Legend() {
@@ -37,12 +39,51 @@ function Legend() {
   )
 }
 
-export function Controls({ viewport }: { viewport: Viewport }) {
+const CHANGES: [string, string][] = [
+  ['new', 'new'],
+  ['gone', 'gone'],
+  ['slower', 'slower'],
+  ['failing', 'failing more'],
+  ['busier', 'busier'],
+  ['faded', 'unchanged'],
+]
+
+function ChangeLegend() {
+  return (
+    <div class="legend" aria-hidden="true">
+      {CHANGES.map(([kind, text]) => (
+        <span key={kind}>
+          <svg width="22" height="8">
+            <g class={kind === 'faded' ? 'line-group faded' : `line-group changed ${kind}`}>
+              <path class={kind === 'new' ? 'line queue' : 'line'} d="M0 4H22" stroke-width="3" />
+              {kind === 'new' && <path class="line queue-core" d="M0 4H22" />}
+            </g>
+          </svg>{' '}
+          {text}
+        </span>
+      ))}
+    </div>
+  )
+}
+
+export function Controls({ viewport, comparing }: { viewport: Viewport; comparing: boolean }) {
   const percent = useComputed(() => `${Math.round(viewport.view.value.zoom * 100)} %`)
   return (
     <div class="map-foot">
-      <Legend />
+      {comparing ? <ChangeLegend /> : <Legend />}
       <div class="zoom" role="group" aria-label="Zoom">
+        <Menu
+          label="Save the picture"
+          shown="Save"
+          value=""
+          choices={[
+            { value: 'svg', text: 'As SVG' },
+            { value: 'png', text: 'As PNG' },
+          ]}
+          align="right"
+          up
+          onChoose={(kind) => void exportPicture(kind === 'png' ? 'png' : 'svg', 'weft-map')}
+        />
         <button
           class="control square"
           aria-label="Zoom out"

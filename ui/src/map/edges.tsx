@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // All lines of the picture, in the order in which they lie on each other.
 import { useMemo } from 'preact/hooks'
-import { LinePath, LinesTogether, NearLabels, TOGETHER_FROM, TroubleLabels } from './lines'
+import { gravest, type Change, type Comparison } from './compare'
+import { ChangeChips, LinePath, LinesTogether, NearLabels, TOGETHER_FROM, TroubleLabels } from './lines'
 import type { Route } from './routing'
 import type { Line, Scene } from './scene'
 
 export function lineOfEdge(scene: Scene, id: string | null): Line | undefined {
-  return id === null ? undefined : scene.lines.find((line) => line.edges.some((edge) => edge.id === id))
+  return id === null
+    ? undefined
+    : scene.lines.find((line) => line.edges.some((edge) => edge.id === id || edge.of?.includes(id)))
 }
 
 interface EdgesProps {
@@ -14,23 +17,37 @@ interface EdgesProps {
   all: Map<string, Route>
   selected: Line | undefined
   hovered: string | null
-  lit: Set<string>
+  /** Lines to stand out: of the selected node, or of the paths shown. */
+  lit: ReadonlySet<string>
   near: boolean
+  comparison: Comparison | null
 }
 
-/** Lit lines (of the selected node) and the selected line on top of the others. */
-export function Edges({ scene, all, selected, hovered, lit, near }: EdgesProps) {
+/** Lit, changed and selected lines on top of the others. */
+export function Edges({ scene, all, selected, hovered, lit, near, comparison }: EdgesProps) {
   const many = scene.lines.length >= TOGETHER_FROM
-  const quiet = lit.size > 0 || selected !== undefined
+  const quiet = lit.size > 0 || selected !== undefined || comparison !== null
   const together = useMemo(
     () => many && <LinesTogether scene={scene} routes={all} quiet={quiet} />,
     [scene, all, quiet],
   )
-  const top = (line: Line) => line === selected || line.key === hovered || lit.has(line.key)
+  const changes = useMemo(() => {
+    const found = new Map<string, Change>()
+    for (const line of comparison ? scene.lines : []) {
+      const change = comparison && gravest(comparison, line.edges)
+      if (change) found.set(line.key, change)
+    }
+    return found
+  }, [scene, comparison])
+  const top = (line: Line) =>
+    line === selected || line.key === hovered || lit.has(line.key) || changes.has(line.key)
   const single = many ? scene.lines.filter(top) : scene.lines
   const ordered = many ? single : [...single.filter((line) => !top(line)), ...single.filter(top)]
-  const tone = (line: Line) =>
-    line === selected ? 'selected' : !many && lit.size > 0 && !top(line) ? 'faded' : undefined
+  const tone = (line: Line) => {
+    if (line === selected) return 'selected'
+    if (comparison) return changes.has(line.key) ? undefined : 'faded'
+    return !many && lit.size > 0 && !top(line) ? 'faded' : undefined
+  }
   return (
     <g>
       {together}
@@ -44,12 +61,18 @@ export function Edges({ scene, all, selected, hovered, lit, near }: EdgesProps) 
               line={line}
               route={route}
               minutes={scene.minutes}
+              change={changes.get(line.key) ?? null}
               {...(shade ? { tone: shade } : {})}
             />
           )
         )
       })}
-      {!many && <TroubleLabels lines={scene.lines} routes={all} skip={selected?.key ?? null} />}
+      {comparison && (
+        <ChangeChips lines={ordered} routes={all} changeOf={(line) => changes.get(line.key) ?? null} />
+      )}
+      {!many && !comparison && (
+        <TroubleLabels lines={scene.lines} routes={all} skip={selected?.key ?? null} />
+      )}
       {!many && near && <NearLabels lines={scene.lines} routes={all} minutes={scene.minutes} />}
     </g>
   )

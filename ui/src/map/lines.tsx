@@ -2,6 +2,7 @@
 // The lines of the map. A few hundred are drawn one by one; more are drawn together, one path per style, which
 // a browser moves much faster.
 import { duration, rate, share } from '../base/format'
+import type { Change } from './compare'
 import type { Route } from './routing'
 import type { Line, Scene } from './scene'
 import { textWidth } from './text'
@@ -31,16 +32,19 @@ interface LineProps {
   route: Route
   minutes: number
   tone?: 'selected' | 'faded'
+  change?: Change | null
 }
 
-export function LinePath({ line, route, minutes, tone }: LineProps) {
+export function LinePath({ line, route, minutes, tone, change }: LineProps) {
   const bad = errorShare(line)
-  const part = bad >= TROUBLE ? Math.sqrt(bad) : 0
+  // In a comparison the colour tells the change.
+  const part = bad >= TROUBLE && !change ? Math.sqrt(bad) : 0
+  const doubled = line.kind === 'queue' || change?.kind === 'new'
   const stroke = width(line, minutes)
   return (
-    <g class={`line-group ${tone ?? ''}`} data-line={line.key}>
+    <g class={`line-group ${tone ?? ''} ${change ? `changed ${change.kind}` : ''}`} data-line={line.key}>
       <path class="line-hit" d={route.d} />
-      {line.kind === 'queue' ? (
+      {doubled ? (
         <>
           <path class="line queue" d={route.d} />
           <path class="line queue-core" d={route.d} />
@@ -115,6 +119,37 @@ export function TroubleLabels({
           <text key={line.key} class={left ? '' : 'end'} x={x + (left ? 14 : -14)} y={above ? y + 16 : y - 8}>
             {share(line.errors, line.count)} err
           </text>
+        )
+      })}
+    </g>
+  )
+}
+
+/** The gravest change of each line, in a small box where the fan of lines has opened. */
+export function ChangeChips({
+  lines,
+  routes,
+  changeOf,
+}: {
+  lines: Line[]
+  routes: Map<string, Route>
+  changeOf: (line: Line) => Change | null
+}) {
+  return (
+    <g class="chips" pointer-events="none">
+      {lines.map((line) => {
+        const route = routes.get(line.key)
+        const change = changeOf(line)
+        if (!route || !change) return null
+        const wide = textWidth(change.chip, 11) + 12
+        const { x, y } = route.middle
+        return (
+          <g key={line.key} class={`change-chip ${change.kind}`}>
+            <rect x={x - wide / 2} y={y - 9} width={wide} height={18} rx={4} />
+            <text x={x} y={y + 4}>
+              {change.chip}
+            </text>
+          </g>
         )
       })}
     </g>

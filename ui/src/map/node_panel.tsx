@@ -7,7 +7,7 @@ import { duration, durationOf, exact, exactDuration, rate, rateOf, share, shareO
 import { hrefTo, hrefWith } from '../base/route'
 import { ms, when } from '../base/time'
 import { timeWindow, windowParams } from '../base/window'
-import { FocusIcon, TracesIcon } from '../frame/icons'
+import { FocusIcon, PathIcon, TracesIcon } from '../frame/icons'
 import { Figures, Panel, Row, Section, type Figure } from '../frame/panel'
 import { quoted } from '../traces/query'
 import { counted, stepFor } from './edge_panel'
@@ -201,6 +201,13 @@ export function NodePanel({ id, scene, onClose }: { id: string; scene: Scene; on
             title="Only this and its neighbours (double click, f)"
           >
             <FocusIcon /> Focus
+          </a>
+          <a
+            class="control"
+            href={hrefWith({ path: id, focus: null, node: null, edge: null, at: null })}
+            title="How this reaches another node"
+          >
+            <PathIcon /> Paths
           </a>
           {q !== null && (
             <a class="control" href={hrefTo(['traces'], { q })}>

@@ -6,6 +6,7 @@ import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { useKeys } from '../base/keys'
 import { useSize, type Size } from '../base/size'
 import { BoxGroup } from './box_group'
+import { gravest, type Comparison } from './compare'
 import { Controls } from './controls'
 import { Edges, lineOfEdge } from './edges'
 import { FarNames } from './far_names'
@@ -19,9 +20,14 @@ import { useViewport, type Area, type Viewport } from './viewport'
 export interface PictureProps extends Choices {
   /** The selected node's or edge's id. */
   selection: string | null
+  /** Lines to stand out besides those of the selected node. */
+  lit?: ReadonlySet<string>
+  comparison?: Comparison | null
 }
 
 const NEAR_ZOOM = 1.5
+/** So many lines are drawn lighter, or they would fill the picture. */
+const DENSE = 150
 const NAME_ZOOM = 0.42
 const PANEL = 344
 const RAIL = 56
@@ -69,8 +75,23 @@ function useReveal(scene: Scene, selection: string | null, viewport: Viewport, r
   }, [selection, ready])
 }
 
+/** In a comparison the boxes that no change touches step back. */
+function tonesOf(scene: Scene, comparison: Comparison | null): Map<string, string> {
+  const tones = new Map<string, string>()
+  if (!comparison) return tones
+  const touched = new Set<string>()
+  for (const line of scene.lines) {
+    if (!gravest(comparison, line.edges)) continue
+    for (const end of [line.from, line.to]) touched.add(scene.boxOf.get(end) ?? end)
+  }
+  for (const id of scene.boxes.keys())
+    tones.set(id, comparison.ofNode.get(id) ?? (touched.has(id) ? '' : 'faded'))
+  return tones
+}
+
 /** The same objects as before tell Preact that nothing changed: hovering does not touch a thousand boxes. */
-function useBoxes(scene: Scene, selection: string | null, cursor: Signal<string | null>) {
+function useBoxes({ scene, selection, comparison = null }: PictureProps, cursor: Signal<string | null>) {
+  const tones = useMemo(() => tonesOf(scene, comparison), [scene, comparison])
   const stop =
     cursor.value !== null && scene.boxes.has(cursor.value) ? cursor.value : [...scene.boxes.keys()][0]
   return useMemo(() => {
@@ -82,14 +103,15 @@ function useBoxes(scene: Scene, selection: string | null, cursor: Signal<string 
         scene={scene}
         selection={selection}
         stop={box.node.id === stop}
+        tone={tones.get(box.node.id) ?? ''}
         onCursor={onCursor}
       />
     ))
-  }, [scene, selection, stop])
+  }, [scene, selection, stop, tones])
 }
 
 export function Picture(props: PictureProps) {
-  const { scene, selection } = props
+  const { scene, selection, comparison = null } = props
   const root = useRef<HTMLDivElement>(null)
   const size = useSize(root)
   const still = useComputed(() => withoutPanel(size.value))
@@ -100,7 +122,7 @@ export function Picture(props: PictureProps) {
   const viewport = useViewport(root, area, still.value, anchor)
   const cursor = useSignal<string | null>(null)
   const { hovered, handlers } = usePointer(props, root, all, viewport, cursor)
-  const boxes = useBoxes(scene, selection, cursor)
+  const boxes = useBoxes(props, cursor)
   useZoomKeys(viewport)
   useReveal(scene, selection, viewport, still.value.width > 0)
 
@@ -108,9 +130,11 @@ export function Picture(props: PictureProps) {
   const far = zoom < NAME_ZOOM
   const selectedLine = lineOfEdge(scene, selection)
   const hoveredLine = scene.lines.find((line) => line.key === hovered.value)
-  const lit = new Set(
-    scene.lines.filter((line) => line.from === selection || line.to === selection).map((line) => line.key),
-  )
+  const end = selection === null ? null : (scene.endOf.get(selection) ?? selection)
+  const lit = new Set([
+    ...(props.lit ?? []),
+    ...scene.lines.filter((line) => line.from === end || line.to === end).map((line) => line.key),
+  ])
   const labels = [selectedLine, hoveredLine === selectedLine ? undefined : hoveredLine]
   return (
     <div class="picture">
@@ -118,7 +142,7 @@ export function Picture(props: PictureProps) {
         <Layer
           area={area}
           viewport={viewport}
-          class={far ? 'map-svg far' : 'map-svg'}
+          class={`map-svg ${far ? 'far' : ''} ${scene.lines.length > DENSE ? 'dense' : ''}`}
           label="Map. Arrow keys go from box to box, Enter opens one, f focuses on it."
         >
           <Edges
@@ -128,6 +152,7 @@ export function Picture(props: PictureProps) {
             hovered={hovered.value}
             lit={lit}
             near={zoom >= NEAR_ZOOM}
+            comparison={comparison}
           />
           {boxes}
           {far && <FarNames scene={scene} zoom={zoom} />}
@@ -146,7 +171,7 @@ export function Picture(props: PictureProps) {
           })}
         </Layer>
       </div>
-      <Controls viewport={viewport} />
+      <Controls viewport={viewport} comparing={comparison !== null} />
     </div>
   )
 }

@@ -14,6 +14,7 @@ export interface Choices {
   onEdge: (id: string) => void
   onNothing: () => void
   onFocus: (id: string) => void
+  onTables?: (id: string) => void
 }
 
 const DRAG_FROM = 4
@@ -70,6 +71,11 @@ function usePointing(
     )
   }
   const choose = (event: MouseEvent) => {
+    const toggled = (event.target as Element).closest('[data-tables]')?.getAttribute('data-tables')
+    if (toggled !== null && toggled !== undefined) {
+      props.onTables?.(toggled)
+      return
+    }
     const node = nodeAt(event)
     if (node !== null) {
       props.onNode(node)
@@ -123,6 +129,7 @@ export function usePointer(
       hovered.value = null
     },
     onDblClick: (event: MouseEvent) => {
+      if ((event.target as Element).closest('[data-tables]')) return
       const node = nodeAt(event)
       if (node !== null) props.onFocus(node)
     },
@@ -131,6 +138,7 @@ export function usePointer(
       if (id === null) return
       if (event.key === 'Enter' || event.key === ' ') props.onNode(id)
       else if (event.key === 'f') props.onFocus(id)
+      else if (event.key === 't') props.onTables?.(id)
       else if (event.key.startsWith('Arrow')) {
         const next = beside(scene, id, event.key)
         if (next === null) return

@@ -11,6 +11,8 @@ export interface Box {
   height: number
   layer: number
   tables: MapNode[]
+  /** Tables that are folded into the box. */
+  folded: number
 }
 
 export type LineKind = 'calls' | 'access' | 'queue'
@@ -40,6 +42,8 @@ export interface Scene {
   lines: Line[]
   /** The box in which a node is drawn: its own, or for a table its database's. */
   boxOf: Map<string, string>
+  /** What a line ends at: the node itself, or for a table of a folded database the database. */
+  endOf: Map<string, string>
   marks: Map<string, Marks>
   traffic: Map<string, number>
   hops: Map<string, Hop[]>
@@ -72,7 +76,19 @@ export function minutesOf(answer: MapAnswer): number {
   return Math.max(1, (to - from) / 60e3)
 }
 
-function boxesOf(nodes: MapNode[], boxOf: Map<string, string>): Map<string, Box> {
+const FOLDED_HEIGHT = 60
+
+/** A folded database stands in the middle of the room that its open form has: nothing else moves. */
+function fold(box: Box): Box {
+  const height = Math.min(box.height, FOLDED_HEIGHT)
+  return { ...box, y: box.y + (box.height - height) / 2, height, tables: [], folded: box.tables.length }
+}
+
+function boxesOf(
+  nodes: MapNode[],
+  boxOf: Map<string, string>,
+  isFolded: (box: Box) => boolean,
+): Map<string, Box> {
   const boxes = new Map<string, Box>()
   for (const node of nodes) {
     const at = node.layout
@@ -85,6 +101,7 @@ function boxesOf(nodes: MapNode[], boxOf: Map<string, string>): Map<string, Box>
       height: at.height,
       layer: at.layer,
       tables: [],
+      folded: 0,
     })
     boxOf.set(node.id, node.id)
   }
@@ -94,17 +111,21 @@ function boxesOf(nodes: MapNode[], boxOf: Map<string, string>): Map<string, Box>
     parent.tables.push(node)
     boxOf.set(node.id, parent.node.id)
   }
-  for (const box of boxes.values()) box.tables.sort((a, b) => (a.layout?.y ?? 0) - (b.layout?.y ?? 0))
+  for (const [id, box] of boxes) {
+    box.tables.sort((a, b) => (a.layout?.y ?? 0) - (b.layout?.y ?? 0))
+    if (box.tables.length > 0 && isFolded(box)) boxes.set(id, fold(box))
+  }
   return boxes
 }
 
-function linesOf(answer: MapAnswer, boxOf: Map<string, string>): Line[] {
+function linesOf(answer: MapAnswer, boxOf: Map<string, string>, endOf: Map<string, string>): Line[] {
   const lines = new Map<string, Line>()
   for (const edge of answer.edges) {
     if (!boxOf.has(edge.source) || !boxOf.has(edge.target)) continue
     const turned = edge.relation === 'consumes'
-    const from = turned ? edge.target : edge.source
-    const to = turned ? edge.source : edge.target
+    const end = (id: string) => endOf.get(id) ?? id
+    const from = end(turned ? edge.target : edge.source)
+    const to = end(turned ? edge.source : edge.target)
     const kind = KINDS[edge.relation]
     const key = `${from} ${to} ${kind}`
     const line = lines.get(key) ?? { key, kind, from, to, edges: [], count: 0, errors: 0, p99: null }
@@ -118,13 +139,14 @@ function linesOf(answer: MapAnswer, boxOf: Map<string, string>): Line[] {
   return [...lines.values()]
 }
 
-function marksOf(edges: MapEdge[]): Map<string, Marks> {
+function marksOf(edges: MapEdge[], endOf: Map<string, string>): Map<string, Marks> {
   const marks = new Map<string, Marks>()
   for (const edge of edges) {
     if (edge.relation !== 'reads' && edge.relation !== 'writes') continue
-    const mark = marks.get(edge.target) ?? { reads: false, writes: false }
+    const end = endOf.get(edge.target) ?? edge.target
+    const mark = marks.get(end) ?? { reads: false, writes: false }
     mark[edge.relation] = true
-    marks.set(edge.target, mark)
+    marks.set(end, mark)
   }
   return marks
 }
@@ -149,17 +171,25 @@ function hopsOf(answer: MapAnswer): Map<string, Hop[]> {
   return hops
 }
 
-export function sceneOf(answer: MapAnswer): Scene {
+/** Few tables are shown at once, many only when asked for. */
+const TABLES_SHOWN = 6
+
+/** `turned`: databases that the reader has opened or folded against that rule. */
+export function sceneOf(answer: MapAnswer, turned: ReadonlySet<string> = new Set()): Scene {
   const boxOf = new Map<string, string>()
-  const boxes = boxesOf(answer.nodes, boxOf)
+  const isFolded = (box: Box) => box.tables.length > TABLES_SHOWN !== turned.has(box.node.id)
+  const boxes = boxesOf(answer.nodes, boxOf, isFolded)
+  const endOf = new Map<string, string>()
+  for (const [id, box] of boxOf) endOf.set(id, (boxes.get(box)?.folded ?? 0) > 0 ? box : id)
   return {
     answer,
     nodes: new Map(answer.nodes.map((node) => [node.id, node])),
     edges: new Map(answer.edges.map((edge) => [edge.id, edge])),
     boxes,
-    lines: linesOf(answer, boxOf),
+    lines: linesOf(answer, boxOf, endOf),
     boxOf,
-    marks: marksOf(answer.edges),
+    endOf,
+    marks: marksOf(answer.edges, endOf),
     traffic: trafficOf(answer, boxOf),
     hops: hopsOf(answer),
     minutes: minutesOf(answer),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How each type of node looks. All in grey ink on paper; only the selected one has colour.
 import type { MapNode } from '../api/types'
-import { duration } from '../base/format'
+import { duration, plural } from '../base/format'
 import { amount, type Box, type Marks, type Scene } from './scene'
 import { cut, fit } from './text'
 
@@ -135,6 +135,38 @@ function TableRow({
   )
 }
 
+/** Folds the tables into the box or opens them: a small button in its corner. */
+function TablesToggle({ box, y }: { box: Box; y: number }) {
+  const open = box.tables.length > 0
+  const x = box.x + box.width - 12
+  return (
+    <g class="tables-toggle" data-tables={box.node.id}>
+      <rect class="node-hit" x={x - 12} y={y - 12} width={24} height={24} />
+      <path d={open ? 'M-3.5 2L0-1.5L3.5 2' : 'M-3.5-2L0 1.5L3.5-2'} transform={`translate(${x} ${y})`} />
+      <title>{open ? 'Fold the tables' : 'Show the tables'}</title>
+    </g>
+  )
+}
+
+function Group({ box, scene }: { box: Box; scene: Scene }) {
+  const { x, y, width, height } = box
+  const count = box.node.members?.length ?? 0
+  return (
+    <>
+      <rect class="node-shape" x={x + 6} y={y - 6} width={width - 12} height={height} rx={6} />
+      <rect class="node-shape" x={x + 3} y={y - 3} width={width - 6} height={height} rx={6} />
+      <rect class="node-shape" x={x} y={y} width={width} height={height} rx={6} />
+      <Name box={box} y={y + height / 2 - 3} text={box.node.name} />
+      <Sub box={box} y={y + height / 2 + 13} text={`${count} nodes · ${rateOfNode(scene, box.node.id)}`} />
+    </>
+  )
+}
+
+function foldedSub(box: Box, scene: Scene): string {
+  const traffic = rateOfNode(scene, box.node.id)
+  return box.folded > 0 ? `${plural(box.folded, 'table')} · ${traffic}` : traffic
+}
+
 function Database({ box, scene, selection }: { box: Box; scene: Scene; selection: string | null }) {
   const listed = box.tables.filter((table) => table.layout)
   const top = listed[0]?.layout?.y
@@ -148,15 +180,21 @@ function Database({ box, scene, selection }: { box: Box; scene: Scene; selection
       <path class="node-lid" d={lid(box)} />
       {top === undefined ? (
         <>
-          <Name box={box} y={middle - 3} text={title} right={48} />
-          <Sub box={box} y={middle + 13} text={rateOfNode(scene, box.node.id)} />
-          <MarksAt x={box.x + box.width - 17} y={middle} marks={scene.marks.get(box.node.id)} />
+          <Name box={box} y={middle - 3} text={title} right={box.folded > 0 ? 62 : 48} />
+          {box.folded > 0 && <TablesToggle box={box} y={middle} />}
+          <Sub box={box} y={middle + 13} text={foldedSub(box, scene)} />
+          <MarksAt
+            x={box.x + box.width - (box.folded > 0 ? 32 : 17)}
+            y={middle}
+            marks={scene.marks.get(box.node.id)}
+          />
         </>
       ) : (
         <>
-          <Name box={box} y={middle + 5} text={title} right={70} />
+          <Name box={box} y={middle + 5} text={title} right={82} />
+          <TablesToggle box={box} y={middle} />
           {system !== title && (
-            <text class="node-sub end" x={box.x + box.width - 12} y={middle + 4.5}>
+            <text class="node-sub end" x={box.x + box.width - 25} y={middle + 4.5}>
               {cut(system, 64, 11)}
             </text>
           )}
@@ -220,6 +258,8 @@ export function Shape({ box, scene, selection }: { box: Box; scene: Scene; selec
       return <Database box={box} scene={scene} selection={selection} />
     case 'queue':
       return <Queue box={box} scene={scene} />
+    case 'group':
+      return <Group box={box} scene={scene} />
     case 'external':
       return <External box={box} scene={scene} />
     default:

@@ -5,6 +5,7 @@ import type { MapEdge, MapNode } from '../api/types'
 import { duration, exact, exactDuration, rate, share } from '../base/format'
 import { hrefWith, param, set } from '../base/route'
 import { Sortable, type Column } from '../frame/sortable'
+import { gravest, type Comparison } from './compare'
 import type { Scene } from './scene'
 import { rateOfNode } from './shapes'
 import { TYPES } from './words'
@@ -12,6 +13,22 @@ import { TYPES } from './words'
 function errorCell(errors: number, count: number): ComponentChildren {
   const bad = count > 0 && errors / count >= 0.005
   return <span class={bad ? 'bad' : undefined}>{share(errors, count)}</span>
+}
+
+function changeColumn(comparison: Comparison): Column<MapEdge> {
+  const change = (edge: MapEdge) => gravest(comparison, [edge])
+  return {
+    title: 'Change',
+    value: (edge) => change(edge)?.chip ?? '',
+    show: (edge) => {
+      const found = change(edge)
+      return (
+        found && (
+          <span class={`change-text ${found.kind}`}>{found.kind === 'gone' ? 'gone' : found.chip}</span>
+        )
+      )
+    },
+  }
 }
 
 function edgeColumns(scene: Scene): Column<MapEdge>[] {
@@ -97,7 +114,8 @@ function nodeColumns(scene: Scene): Column<MapNode>[] {
   ]
 }
 
-export function MapTable({ scene }: { scene: Scene }) {
+export function MapTable({ scene, comparison }: { scene: Scene; comparison: Comparison | null }) {
+  const columns = comparison ? [...edgeColumns(scene), changeColumn(comparison)] : edgeColumns(scene)
   const wanted = (param('find') ?? '').toLowerCase()
   const has = (id: string) => (scene.nodes.get(id)?.name ?? '').toLowerCase().includes(wanted)
   const inside = (id: string) => scene.boxes.has(scene.boxOf.get(id) ?? '')
@@ -117,7 +135,7 @@ export function MapTable({ scene }: { scene: Scene }) {
           set({ find: event.currentTarget.value }, true)
         }}
       />
-      <Sortable caption="Edges" rows={edges} columns={edgeColumns(scene)} id={(edge) => edge.id} />
+      <Sortable caption="Edges" rows={edges} columns={columns} id={(edge) => edge.id} />
       <Sortable caption="Nodes" rows={nodes} columns={nodeColumns(scene)} id={(node) => node.id} />
     </div>
   )

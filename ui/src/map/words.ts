@@ -37,6 +37,7 @@ export const TYPES: Record<string, string> = {
   external: 'external system',
   flow: 'flow',
   step: 'step',
+  group: 'group',
 }
 
 export function nodeSub(node: MapNode, parent: MapNode | undefined): string {

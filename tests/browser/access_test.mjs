@@ -13,6 +13,9 @@ const PAGES = {
   statistics: async (bench) => [`${await spanWithError(bench)}&tab=statistics`, '.table'],
   'trace map': async (bench) => [`${await spanWithError(bench)}&tab=map`, '.node'],
   events: async (bench) => [`${await spanWithError(bench)}&tab=events`, '.trace-view'],
+  changes: async () => ['#/changes?range=24h', '.happened, .notice'],
+  health: async () => ['#/health', '.finding, .notice'],
+  settings: async () => ['#/settings', '.mappings, .setting'],
   status: async () => ['#/status', '.status-groups'],
 }
 

@@ -11,6 +11,7 @@ import { tests as dock } from './dock_test.mjs'
 import { tests as frame } from './frame_test.mjs'
 import { tests as frames } from './frames_test.mjs'
 import { tests as map } from './map_test.mjs'
+import { tests as pages } from './pages_test.mjs'
 import { tests as states } from './states_test.mjs'
 import { tests as trace } from './trace_test.mjs'
 import { tests as traces } from './traces_test.mjs'
@@ -19,7 +20,17 @@ const TIMEOUT_MS = 90_000
 const real = process.env.WEFT_URL
 const wanted = process.argv.slice(2)
 
-const chosen = [...map, ...dock, ...traces, ...trace, ...states, ...frame, ...frames, ...access].filter(
+const chosen = [
+  ...map,
+  ...dock,
+  ...traces,
+  ...trace,
+  ...pages,
+  ...states,
+  ...frame,
+  ...frames,
+  ...access,
+].filter(
   (test) =>
     (!real || test.anyServer) && (wanted.length === 0 || wanted.some((part) => test.name.includes(part))),
 )

@@ -12,7 +12,7 @@ import { diffAnswer, edgeAnswer, history, mapAnswer, series, time, windowOf } fr
 import { scaled } from './scale.mjs'
 import { BadQuery, parse, searchTraces } from './search.mjs'
 import { HOPS, MODEL, NODES } from './shop.mjs'
-import { BIG_TRACE, bigTrace, EVERY_MS, gridOf, traceAnswer } from './traces.mjs'
+import { BIG_TRACE, bigTrace, EVERY_MS, gridOf, traceAnswer, traceIdAt } from './traces.mjs'
 
 const DIST = `${import.meta.dirname}/../dist`
 const SHOP = { nodes: NODES, model: MODEL, hops: HOPS }
@@ -41,7 +41,13 @@ function modelOf(world, params) {
 }
 
 export function startMock(port = 0) {
-  const state = { since: Date.now(), span: null, down: true }
+  const state = {
+    since: Date.now(),
+    span: null,
+    down: true,
+    mappings: { version: 1, items: [] },
+    positions: new Map(),
+  }
   const spansOf = (world) => world !== 'empty' && !(world === 'first' && state.span === null)
 
   function clockOf(world) {
@@ -137,6 +143,110 @@ export function startMock(port = 0) {
     return diffAnswer(model, window('a'), window('b'), now)
   }
 
+  /** Nodes that somebody moved, with what is inside of them. */
+  function placed(map) {
+    for (const node of map.nodes) {
+      const at = state.positions.get(node.id)
+      if (!at) continue
+      const [dx, dy] = [at.x - node.layout.x, at.y - node.layout.y]
+      for (const moved of [node, ...map.nodes.filter((other) => other.parent === node.id)])
+        moved.layout = { ...moved.layout, x: moved.layout.x + dx, y: moved.layout.y + dy }
+    }
+    return map
+  }
+
+  function contract(now) {
+    const item = (code, type, subject, count, spans, change) => ({
+      code,
+      subject,
+      node: NODES.find((node) => node.type === type && node.name === subject)?.id,
+      type,
+      scope: 'shop-eu',
+      environment: 'prod',
+      count,
+      ...(spans > 0 ? { spans } : {}),
+      example_trace: traceIdAt(Math.floor(now / EVERY_MS) * EVERY_MS),
+      what_to_change: change,
+    })
+    return [
+      item(
+        'broken_queue_context',
+        'queue',
+        'emails',
+        356,
+        0,
+        'Consumers of this queue link to no producer: inject the context into the message when publishing, extract it and add a span link when consuming.',
+      ),
+      item(
+        'clock_skew',
+        'service',
+        'shipping',
+        41,
+        2900,
+        'The clock of this host is 120 ms ahead: synchronise it.',
+      ),
+      item(
+        'unresolved_peer',
+        'service',
+        'search',
+        12,
+        480,
+        'Outgoing calls do not say whom they call: set server.address (or service.peer.name) on client spans.',
+      ),
+      item(
+        'unresolved_peer',
+        'service',
+        'web',
+        3,
+        1200,
+        'Outgoing calls do not say whom they call: set server.address (or service.peer.name) on client spans.',
+      ),
+    ]
+  }
+
+  /** What is saved, or asked with a body. */
+  function save(path, body) {
+    if (path === 'positions') {
+      for (const { node, x, y } of body.items) {
+        if (x === null) state.positions.delete(node)
+        else state.positions.set(node, { x, y })
+      }
+      return api('', path, new URLSearchParams())
+    }
+    for (const [index, { pattern }] of body.items.entries()) {
+      try {
+        new RegExp(pattern)
+      } catch (error) {
+        throw new Refusal(
+          400,
+          'bad_body',
+          `mapping ${index + 1}, "${pattern}": ${error.message}`,
+          'A regular expression.',
+        )
+      }
+    }
+    if (path === 'mappings/preview') {
+      const stripe = NODES.find((node) => node.name === 'stripe')
+      const found = body.items.some(({ pattern }) => new RegExp(`^(?:${pattern})$`).test('api.stripe.com'))
+      return {
+        added: { nodes: found ? [{ ...stripe, type: 'service', name: body.items[0].name }] : [], edges: [] },
+        removed: { nodes: found ? [stripe] : [], edges: [] },
+        changed: [],
+        mappings: body.items.map((item) => {
+          const names = new RegExp(`^(?:${item.pattern})$`).test('api.stripe.com') ? ['api.stripe.com'] : []
+          return { ...item, names, names_total: names.length, calls: names.length * 2731 }
+        }),
+      }
+    }
+    if (body.version !== state.mappings.version)
+      throw new Refusal(409, 'conflict', 'somebody saved since this version was read')
+    state.mappings = {
+      version: body.version + 1,
+      items: body.items.map((item) => ({ ...item, source: 'saved' })),
+    }
+    return { ...state.mappings, cursor: null }
+  }
+
   function services(model, params, now) {
     const map = mapAnswer(model, windowOf(params, Date.now()), now)
     const items = map.nodes
@@ -221,7 +331,13 @@ export function startMock(port = 0) {
     const parts = path.split('/').map(decodeURIComponent)
     if (path === 'status') return status(world)
     if (path === 'map')
-      return none ? mapAnswer({ nodes: [], model: [], hops: [] }, window, now) : mapAnswer(model, window, now)
+      return none
+        ? mapAnswer({ nodes: [], model: [], hops: [] }, window, now)
+        : placed(mapAnswer(model, window, now))
+    if (path === 'contract') return { items: none ? [] : contract(now), cursor: null }
+    if (path === 'mappings') return { ...state.mappings, cursor: null }
+    if (path === 'positions')
+      return { items: [...state.positions].map(([node, at]) => ({ node, ...at })), cursor: null }
     if (path === 'map/diff') return diff(model, params, now)
     if (path === 'map/history') return none ? { items: [], cursor: null } : history(params, now, 1240)
     if (path === 'services') return none ? { items: [], cursor: null } : services(model, params, now)
@@ -240,10 +356,25 @@ export function startMock(port = 0) {
     response.end(text)
   }
 
+  function reply(response, make) {
+    try {
+      answer(response, 200, make())
+    } catch (error) {
+      const code = error instanceof Refusal ? error.status : 500
+      answer(response, code, {
+        error: { code: error.code ?? 'internal', message: error.message, hint: error.hint ?? '' },
+      })
+    }
+  }
+
   function control(world, path, response) {
     if (path === 'mock/span')
       state.span = { name: 'payment', span: 'POST /v1/charges', time: time(Date.now()) }
-    if (path === 'mock/clear') state.span = null
+    if (path === 'mock/clear') {
+      state.span = null
+      state.positions.clear()
+      state.mappings = { version: 1, items: [] }
+    }
     if (path === 'mock/down') state.down = true
     if (path === 'mock/up') state.down = false
     answer(response, 200, {})
@@ -266,6 +397,14 @@ export function startMock(port = 0) {
     const parts = url.pathname.split('/').slice(1)
     const world = WORLDS.includes(parts[0]) ? parts.shift() : ''
     const path = parts.join('/')
+    if (path.startsWith('api/v1/') && request.method !== 'GET') {
+      let text = ''
+      request.on('data', (chunk) => (text += chunk))
+      request.on('end', () => {
+        reply(response, () => save(path.slice('api/v1/'.length), JSON.parse(text)))
+      })
+      return
+    }
     if (request.method === 'POST') {
       control(world, path, response)
       return
@@ -278,14 +417,7 @@ export function startMock(port = 0) {
       request.socket.destroy()
       return
     }
-    try {
-      answer(response, 200, api(world, path.slice('api/v1/'.length), url.searchParams))
-    } catch (error) {
-      const code = error instanceof Refusal ? error.status : 500
-      answer(response, code, {
-        error: { code: error.code ?? 'internal', message: error.message, hint: error.hint ?? '' },
-      })
-    }
+    reply(response, () => api(world, path.slice('api/v1/'.length), url.searchParams))
   })
   return new Promise((resolve) => {
     server.listen(port, '127.0.0.1', () => {

@@ -4,12 +4,15 @@ import { useEffect } from 'preact/hooks'
 import { address } from './api/client'
 import type { List, ServiceItem, Status } from './api/types'
 import { useAnswer } from './api/use'
+import { ChangesPage } from './changes/changes_page'
 import { page, route } from './base/route'
 import { Header } from './frame/header'
 import { Notice, UnreachableBar } from './frame/notice'
 import { Rail } from './frame/rail'
 import { greeted, services, status } from './frame/state'
+import { HealthPage } from './health/health_page'
 import { MapPage } from './map/map_page'
+import { SettingsPage } from './settings/settings_page'
 import { StatusPage } from './status/status_page'
 import { TracePage } from './trace/trace_page'
 import { TracesPage } from './traces/traces_page'
@@ -49,7 +52,16 @@ function useServices(): void {
   }, [items])
 }
 
-const TITLES: Record<string, string> = { map: 'Map', traces: 'Traces', trace: 'Trace', status: 'Status' }
+const TITLES: Record<string, string> = {
+  map: 'Map',
+  flows: 'Flows',
+  traces: 'Traces',
+  trace: 'Trace',
+  changes: 'Changes',
+  health: 'Health',
+  settings: 'Settings',
+  status: 'Status',
+}
 
 function Page() {
   switch (page.value) {
@@ -62,6 +74,12 @@ function Page() {
       const id = route.value.path[1] ?? ''
       return <TracePage key={id} id={id} />
     }
+    case 'changes':
+      return <ChangesPage />
+    case 'health':
+      return <HealthPage />
+    case 'settings':
+      return <SettingsPage />
     case 'status':
       return <StatusPage />
     default:

@@ -10,6 +10,7 @@ import './styles/dock.css'
 import './styles/traces.css'
 import './styles/trace.css'
 import './styles/notice.css'
+import './styles/reading.css'
 
 const root = document.getElementById('app')
 if (root) render(<App />, root)

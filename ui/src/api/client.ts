@@ -56,13 +56,10 @@ async function refusal(response: Response): Promise<ApiError> {
   )
 }
 
-export async function get<T>(url: string, abort?: AbortSignal): Promise<T> {
+async function ask<T>(url: string, init: RequestInit, abort?: AbortSignal): Promise<T> {
   let response: Response
   try {
-    response = await fetch(url, {
-      headers: { accept: 'application/json' },
-      ...(abort ? { signal: abort } : {}),
-    })
+    response = await fetch(url, { ...init, ...(abort ? { signal: abort } : {}) })
   } catch (error) {
     if (abort?.aborted) throw error
     unreachableSince.value ??= Date.now()
@@ -75,4 +72,14 @@ export async function get<T>(url: string, abort?: AbortSignal): Promise<T> {
   unreachableSince.value = null
   if (!response.ok) throw await refusal(response)
   return (await response.json()) as T
+}
+
+export function get<T>(url: string, abort?: AbortSignal): Promise<T> {
+  return ask<T>(url, { headers: { accept: 'application/json' } }, abort)
+}
+
+/** Saves something (PUT), or asks with a body (POST). */
+export function send<T>(method: 'PUT' | 'POST', url: string, body: unknown): Promise<T> {
+  const headers = { accept: 'application/json', 'content-type': 'application/json' }
+  return ask<T>(url, { method, headers, body: JSON.stringify(body) })
 }

@@ -308,3 +308,43 @@ export interface Status {
   last_service?: { name: string; span?: string; time?: string } | null
   requests?: { metrics?: number; logs?: number }
 }
+
+export interface ContractItem {
+  code: string
+  subject: string
+  /** The subject's id on the map. */
+  node?: string
+  type?: string
+  scope?: string
+  environment?: string
+  count: number
+  /** Of so many of the service, where a share matters. */
+  spans?: number
+  example_trace?: string | null
+  what_to_change: string
+}
+
+export interface Mapping {
+  pattern: string
+  type: string
+  name: string
+  source?: 'configuration' | 'saved'
+}
+
+export interface MappingsAnswer {
+  version: number
+  items: Mapping[]
+}
+
+export interface MappingPreview {
+  added: { nodes: MapNode[]; edges: MapEdge[] }
+  removed: { nodes: MapNode[]; edges: MapEdge[] }
+  mappings: (Mapping & { names: string[]; names_total: number; calls: number })[]
+}
+
+export interface Position {
+  node: string
+  /** Null lets the node go where the layout wants it. */
+  x: number | null
+  y: number | null
+}

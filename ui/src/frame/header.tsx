@@ -9,6 +9,9 @@ import { Menu, type Choice } from './menu'
 import { Search } from './search'
 import { services, shownMap, status } from './state'
 
+/** Pages of one thing, or of the server as it is. */
+const NO_WINDOW = new Set(['status', 'trace'])
+
 const LENGTHS: Choice[] = [
   { value: '5m', text: 'Last 5 min' },
   { value: '15m', text: 'Last 15 min' },
@@ -53,7 +56,7 @@ function unique(values: (string | undefined)[]): string[] {
 
 function Place() {
   const here = page.value
-  if (here === 'status' || here === 'trace') return null
+  if (NO_WINDOW.has(here)) return null
   if (services.value.length === 0) {
     if (status.value?.spans.stored !== 0) return null
     return <span class="control passive">No environment yet</span>
@@ -170,7 +173,7 @@ export function Header() {
       </div>
       <Search />
       <div class="header-end">
-        {page.value !== 'status' && page.value !== 'trace' && (
+        {!NO_WINDOW.has(page.value) && (
           <>
             <TimeWindow />
             <Live />

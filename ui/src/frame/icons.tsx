@@ -131,6 +131,39 @@ export const PathIcon = () => (
     <path d="M5 11.5c6-.5 1-6.5 6-7.2" />
   </Icon>
 )
+export const UpIcon = () => (
+  <Icon>
+    <path d="M4 9.5L8 5.5l4 4" />
+  </Icon>
+)
+export const DownIcon = () => (
+  <Icon>
+    <path d="M4 6.5l4 4 4-4" />
+  </Icon>
+)
+export const MoveIcon = () => (
+  <Icon>
+    <path d="M8 2v12M2 8h12M6 4l2-2 2 2M6 12l2 2 2-2M4 6L2 8l2 2M12 6l2 2-2 2" />
+  </Icon>
+)
+export const FlowsIcon = () => (
+  <Icon size={20}>
+    <circle cx="2.6" cy="8" r="1.3" />
+    <rect x="6" y="5.8" width="4.4" height="4.4" rx="1" />
+    <circle cx="13.6" cy="8" r="1.3" />
+    <path d="M3.9 8h2.1M10.4 8h1.9" />
+  </Icon>
+)
+export const ChangesIcon = () => (
+  <Icon size={20}>
+    <path d="M8 2.2L13.8 8 8 13.8 2.2 8z" />
+  </Icon>
+)
+export const HealthIcon = () => (
+  <Icon size={20}>
+    <path d="M1.5 8h3L6.5 3.5l3 9L11.2 8h3.3" />
+  </Icon>
+)
 export const FocusIcon = () => (
   <Icon>
     <circle cx="8" cy="8" r="2" />

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { hrefTo, page } from '../base/route'
-import { MapIcon, StatusIcon, TracesIcon } from './icons'
+import { ChangesIcon, HealthIcon, MapIcon, StatusIcon, TracesIcon } from './icons'
 
 const ENTRIES = [
   { page: 'map', text: 'Map', icon: MapIcon, also: [''] },
   { page: 'traces', text: 'Traces', icon: TracesIcon, also: ['trace'] },
+  { page: 'changes', text: 'Changes', icon: ChangesIcon, also: [] },
+  { page: 'health', text: 'Health', icon: HealthIcon, also: [] },
 ]
 
 function Entry({
@@ -53,7 +55,12 @@ export function Rail() {
         />
       ))}
       <div class="rail-gap" />
-      <Entry to="status" text="Status" icon={StatusIcon} here={here === 'status'} />
+      <Entry
+        to="settings"
+        text="Settings"
+        icon={StatusIcon}
+        here={here === 'settings' || here === 'status'}
+      />
     </nav>
   )
 }

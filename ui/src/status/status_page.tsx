@@ -2,6 +2,7 @@
 // What the server says about itself: what is kept, what comes in, what was dropped and why.
 import type { ComponentChildren } from 'preact'
 import { bytes, durationOf, exact, plural, short } from '../base/format'
+import { hrefTo } from '../base/route'
 import { ms, whenSeconds } from '../base/time'
 import { Notice } from '../frame/notice'
 import { status } from '../frame/state'
@@ -79,6 +80,12 @@ export function StatusPage() {
   return (
     <div class="page">
       <main class="column status-page">
+        <p>
+          <a href={hrefTo(['settings'])}>Settings</a>{' '}
+          <span class="muted" aria-hidden="true">
+            ›
+          </span>
+        </p>
         <h1>Status</h1>
         <p class="muted">
           Weft {now.version}, up for {up.value} {up.unit}

@@ -41,7 +41,7 @@ def test_columns_have_their_documented_types(block):
     assert found["name"] == found["kind"] == found["service_name"] == "VARCHAR"
     assert found["start_time_unix_nano"] == found["duration_ns"] == "BIGINT"
     assert found["attributes"] == "MAP(VARCHAR, VARCHAR)"
-    assert found["events"] == "JSON"
+    assert found["events"] == "VARCHAR"  # ClickHouse reads a column of Parquet's type JSON only when all are objects
     assert "http.method" in found and any(name.startswith("resource.") for name in found)
 
 

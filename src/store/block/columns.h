@@ -25,8 +25,8 @@
     X(ATTRIBUTES, "attributes", PARQUET_MAP, false, PARQUET_AUTO, 0)                               \
     X(RESOURCE_ATTRIBUTES, "resource_attributes", PARQUET_MAP, false, PARQUET_AUTO, 0)             \
     X(SCOPE_ATTRIBUTES, "scope_attributes", PARQUET_MAP, false, PARQUET_AUTO, 0)                   \
-    X(EVENTS, "events", PARQUET_JSON, true, PARQUET_AUTO, 0)                                       \
-    X(LINKS, "links", PARQUET_JSON, true, PARQUET_AUTO, 0)                                         \
+    X(EVENTS, "events", PARQUET_STRING, true, PARQUET_AUTO, 0)                                     \
+    X(LINKS, "links", PARQUET_STRING, true, PARQUET_AUTO, 0)                                       \
     X(END_TIME, "end_time_unix_nano", PARQUET_INT64, true, PARQUET_DELTA, 0)                       \
     X(ATTRIBUTES_TYPE, "attributes_type", PARQUET_BYTES, true, PARQUET_AUTO, 0)                    \
     X(RESOURCE_ATTRIBUTES_TYPE, "resource_attributes_type", PARQUET_BYTES, true, PARQUET_AUTO, 0)  \

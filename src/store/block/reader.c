@@ -69,7 +69,10 @@ static int note_column(Block *block, size_t column, ParseError *error)
     if (fixed < BLOCK_N_COLUMNS) {
         const ParquetColumn *expected = &block_columns[fixed];
 
-        if (found->type != expected->type || found->size != expected->size ||
+        /* Events and links were JSON in version 1. */
+        bool is_text = found->type == PARQUET_JSON && expected->type == PARQUET_STRING;
+
+        if ((found->type != expected->type && !is_text) || found->size != expected->size ||
             block->fixed[fixed] != SIZE_MAX) {
             return fail(error, 0, "a column has the wrong type");
         }

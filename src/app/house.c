@@ -9,6 +9,7 @@
 #include "serve/api/api.h"
 #include "serve/api/live.h"
 #include "serve/api/saved.h"
+#include "serve/api/service_metrics.h"
 #include "serve/page.h"
 #include "wire/otlp.h"
 
@@ -287,6 +288,7 @@ static int start_serving(House *house, const HouseOptions *options, Buf *why)
         buf_append_str(why, STR("no threads can be started"));
         return 1;
     }
+    house->api.service_metrics = service_metrics_new(house->map, &clock_system);
     TRY(listen_all(house, options, why));
     if (server_start(house->server) != 0) {
         buf_append_str(why, STR("the event loops cannot be started"));
@@ -444,6 +446,7 @@ House *house_stop(House *house)
     ingest_free(house->ingest);
     assembly_free(house->assembly);
     house->api.saved = saved_free(house->api.saved);
+    house->api.service_metrics = service_metrics_free(house->api.service_metrics);
     desk_close(house->desk);
     map_free(house->map);
     if (house->fs != NULL) {

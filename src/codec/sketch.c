@@ -376,3 +376,9 @@ uint64_t sketch_sum_quantile(const SketchSum *sum, double quantile)
     }
     return 0;
 }
+
+uint64_t sketch_bucket_value(uint32_t index)
+{
+    ASSERT(index < SKETCH_INDEXES);
+    return bucket_value(index);
+}

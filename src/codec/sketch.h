@@ -74,3 +74,6 @@ void sketch_sum_add(SketchSum *sum, const Sketch *sketch);
 MUST_USE int sketch_sum_take(SketchSum *sum, Str *in);
 uint64_t sketch_sum_count(const SketchSum *sum);
 uint64_t sketch_sum_quantile(const SketchSum *sum, double quantile);
+
+/* What a value in the bucket @index is told as; for those who look at a sum's counts. */
+uint64_t sketch_bucket_value(uint32_t index);

@@ -40,10 +40,11 @@ struct ApiContext {
     Pool *pool;
     Pool *vitals; /* NULL: vitals run on the pool */
     const Clock *clock;
-    Ingest *ingest;       /* may be NULL: no receivers */
-    const Server *server; /* may be NULL; set before the server starts */
-    struct Live *live;    /* may be NULL: no live readers */
-    struct Saved *saved;  /* may be NULL: nothing can be saved */
+    Ingest *ingest;                         /* may be NULL: no receivers */
+    const Server *server;                   /* may be NULL; set before the server starts */
+    struct Live *live;                      /* may be NULL: no live readers */
+    struct Saved *saved;                    /* may be NULL: nothing can be saved */
+    struct ServiceMetrics *service_metrics; /* may be NULL: none */
     const char *version;
     uint64_t started_ns; /* realtime at the start */
     ApiEndpoints endpoints;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve/api/metrics.h"
 
+#include "serve/api/service_metrics.h"
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -99,15 +101,18 @@ int api_metrics(ApiCall *call)
         INGEST_COUNTERS(COUNTER_WRITE)
 #undef COUNTER_WRITE
     }
+    if (call->api->service_metrics != NULL) {
+        service_metrics_write(call->api->service_metrics, buf);
+    }
     return 0;
 }
 
 void metrics_document(Buf *buf)
 {
-    buf_append_str(buf,
-                   STR("# Metrics and errors\n\nGenerated from src/serve/api/metrics.h, "
-                       "src/serve/ingest.h and src/serve/api/api_call.h; a test compares them.\n\n"
-                       "## `/metrics`\n\n| metric | type | what |\n|---|---|---|\n"));
+    buf_append_str(buf, STR("# Metrics and errors\n\nGenerated from src/serve/api/metrics.h, "
+                            "src/serve/api/service_metrics.c, src/serve/ingest.h and "
+                            "src/serve/api/api_call.h; a test compares them.\n\n"
+                            "## `/metrics`\n\n| metric | type | what |\n|---|---|---|\n"));
 #define METRIC_ROW(name, type, scale, value, help)                                                 \
     buf_append_str(buf, STR("| `" name "` | " type " | " help " |\n"));
     METRICS(METRIC_ROW)
@@ -116,6 +121,7 @@ void metrics_document(Buf *buf)
     buf_append_str(buf, STR("| `" name "_total` | counter | " help " |\n"));
     INGEST_COUNTERS(COUNTER_ROW)
 #undef COUNTER_ROW
+    service_metrics_document(buf);
     buf_append_str(buf,
                    STR("\n## Errors of `/api/v1`\n\n| code | status | when |\n|---|---|---|\n"));
 #define ERROR_ROW(name, status, code, help)                                                        \

@@ -63,6 +63,6 @@ void cli_print_help(const Command *command, Buf *buf);
 void cli_print(Buf *buf);
 
 /* The commands, one file each. */
-extern const Command command_serve, command_demo, command_loadgen, command_map, command_search,
-    command_trace, command_import, command_export, command_version, command_completion,
-    command_help;
+extern const Command command_serve, command_demo, command_loadgen, command_map, command_diff,
+    command_search, command_trace, command_import, command_export, command_version,
+    command_completion, command_help;

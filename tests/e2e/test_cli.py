@@ -2,7 +2,10 @@
 """The commands as a person types them."""
 
 import json
+import os
+import re
 import subprocess
+import time
 
 import requests
 
@@ -17,7 +20,7 @@ def weft_command(*words, stdin=None):
 def test_help_names_every_command_and_option():
     overview = weft_command("help")
     assert overview.returncode == 0
-    for command in ("serve", "demo", "loadgen", "map", "search", "trace", "import", "export", "version", "completion"):
+    for command in ("serve", "demo", "loadgen", "map", "diff", "search", "trace", "import", "export", "version", "completion"):
         assert f"  {command}" in overview.stdout
         page = weft_command(command, "--help")
         assert page.returncode == 0 and page.stdout.startswith(f"Usage: weft {command}")
@@ -62,6 +65,36 @@ def test_map_search_and_trace_read_well(weft):
     assert json.loads(weft_command("map", "--json", "--url", url).stdout)["nodes"] is not None
     missing = weft_command("trace", "0" * 31 + "1", "--url", url)
     assert missing.returncode == 1 and "HTTP 404" in missing.stderr
+
+
+def test_map_and_diff_read_well(weft):
+    url, now = weft.url("http"), time.time_ns()
+    for minutes, count in ((115, 20), (55, 200)):
+        bodies = []
+        for index in range(count):
+            trace = os.urandom(16)
+            start = now - (minutes * 60 - index * 3000 // count) * 1_000_000_000
+            web = otlp.request("web", trace_id=trace, start_ns=start, kind=otlp.CLIENT)
+            cart = otlp.request("cart" if minutes == 55 else "basket", trace_id=trace, start_ns=start + 1000)
+            otlp.spans(cart)[0].parent_span_id = otlp.spans(web)[0].span_id
+            bodies += [web, cart]
+        for body in bodies[1:]:
+            bodies[0].MergeFrom(body)
+        requests.post(weft.url("otlp_http", "/v1/traces"), data=bodies[0].SerializeToString(),
+                      headers={"Content-Type": "application/x-protobuf"}, timeout=10).raise_for_status()
+    weft.map()
+    printed = weft_command("map", "--window", "1h", "--url", url)
+    assert printed.returncode == 0, printed.stderr
+    assert "2 nodes, 1 edge, " in printed.stdout and re.search(r"calls +cart +200 +0.0 %  p50 5", printed.stdout)
+    earlier = weft_command("map", "--at", "-1h", "--window", "1h", "--url", url)
+    assert "basket" in earlier.stdout and "cart" not in earlier.stdout
+    compared = weft_command("diff", "--url", url)
+    assert compared.returncode == 0, compared.stderr
+    assert re.search(r"new\n +service +cart\n +web calls cart  200 calls, certain", compared.stdout), compared.stdout
+    assert re.search(r"gone\n +service +basket\n +web calls basket  20 calls", compared.stdout)
+    assert weft_command("diff", "--a-from", "-1h", "--a-to", "now", "--b-from", "-1h", "--url", url).stdout.endswith(
+        "Nothing changed by more than it varies by itself.\n")
+    assert json.loads(weft_command("diff", "--json", "--url", url).stdout)["changed"] == []
 
 
 def test_loadgen_export_and_import_keep_every_span(weft, tmp_path):

@@ -18,6 +18,12 @@ static void number_write(JsonWriter *json, const char *key, double value)
     json_double(json, value);
 }
 
+static void ends_write(JsonWriter *json, const MapAnswer *map, const MapEdge *edge)
+{
+    json_key_string(json, "source_name", node_key_label(&map->nodes[edge->source].key));
+    json_key_string(json, "target_name", node_key_label(&map->nodes[edge->target].key));
+}
+
 /* What one window has and the other lacks. */
 typedef struct Lacking {
     const MapAnswer *answer;
@@ -39,6 +45,7 @@ static void lacking_write(JsonWriter *json, const char *key, const Lacking *lack
         json_open(json, '{');
         edge_fields_write(json, lacking->answer, &lacking->answer->edges[lacking->edges[i].index]);
         number_write(json, "significance", lacking->edges[i].significance);
+        ends_write(json, lacking->answer, &lacking->answer->edges[lacking->edges[i].index]);
         json_close(json, '}');
     }
     json_close(json, ']');
@@ -51,7 +58,6 @@ static void change_write(JsonWriter *json, const MapAnswer *map, const MapChange
                                 [CHANGE_ERRORS] = STR("errors"),
                                 [CHANGE_LATENCY] = STR("latency")};
     const MapEdge *edge = &map->edges[change->edge];
-    const MapNode *source = &map->nodes[edge->source], *target = &map->nodes[edge->target];
 
     json_open(json, '{');
     json_key_string(json, "edge", edge->id);
@@ -63,10 +69,9 @@ static void change_write(JsonWriter *json, const MapAnswer *map, const MapChange
         number_write(json, "quantile", change->quantile);
     }
     json_key_string(json, "relation", relation_name(edge->relation));
-    json_key_string(json, "source", source->id);
-    json_key_string(json, "target", target->id);
-    json_key_string(json, "source_name", node_key_label(&source->key));
-    json_key_string(json, "target_name", node_key_label(&target->key));
+    json_key_string(json, "source", map->nodes[edge->source].id);
+    json_key_string(json, "target", map->nodes[edge->target].id);
+    ends_write(json, map, edge);
     json_close(json, '}');
 }
 

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <math.h>
+#include <stdio.h>
+
+#include "app/asking.h"
+
+/* `weft map`, `weft diff`. */
+enum { LISTED_MAX = 50 }; /* changes of a kind that are printed */
+
+static const char *const filters[] = {"scope", "environment", "namespace", "type",
+                                      "focus", "hops",        "flow",      "resolve"};
+
+static void append_filters(const Arguments *arguments, Buf *path, char *separator)
+{
+    for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
+        append_parameter(path, separator, filters[i], cli_value(arguments, filters[i], NULL));
+    }
+}
+
+/* "2026-11-21 08:02" of "2026-11-21T08:02:03.000000004Z". */
+static Str time_text(Arena *arena, Str time)
+{
+    if (time.len < 16) {
+        return time;
+    }
+    return arena_format(arena, "%.10s %.5s", time.ptr, time.ptr + 11);
+}
+
+static void print_window(Buf *out, const char *before, JsonView window)
+{
+    Arena *arena = window.arena;
+
+    buf_append_format(out, "%s%.*s to %.*s UTC", before,
+                      STR_ARG(time_text(arena, view_text(view_get(window, "from")))),
+                      STR_ARG(time_text(arena, view_text(view_get(window, "to")))));
+}
+
+/* A node's name as people say it: a table behind its database. */
+static Str node_label(JsonView nodes, JsonView node, Arena *arena)
+{
+    Str collection = view_text(view_get(node, "collection"));
+    Str parent = view_text(view_get(node, "parent"));
+    size_t cursor = 0;
+    JsonView other;
+
+    while (collection.len > 0 && view_next(nodes, &cursor, &other)) {
+        if (str_equal(view_text(view_get(other, "id")), parent)) {
+            return arena_format(arena, "%.*s.%.*s", STR_ARG(view_text(view_get(other, "name"))),
+                                STR_ARG(collection));
+        }
+    }
+    return collection.len > 0 ? collection : view_text(view_get(node, "name"));
+}
+
+static Str label_of(JsonView nodes, Str id, Arena *arena)
+{
+    size_t cursor = 0;
+    JsonView node;
+
+    while (view_next(nodes, &cursor, &node)) {
+        if (str_equal(view_text(view_get(node, "id")), id)) {
+            return node_label(nodes, node, arena);
+        }
+    }
+    return id;
+}
+
+static void print_numbers(Buf *out, uint64_t count, uint64_t errors, JsonView duration)
+{
+    buf_append_format(out, "%9llu %6.1f %%", (unsigned long long)count,
+                      count == 0 ? 0 : 100.0 * (double)errors / (double)count);
+    if (duration.raw.len > 0) {
+        buf_append_format(
+            out, "  p50 %-8.*s p99 %.*s",
+            STR_ARG(duration_text(duration.arena, view_u64(view_get(duration, "p50_ns")))),
+            STR_ARG(duration_text(duration.arena, view_u64(view_get(duration, "p99_ns")))));
+    }
+    buf_append_byte(out, '\n');
+}
+
+static void print_edge(Buf *out, JsonView nodes, JsonView edge)
+{
+    JsonView duration = view_get(edge, "duration");
+
+    if (duration.raw.len == 0) {
+        duration = view_get(edge, "server_duration");
+    }
+    buf_append_format(out, "  %-10.*s %-34.*s", STR_ARG(view_text(view_get(edge, "relation"))),
+                      STR_ARG(label_of(nodes, view_text(view_get(edge, "target")), edge.arena)));
+    print_numbers(out, view_u64(view_get(edge, "count")), view_u64(view_get(edge, "errors")),
+                  duration);
+}
+
+/* A node that does something, with all that it does; others are told by who uses them. */
+static void print_source(Buf *out, JsonView nodes, JsonView edges, JsonView node)
+{
+    Str id = view_text(view_get(node, "id"));
+    uint64_t requests = view_u64(view_get(node, "requests"));
+    size_t cursor = 0, n = 0;
+    JsonView edge;
+
+    while (view_next(edges, &cursor, &edge)) {
+        n += str_equal(view_text(view_get(edge, "source")), id);
+    }
+    if (n == 0 && requests == 0) {
+        return;
+    }
+    buf_append_format(out, "%-47.*s", STR_ARG(node_label(nodes, node, node.arena)));
+    if (requests > 0) {
+        print_numbers(out, requests, view_u64(view_get(node, "errors")),
+                      view_get(node, "duration"));
+    } else {
+        buf_append_byte(out, '\n');
+    }
+    cursor = 0;
+    while (view_next(edges, &cursor, &edge)) {
+        if (str_equal(view_text(view_get(edge, "source")), id)) {
+            print_edge(out, nodes, edge);
+        }
+    }
+}
+
+static void print_hops(Buf *out, JsonView nodes, JsonView hops)
+{
+    size_t cursor = 0;
+    JsonView hop;
+
+    if (view_count(hops) > 0) {
+        buf_append_str(out, STR("\nmessages\n"));
+    }
+    while (view_next(hops, &cursor, &hop)) {
+        JsonView age = view_get(hop, "age");
+
+        buf_append_format(out, "  %.*s > %.*s > %.*s  %llu",
+                          STR_ARG(label_of(nodes, view_text(view_get(hop, "producer")), hop.arena)),
+                          STR_ARG(label_of(nodes, view_text(view_get(hop, "queue")), hop.arena)),
+                          STR_ARG(label_of(nodes, view_text(view_get(hop, "consumer")), hop.arena)),
+                          (unsigned long long)view_u64(view_get(hop, "count")));
+        if (age.raw.len > 0) {
+            buf_append_format(out, ", waited p50 %.*s p99 %.*s",
+                              STR_ARG(duration_text(hop.arena, view_u64(view_get(age, "p50_ns")))),
+                              STR_ARG(duration_text(hop.arena, view_u64(view_get(age, "p99_ns")))));
+        }
+        buf_append_byte(out, '\n');
+    }
+}
+
+static void print_map(Buf *out, JsonView map)
+{
+    JsonView nodes = view_get(map, "nodes"), edges = view_get(map, "edges"), node;
+    size_t cursor = 0;
+
+    buf_append_format(out, "%zu node%s, %zu edge%s, ", view_count(nodes),
+                      view_count(nodes) == 1 ? "" : "s", view_count(edges),
+                      view_count(edges) == 1 ? "" : "s");
+    print_window(out, "", map);
+    buf_append_str(out, STR("\n\n"));
+    if (view_count(nodes) == 0) {
+        buf_append_str(out,
+                       STR("Nothing happened in this window. --from -24h looks further back.\n"));
+        return;
+    }
+    buf_append_format(out, "%-47s%9s %8s\n", "", "count", "errors");
+    while (view_next(nodes, &cursor, &node)) {
+        print_source(out, nodes, edges, node);
+    }
+    print_hops(out, nodes, view_get(map, "hops"));
+    if (view_get(map, "truncated").raw.len > 0 &&
+        !str_equal(view_get(map, "truncated").raw, STR("null"))) {
+        buf_append_str(out, STR("\nThe rarest nodes and edges are folded into (other).\n"));
+    }
+}
+
+static int run_map(const Arguments *arguments)
+{
+    CLEANUP(buf_deinit) Buf path = {0};
+    CLEANUP(answer_deinit) Answer answer = {0};
+    bool at = cli_flag(arguments, "at") || cli_flag(arguments, "window");
+    char separator = '?';
+
+    buf_append_str(&path, STR("/api/v1/map"));
+    append_window(arguments, &path, &separator, at ? NULL : "-15m");
+    append_parameter(&path, &separator, "at", cli_value(arguments, "at", NULL));
+    append_parameter(&path, &separator, "window", cli_value(arguments, "window", NULL));
+    append_filters(arguments, &path, &separator);
+    int status = asking_get(arguments, &path, &answer);
+    return status != EXIT_DONE ? status : print_answer(arguments, &answer, print_map);
+}
+
+#define FILTER_OPTIONS                                                                             \
+    {"environment", "NAME", "only this environment"}, {"scope", "NAME", "only this scope"},        \
+        {"namespace", "NAME", "only this namespace"},                                              \
+        {"type", "LIST", "only these node types, like service,database,table"},                    \
+        {"focus", "NODE", "only around the node with this id"},                                    \
+        {"hops", "N", "how far around it"}, {"flow", "NAME", "only what was done for this flow"},  \
+        {"resolve", "BOOL", "false: unpaired names stay external nodes"},                          \
+        {"json", NULL, "the answer of the API as it is"},                                          \
+    {                                                                                              \
+        "url", "URL", "the server (default http://localhost:16686)"                                \
+    }
+
+static const Option map_options[] = {
+    {"from", "T", "start: RFC 3339, Unix time or -15m (default -15m)"},
+    {"to", "T", "end (default now)"},
+    {"at", "T", "the window that ends at this moment"},
+    {"window", "D", "how long before --at, or now (default 5m)"},
+    FILTER_OPTIONS,
+};
+
+const Command command_map = {.name = "map",
+                             .summary = "Print the map of a window",
+                             .options = map_options,
+                             .n_options = ARRAY_LEN(map_options),
+                             .run = run_map};
+
+/* --- weft diff --- */
+
+/* How sure, in words: significance is -log10 of the share of false alarms. */
+static const char *certainty(double significance)
+{
+    return significance >= 6   ? "certain"
+           : significance >= 3 ? "very likely"
+           : significance >= 2 ? "likely"
+                               : "may be chance";
+}
+
+static void print_part(Buf *out, const char *title, JsonView part)
+{
+    JsonView nodes = view_get(part, "nodes"), edges = view_get(part, "edges"), item;
+    size_t cursor = 0, n = 0;
+
+    if (view_count(nodes) + view_count(edges) == 0) {
+        return;
+    }
+    buf_append_format(out, "\n%s\n", title);
+    while (view_next(nodes, &cursor, &item) && n++ < LISTED_MAX) {
+        buf_append_format(out, "  %-10.*s %.*s\n", STR_ARG(view_text(view_get(item, "type"))),
+                          STR_ARG(node_label(nodes, item, item.arena)));
+    }
+    cursor = n = 0;
+    while (view_next(edges, &cursor, &item) && n++ < LISTED_MAX) {
+        buf_append_format(out, "  %.*s %.*s %.*s  %llu calls, %s\n",
+                          STR_ARG(view_text(view_get(item, "source_name"))),
+                          STR_ARG(view_text(view_get(item, "relation"))),
+                          STR_ARG(view_text(view_get(item, "target_name"))),
+                          (unsigned long long)view_u64(view_get(item, "count")),
+                          certainty(view_double(view_get(item, "significance"))));
+    }
+    if (view_count(nodes) > LISTED_MAX || view_count(edges) > LISTED_MAX) {
+        buf_append_format(out, "  … %zu nodes and %zu edges in all; --json has them\n",
+                          view_count(nodes), view_count(edges));
+    }
+}
+
+static Str value_text(Str what, double value, Arena *arena)
+{
+    if (str_equal(what, STR("errors"))) {
+        return arena_format(arena, "%.3g %%", 100 * value);
+    }
+    if (str_equal(what, STR("latency"))) {
+        return duration_text(arena, (uint64_t)value);
+    }
+    return arena_format(arena, "%.3g/min", value);
+}
+
+static void print_change(Buf *out, JsonView change)
+{
+    Str what = view_text(view_get(change, "what"));
+    double a = view_double(view_get(change, "a")), b = view_double(view_get(change, "b"));
+    const char *word = str_equal(what, STR("errors"))    ? (b > a ? "failing" : "healing")
+                       : str_equal(what, STR("latency")) ? (b > a ? "slower" : "faster")
+                                                         : (b > a ? "busier" : "quieter");
+
+    buf_append_format(out, "  %-8s %.*s %.*s %.*s  %.*s > %.*s", word,
+                      STR_ARG(view_text(view_get(change, "source_name"))),
+                      STR_ARG(view_text(view_get(change, "relation"))),
+                      STR_ARG(view_text(view_get(change, "target_name"))),
+                      STR_ARG(value_text(what, a, change.arena)),
+                      STR_ARG(value_text(what, b, change.arena)));
+    if (str_equal(what, STR("latency"))) {
+        buf_append_format(out, " (p%g)", 100 * view_double(view_get(change, "quantile")));
+    }
+    buf_append_format(out, ", %s\n", certainty(view_double(view_get(change, "significance"))));
+}
+
+static void print_diff(Buf *out, JsonView diff)
+{
+    JsonView changed = view_get(diff, "changed"), change;
+    JsonView added = view_get(diff, "added"), removed = view_get(diff, "removed");
+    size_t cursor = 0, n = 0;
+
+    print_window(out, "before  ", view_get(diff, "a"));
+    print_window(out, "\nafter   ", view_get(diff, "b"));
+    buf_append_byte(out, '\n');
+    print_part(out, "new", added);
+    print_part(out, "gone", removed);
+    if (view_count(changed) > 0) {
+        buf_append_str(out, STR("\nchanged\n"));
+    }
+    while (view_next(changed, &cursor, &change) && n++ < LISTED_MAX) {
+        print_change(out, change);
+    }
+    if (view_count(changed) > LISTED_MAX) {
+        buf_append_format(out, "  … %zu in all; --json has them\n", view_count(changed));
+    }
+    if (view_count(changed) + view_count(view_get(added, "edges")) +
+            view_count(view_get(removed, "edges")) + view_count(view_get(added, "nodes")) +
+            view_count(view_get(removed, "nodes")) ==
+        0) {
+        buf_append_str(out, STR("\nNothing changed by more than it varies by itself.\n"));
+    }
+}
+
+static int run_diff(const Arguments *arguments)
+{
+    static const char *const windows[][2] = {{"a-from", "a_from"}, {"a-to", "a_to"},
+                                             {"b-from", "b_from"}, {"b-to", "b_to"},
+                                             {"a-at", "a_at"},     {"b-at", "b_at"}};
+    CLEANUP(buf_deinit) Buf path = {0};
+    CLEANUP(answer_deinit) Answer answer = {0};
+    char separator = '?';
+
+    buf_append_str(&path, STR("/api/v1/map/diff"));
+    for (size_t i = 0; i < ARRAY_LEN(windows); i++) {
+        append_parameter(&path, &separator, windows[i][1],
+                         cli_value(arguments, windows[i][0], NULL));
+    }
+    append_parameter(&path, &separator, "window", cli_value(arguments, "window", NULL));
+    append_filters(arguments, &path, &separator);
+    int status = asking_get(arguments, &path, &answer);
+    return status != EXIT_DONE ? status : print_answer(arguments, &answer, print_diff);
+}
+
+static const Option diff_options[] = {
+    {"a-from", "T", "start of the window before: RFC 3339, Unix time or -2h"},
+    {"a-to", "T", "its end"},
+    {"b-from", "T", "start of the window after (default -1h)"},
+    {"b-to", "T", "its end (default now)"},
+    {"a-at", "T", "the window before ends at this moment; with --window"},
+    {"b-at", "T", "the window after ends at this moment; with --window"},
+    {"window", "D", "how long both are (default 5m)"},
+    FILTER_OPTIONS,
+};
+
+const Command command_diff = {
+    .name = "diff",
+    .summary = "Compare two windows of the map",
+    .details =
+        "Without a window before, it is as long as the one after and ends where that begins:\n"
+        "`weft diff` compares the last hour with the hour before, `weft diff --b-from -10m` the\n"
+        "last ten minutes with the ten before.\n",
+    .options = diff_options,
+    .n_options = ARRAY_LEN(diff_options),
+    .run = run_diff};

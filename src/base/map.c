@@ -4,9 +4,9 @@
 #include "base/assert.h"
 
 /*
- * Both tables are open addressing with linear probing at a load of at most one half. A slot of
- * Symbols keeps the upper 32 bits of the hash beside the number, so that a probe rarely touches a
- * string that is not the one.
+ * Both tables are open addressing with linear probing at a load of at most one half. A slot keeps
+ * the upper 32 bits of the hash beside the number, so that a probe rarely touches a string or a
+ * record that is not the one: each such touch is a cache miss.
  */
 enum { SLOTS_MIN = 16 };
 
@@ -18,9 +18,14 @@ void symbols_deinit(Symbols *symbols)
     *symbols = (Symbols){0};
 }
 
-static uint64_t symbol_slot(uint64_t hash, uint32_t symbol)
+static uint64_t make_slot(uint64_t hash, uint32_t number)
 {
-    return (hash & 0xffffffff00000000U) | ((uint64_t)symbol + 1);
+    return (hash & 0xffffffff00000000U) | ((uint64_t)number + 1);
+}
+
+static uint32_t slot_number(uint64_t slot)
+{
+    return (uint32_t)slot - 1;
 }
 
 /* The slot that holds @str, or the free one where it belongs. */
@@ -55,7 +60,7 @@ static void symbols_rehash(Symbols *symbols)
         while (symbols->slots[at] != 0) {
             at = (at + 1) & (n_slots - 1);
         }
-        symbols->slots[at] = symbol_slot(hash, (uint32_t)i);
+        symbols->slots[at] = make_slot(hash, (uint32_t)i);
     }
 }
 
@@ -74,7 +79,7 @@ uint32_t symbols_intern(Symbols *symbols, Str str)
     uint32_t symbol = (uint32_t)symbols->n_strings;
     ARRAY_RESERVE(symbols->strings, symbols->n_strings, symbols->capacity);
     symbols->strings[symbols->n_strings++] = arena_copy(&symbols->arena, str);
-    symbols->slots[at] = symbol_slot(hash, symbol);
+    symbols->slots[at] = make_slot(hash, symbol);
     return symbol;
 }
 
@@ -112,16 +117,20 @@ static uint64_t table_hash(const Table *table, const void *key)
 }
 
 /* The slot that holds @key, or the free one where it belongs. */
-static size_t table_probe(const Table *table, const void *key)
+static size_t table_probe(const Table *table, const void *key, uint64_t hash)
 {
     size_t mask = table->n_slots - 1;
-    size_t at = (size_t)table_hash(table, key) & mask;
+    size_t at = (size_t)hash & mask;
 
     for (;; at = (at + 1) & mask) {
-        uint32_t slot = table->slots[at];
+        uint64_t slot = table->slots[at];
 
-        if (slot == 0 || str_equal(str_from_bytes(table_at(table, slot - 1), table->key_size),
-                                   str_from_bytes(key, table->key_size))) {
+        if (slot == 0) {
+            return at;
+        }
+        if ((slot ^ hash) >> 32 == 0 &&
+            str_equal(str_from_bytes(table_at(table, slot_number(slot)), table->key_size),
+                      str_from_bytes(key, table->key_size))) {
             return at;
         }
     }
@@ -132,10 +141,16 @@ static void table_rehash(Table *table)
     size_t n_slots = table->n_slots == 0 ? SLOTS_MIN : table->n_slots * 2;
 
     mem_free(table->slots);
-    table->slots = NEW_ARRAY(uint32_t, n_slots);
+    table->slots = NEW_ARRAY(uint64_t, n_slots);
     table->n_slots = n_slots;
     for (size_t i = 0; i < table->n_records; i++) {
-        table->slots[table_probe(table, table_at(table, i))] = (uint32_t)i + 1;
+        uint64_t hash = table_hash(table, table_at(table, i));
+        size_t at = (size_t)hash & (n_slots - 1);
+
+        while (table->slots[at] != 0) {
+            at = (at + 1) & (n_slots - 1);
+        }
+        table->slots[at] = make_slot(hash, (uint32_t)i);
     }
 }
 
@@ -144,8 +159,8 @@ void *table_find(const Table *table, const void *key)
     if (table->n_slots == 0) {
         return NULL;
     }
-    uint32_t slot = table->slots[table_probe(table, key)];
-    return slot == 0 ? NULL : table_at(table, slot - 1);
+    uint64_t slot = table->slots[table_probe(table, key, table_hash(table, key))];
+    return slot == 0 ? NULL : table_at(table, slot_number(slot));
 }
 
 void *table_put(Table *table, const void *key, bool *ret_new)
@@ -153,7 +168,8 @@ void *table_put(Table *table, const void *key, bool *ret_new)
     if (table->n_records * 2 >= table->n_slots) {
         table_rehash(table);
     }
-    size_t at = table_probe(table, key);
+    uint64_t hash = table_hash(table, key);
+    size_t at = table_probe(table, key, hash);
     bool is_new = table->slots[at] == 0;
 
     if (is_new) {
@@ -164,12 +180,12 @@ void *table_put(Table *table, const void *key, bool *ret_new)
         }
         mem_fill(table_at(table, table->n_records), 0, table->record_size);
         mem_copy(table_at(table, table->n_records), key, table->key_size);
-        table->slots[at] = (uint32_t)++table->n_records;
+        table->slots[at] = make_slot(hash, (uint32_t)table->n_records++);
     }
     if (ret_new != NULL) {
         *ret_new = is_new;
     }
-    return table_at(table, table->slots[at] - 1);
+    return table_at(table, slot_number(table->slots[at]));
 }
 
 /* Closes the gap at @at: moves back every follower that a probe could no longer reach. */
@@ -178,7 +194,8 @@ static void table_close_gap(Table *table, size_t at)
     size_t mask = table->n_slots - 1;
 
     for (size_t next = (at + 1) & mask; table->slots[next] != 0; next = (next + 1) & mask) {
-        size_t home = (size_t)table_hash(table, table_at(table, table->slots[next] - 1)) & mask;
+        const void *record = table_at(table, slot_number(table->slots[next]));
+        size_t home = (size_t)table_hash(table, record) & mask;
 
         if (((next - home) & mask) >= ((next - at) & mask)) {
             table->slots[at] = table->slots[next];
@@ -193,10 +210,13 @@ void table_remove(Table *table, void *record)
     size_t index = (size_t)((uint8_t *)record - table->records) / table->record_size;
 
     ASSERT(index < table->n_records);
-    table_close_gap(table, table_probe(table, record));
+    table_close_gap(table, table_probe(table, record, table_hash(table, record)));
     size_t last = table->n_records - 1;
     if (index != last) {
-        table->slots[table_probe(table, table_at(table, last))] = (uint32_t)index + 1;
+        uint64_t hash = table_hash(table, table_at(table, last));
+
+        table->slots[table_probe(table, table_at(table, last), hash)] =
+            make_slot(hash, (uint32_t)index);
         mem_copy(record, table_at(table, last), table->record_size);
     }
     table->n_records--;

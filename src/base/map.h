@@ -47,7 +47,7 @@ size_t symbols_bytes(const Symbols *symbols);
  * A record is any struct whose first key_size bytes are its key (no padding inside the key).
  */
 typedef struct Table {
-    uint32_t *slots; /* record index + 1; 0 is free */
+    uint64_t *slots; /* hash high bits | record index + 1; 0 is free */
     size_t n_slots;
     uint8_t *records;
     size_t n_records, capacity;

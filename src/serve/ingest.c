@@ -87,6 +87,12 @@ static void on_appended(void *context, int result)
     mem_free(waiting);
 }
 
+/* Of what store_append() refused. */
+static Failure refusal(int result)
+{
+    return result == STORE_BUSY ? FAILURE_BUSY : FAILURE_DISK;
+}
+
 static void append(Ingest *ingest, Exchange *exchange, AnswerFormat format, StoreBatch *batch)
 {
     Waiting *waiting = NEW(Waiting);
@@ -108,8 +114,7 @@ static void append(Ingest *ingest, Exchange *exchange, AnswerFormat format, Stor
     if (r != 0) {
         store_batch_free(batch);
         mem_free(waiting);
-        answer_failure(ingest, exchange, format, r == STORE_BUSY ? FAILURE_BUSY : FAILURE_DISK,
-                       NULL);
+        answer_failure(ingest, exchange, format, refusal(r), NULL);
     }
 }
 
@@ -169,10 +174,16 @@ static int read_batch(BodyReader reader, Exchange *exchange, StoreBatch *batch,
 
 static void receive(Ingest *ingest, Exchange *exchange, AnswerFormat format, BodyReader reader)
 {
-    StoreBatch *batch = store_batch_new();
+    /* Decoded spans take about as much as the body that they point to. */
+    int r = store_check_room(ingest->store, 2 * (uint64_t)exchange_request(exchange)->body.len);
     ParseError error;
     Failure failure;
 
+    if (r != 0) {
+        answer_failure(ingest, exchange, format, refusal(r), NULL);
+        return;
+    }
+    StoreBatch *batch = store_batch_reuse(ingest->store);
     if (read_batch(reader, exchange, batch, &failure, &error) != 0) {
         store_batch_free(batch);
         answer_failure(ingest, exchange, format, failure, &error);

@@ -296,6 +296,6 @@ size_t generation_bytes(const Generation *generation)
     return sizeof(Generation) + row_dictionary_bytes(&generation->dictionary) +
            generation->n_pages * sizeof(HeadPage) + generation->chunk_bytes +
            generation->traces.capacity * sizeof(HeadTrace) +
-           generation->traces.n_slots * sizeof(uint32_t) +
+           generation->traces.n_slots * sizeof(generation->traces.slots[0]) +
            generation->origin_capacity * sizeof(HeadOrigin);
 }

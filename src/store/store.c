@@ -34,6 +34,30 @@ StoreBatch *store_batch_free(StoreBatch *batch)
     return NULL;
 }
 
+StoreBatch *store_batch_reuse(Store *store)
+{
+    StoreBatch *batch = NULL;
+
+    pthread_mutex_lock(&store->mutex);
+    if (store->n_spares > 0) {
+        batch = store->spares[--store->n_spares];
+    }
+    pthread_mutex_unlock(&store->mutex);
+    return batch == NULL ? store_batch_new() : batch;
+}
+
+void store_drop_spares(Store *store)
+{
+    StoreBatch *batch;
+
+    do {
+        pthread_mutex_lock(&store->mutex);
+        batch = store->n_spares == 0 ? NULL : store->spares[--store->n_spares];
+        pthread_mutex_unlock(&store->mutex);
+        store_batch_free(batch);
+    } while (batch != NULL);
+}
+
 static uint64_t or_default(uint64_t value, uint64_t fallback)
 {
     return value == 0 ? fallback : value;
@@ -92,6 +116,7 @@ static Store *store_new(const StoreOptions *options)
 /* Everything but the threads, which are stopped. */
 static void store_free(Store *store)
 {
+    store_drop_spares(store);
     cut_free(store, store->cut);
     for (size_t i = 0; i < store->n_generations; i++) {
         generation_unref(store->generations[i]);
@@ -178,23 +203,38 @@ static void committed(LogEntry *entry, int result)
     done(context, result);
 }
 
-/* Takes room in the queue. One batch always fits, however large. */
+/* Whether the queue takes @bytes more; a refusal is counted. Under the mutex. One batch always
+ * fits, however large. */
+static int check_room(Store *store, uint64_t bytes)
+{
+    bool head_is_full = store->head_bytes > HEAD_BYTES_MAX;
+
+    if (head_is_full && store->writer_error != 0) {
+        store->counters.failed_appends++;
+        return store->writer_error;
+    }
+    if (head_is_full ||
+        (store->queue_bytes > 0 && store->queue_bytes + bytes > store->options.queue_bytes_max)) {
+        store->counters.busy_appends++;
+        return STORE_BUSY;
+    }
+    return 0;
+}
+
+int store_check_room(Store *store, uint64_t bytes)
+{
+    pthread_mutex_lock(&store->mutex);
+    int result = check_room(store, bytes);
+    pthread_mutex_unlock(&store->mutex);
+    return result;
+}
+
+/* Takes room in the queue. */
 static int reserve(Store *store, uint64_t bytes)
 {
-    int result = 0;
-
     pthread_mutex_lock(&store->mutex);
-    bool head_is_full = store->head_bytes > HEAD_BYTES_MAX;
-    if (head_is_full && store->writer_error != 0) {
-        result = store->writer_error;
-        store->counters.failed_appends++;
-    } else if (head_is_full || (store->queue_bytes > 0 &&
-                                store->queue_bytes + bytes > store->options.queue_bytes_max)) {
-        result = STORE_BUSY;
-        store->counters.busy_appends++;
-    } else {
-        store->queue_bytes += bytes;
-    }
+    int result = check_room(store, bytes);
+    store->queue_bytes += result == 0 ? bytes : 0;
     pthread_mutex_unlock(&store->mutex);
     return result;
 }

@@ -55,6 +55,10 @@ typedef struct StoreBatch {
 StoreBatch *store_batch_new(void);
 StoreBatch *store_batch_free(StoreBatch *batch);
 
+/* As store_batch_new(), with the memory of a batch that was applied if there is one: what the next
+ * request needs is still mapped and in the cache. From any thread. */
+StoreBatch *store_batch_reuse(Store *store);
+
 enum { STORE_BUSY = 1 };
 
 /* Told once per append, on the log's thread: 0 when the batch is on disk, else -errno (-ENOSPC,
@@ -67,6 +71,10 @@ typedef void (*StoreAppended)(void *context, int result);
  * store_status()): nothing was taken.
  */
 MUST_USE int store_append(Store *store, StoreBatch *batch, StoreAppended done, void *context);
+
+/* What store_append() would say to a batch of about @bytes just now, so that a request need not be
+ * decoded to be refused; a refusal counts as one. From any thread. */
+MUST_USE int store_check_room(Store *store, uint64_t bytes);
 
 typedef enum StoreWait {
     STORE_WAIT_APPLIED, /* everything acknowledged before the call can be found by queries */

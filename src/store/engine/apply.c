@@ -280,16 +280,28 @@ static Burst take_burst(Store *store)
     return burst;
 }
 
+/* The body was the request's own buffer, so what can be kept of a batch is its arena. */
 static void finish_batch(Store *store, Queued *queued)
 {
+    StoreBatch *batch = queued->batch;
+    bool keeps = batch->arena.allocated <= SPARE_BYTES_MAX;
+
+    buf_deinit(&batch->body);
+    if (keeps) {
+        arena_reset(&batch->arena);
+    }
+    batch->spans = (Batch){0};
     pthread_mutex_lock(&store->mutex);
     const Queued *next = queued->next != NULL ? queued->next : store->first;
     store->waiting_since_ns = next == NULL ? UINT64_MAX : next->acknowledged_ns;
     store->applied++;
     store->queue_bytes -= queued->bytes;
     pthread_cond_broadcast(&store->progress);
+    if (keeps && store->n_spares < SPARES_MAX) {
+        store->spares[store->n_spares++] = TAKE(batch);
+    }
     pthread_mutex_unlock(&store->mutex);
-    store_batch_free(queued->batch);
+    store_batch_free(batch);
     mem_free(queued);
 }
 

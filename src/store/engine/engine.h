@@ -36,6 +36,8 @@ enum {
     TICK_MS = 50,
     SETTLE_SHARE = 5, /* settling on demand takes one of so many parts of the applier's time */
     CUT_BLOCKS_MAX = 256,
+    SPARES_MAX = 8,            /* applied batches whose memory is kept ... */
+    SPARE_BYTES_MAX = 2 << 20, /* ... when it is no more than this */
 };
 
 /* A batch between store_append() and the applier. */
@@ -93,9 +95,11 @@ struct Store {
     uint64_t settle_not_before_ns;      /* the next one is served then */
     uint64_t head_bytes;                /* as of the last turn of the applier */
     bool applier_stop, writer_stop;
-    Cut *cut;             /* handed to the writer; NULL: it is idle */
-    int writer_error;     /* of its last attempt */
-    StoreStatus counters; /* what is counted, not measured, of a status */
+    Cut *cut;                       /* handed to the writer; NULL: it is idle */
+    int writer_error;               /* of its last attempt */
+    StoreStatus counters;           /* what is counted, not measured, of a status */
+    StoreBatch *spares[SPARES_MAX]; /* empty but for an arena's chunk */
+    size_t n_spares;
 
     pthread_t applier, writer;
     bool has_applier, has_writer;
@@ -113,6 +117,9 @@ struct Store {
     bool no_merging;                            /* a block could not be merged: not tried again */
     ManifestFiles orphan_blocks, orphan_tables; /* removed after the next commit */
 };
+
+/* store.c: forgets the memory of applied batches. */
+void store_drop_spares(Store *store);
 
 /* apply.c */
 void apply_batch(Store *store, const Batch *batch, uint64_t sequence);

@@ -130,30 +130,28 @@ int store_read_trace(Store *store, TraceId id, StoreView which, Arena *arena, Sp
     return result;
 }
 
-/* Rows of the trace that a view may see; those that are in blocks are counted, too. */
-static size_t count_head_rows(const Store *store, TraceId id)
+/* The trace in each generation, or NULL. Returns how many rows it has in all. */
+static size_t find_head_rows(const Store *store, TraceId id, const HeadTrace **traces)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < store->n_generations; i++) {
-        const HeadTrace *trace = generation_find(store->generations[i], id);
-
-        for (uint32_t at = trace == NULL ? ROW_NONE : trace->first; at != ROW_NONE; n++) {
+        traces[i] = generation_find(store->generations[i], id);
+        for (uint32_t at = traces[i] == NULL ? ROW_NONE : traces[i]->first; at != ROW_NONE; n++) {
             at = generation_row(store->generations[i], at)->next;
         }
     }
     return n;
 }
 
-/* Appends the trace's rows of one generation to both views. */
-static void read_both(const Generation *generation, const RowView *rows, TraceId id, Arena *arena,
+/* Appends the rows from @at on, of one trace and generation, to both views. */
+static void read_both(const Generation *generation, const RowView *rows, uint32_t at, Arena *arena,
                       StoreTrace *trace)
 {
-    const HeadTrace *found = generation_find(generation, id);
     RowView settled = *rows;
 
     settled.settled_only = true;
-    for (uint32_t at = found == NULL ? ROW_NONE : found->first; at != ROW_NONE;) {
+    while (at != ROW_NONE) {
         const HeadRow *row = generation_row(generation, at);
 
         if (row_is_visible(row, rows)) {
@@ -173,7 +171,8 @@ static void read_both(const Generation *generation, const RowView *rows, TraceId
 int store_read_settling(Store *store, TraceId id, Arena *arena, StoreTrace *ret_trace)
 {
     RowView rows = {.moves = store->moves};
-    size_t n_head = count_head_rows(store, id), n_held = 0;
+    const HeadTrace *traces[GENERATIONS_MAX];
+    size_t n_head = find_head_rows(store, id, traces), n_held = 0;
     Span *held = NULL;
 
     pthread_rwlock_rdlock(&store->lock);
@@ -191,7 +190,9 @@ int store_read_settling(Store *store, TraceId id, Arena *arena, StoreTrace *ret_
     mem_copy(trace.settled, held, n_held * sizeof(Span));
     mem_copy(trace.all, held, n_held * sizeof(Span));
     for (size_t i = 0; i < store->n_generations; i++) {
-        read_both(store->generations[i], &rows, id, arena, &trace);
+        if (traces[i] != NULL) {
+            read_both(store->generations[i], &rows, traces[i]->first, arena, &trace);
+        }
     }
     trace.n_settled = spans_deduplicate(trace.settled, trace.n_settled);
     trace.n_all = spans_deduplicate(trace.all, trace.n_all);

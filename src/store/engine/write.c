@@ -502,6 +502,7 @@ static void *writer(void *context)
             finish_cut(store, cut, write_cut(store, cut));
             holds_pages = true;
         } else if (holds_pages) {
+            store_drop_spares(store);
             mem_trim();
             holds_pages = false;
         }

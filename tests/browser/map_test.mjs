@@ -279,8 +279,8 @@ export const tests = [
         )
       await bench.page.$eval('.node', (node) => (node.dataset.mark = 'kept'))
       const before = await places()
-      await bench.page.waitForResponse((response) => response.url().includes('api/v1/map?'))
-      await bench.page.waitForTimeout(200)
+      // Events come once a second.
+      await bench.page.waitForTimeout(2500)
       same(await places(), before, 'places')
       check(await bench.page.$('.node[data-mark=kept]'), 'the picture was built anew')
     },
@@ -361,6 +361,52 @@ export const tests = [
             check(text.includes(part), `the SVG lacks ${part}`)
         }
       }
+    },
+  },
+  {
+    name: 'map: when events do not come the page asks by itself',
+    async run(bench) {
+      await bench.page.route('**/map/live*', (route) => route.fulfill({ status: 503, body: '' }))
+      await bench.open('')
+      await bench.see('.node')
+      await bench.page.waitForResponse((response) => response.url().includes('api/v1/map?'))
+    },
+  },
+  {
+    name: 'map: a box that is moved stays there, for others too, until it is unpinned',
+    async run(bench) {
+      await bench.post('/mock/clear')
+      await bench.open('')
+      await bench.see('.node')
+      const place = async (page) => {
+        return page.$eval('.node[aria-label^="cart,"] .node-shape', (box) => {
+          const { x, y } = box.getBBox()
+          return [Math.round(x), Math.round(y)]
+        })
+      }
+      const before = await place(bench.page)
+      await bench.page.keyboard.press('m')
+      await bench.see('.map-view.arranging')
+      const box = await bench.page.locator('.node[aria-label^="cart,"]').boundingBox()
+      await bench.page.mouse.move(box.x + 20, box.y + 20)
+      await bench.page.mouse.down()
+      await bench.page.mouse.move(box.x + 60, box.y - 30, { steps: 5 })
+      await bench.page.mouse.up()
+      await bench.see('.node.pinned')
+      const after = await place(bench.page)
+      check(
+        Math.abs(after[0] - before[0] - 40) < 3 && Math.abs(after[1] - before[1] + 50) < 3,
+        `moved to ${after}`,
+      )
+      await bench.page.keyboard.press('m')
+      const other = await bench.context.newPage()
+      await other.goto(`${bench.base}/`)
+      await other.waitForSelector('.node.pinned')
+      same(await place(other), after, 'the place that others see')
+      await bench.page.click('.node[aria-label^="cart,"]')
+      await bench.page.click('.panel-actions >> text=Unpin')
+      await bench.see('.node.pinned', { state: 'detached' })
+      await until(async () => (await bench.api('positions')).items.length === 0, 'the place is still kept')
     },
   },
 ]

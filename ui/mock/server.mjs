@@ -356,6 +356,32 @@ export function startMock(port = 0) {
     response.end(text)
   }
 
+  /** The whole map, then every second the edges whose numbers have changed. */
+  function live(world, params, request, response) {
+    const ask = () =>
+      api(
+        world,
+        'map',
+        new URLSearchParams({ ...Object.fromEntries(params), from: `-${params.get('window')}`, to: 'now' }),
+      )
+    const nothing = { nodes: [], edges: [], hops: [] }
+    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
+    let last = ask()
+    const tell = (map, parts, snapshot) => {
+      const { from, to, complete_to } = map
+      const update = { snapshot, from, to, complete_to, ...parts, removed: nothing }
+      response.write(`event: map\ndata: ${JSON.stringify(update)}\n\n`)
+    }
+    tell(last, { nodes: last.nodes, edges: last.edges, hops: last.hops }, true)
+    const timer = setInterval(() => {
+      const now = ask()
+      const before = new Map(last.edges.map((edge) => [edge.id, edge.count]))
+      tell(now, { ...nothing, edges: now.edges.filter((edge) => before.get(edge.id) !== edge.count) }, false)
+      last = now
+    }, 1000)
+    request.on('close', () => clearInterval(timer))
+  }
+
   function reply(response, make) {
     try {
       answer(response, 200, make())
@@ -415,6 +441,10 @@ export function startMock(port = 0) {
     }
     if (world === 'down' && state.down) {
       request.socket.destroy()
+      return
+    }
+    if (path === 'api/v1/map/live') {
+      live(world, url.searchParams, request, response)
       return
     }
     reply(response, () => api(world, path.slice('api/v1/'.length), url.searchParams))

@@ -92,6 +92,22 @@ export interface MapAnswer {
   layout?: { width: number; height: number }
 }
 
+/** An event of the live map. */
+export interface MapUpdate {
+  snapshot: boolean
+  from: string
+  to: string
+  complete_to: string
+  nodes: MapNode[]
+  edges: MapEdge[]
+  hops: Hop[]
+  removed: {
+    nodes: string[]
+    edges: string[]
+    hops: { producer: string; queue: string; consumer: string }[]
+  }
+}
+
 export interface DiffAnswer {
   a: { from: string; to: string }
   b: { from: string; to: string }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What floats on the map's lower edge: the legend in one line, and zoom.
 import { useComputed } from '@preact/signals'
-import { FitIcon, MinusIcon, PlusIcon } from '../frame/icons'
+import { FitIcon, MinusIcon, MoveIcon, PlusIcon } from '../frame/icons'
 import { Menu } from '../frame/menu'
 import { exportPicture } from './export'
+import { arranging } from './positions'
 import type { Viewport } from './viewport'
 
 function Legend() {
@@ -66,12 +67,34 @@ function ChangeLegend() {
   )
 }
 
-export function Controls({ viewport, comparing }: { viewport: Viewport; comparing: boolean }) {
+/** Turns dragging from moving the picture to moving boxes. */
+function Arrange() {
+  const on = arranging.value
+  return (
+    <button
+      class={on ? 'control on' : 'control'}
+      aria-pressed={on}
+      title={on ? 'Drag a box to move it; press to end (m)' : 'Move boxes by dragging (m)'}
+      onClick={() => (arranging.value = !on)}
+    >
+      <MoveIcon /> <span class="wide-only">Arrange</span>
+    </button>
+  )
+}
+
+interface ControlsProps {
+  viewport: Viewport
+  comparing: boolean
+  movable: boolean
+}
+
+export function Controls({ viewport, comparing, movable }: ControlsProps) {
   const percent = useComputed(() => `${Math.round(viewport.view.value.zoom * 100)} %`)
   return (
     <div class="map-foot">
       {comparing ? <ChangeLegend /> : <Legend />}
       <div class="zoom" role="group" aria-label="Zoom">
+        {movable && <Arrange />}
         <Menu
           label="Save the picture"
           shown="Save"

@@ -9,6 +9,7 @@ import { grouped, groupId } from './groups'
 import { groupedBy, Levels, openGroups, Sides } from './levels'
 import { pathsBetween, type Path } from './paths'
 import { Picture } from './picture'
+import { moveFailed, pinBox, useArranging } from './positions'
 import { neighbourhood, only, sceneOf, type Scene } from './scene'
 import { MapTable } from './table'
 import { turnedTables, turnTables } from './tables'
@@ -147,6 +148,12 @@ function enter(scene: Scene, id: string): void {
 }
 
 export function MapBody({ scene: whole, comparison, comparing }: BodyProps) {
+  useArranging()
+  // Groups, focus and paths are laid out for the moment; only the whole map has places to keep.
+  const moveBox = (id: string, dx: number, dy: number) => {
+    const at = whole.nodes.get(id)?.layout
+    if (at) pinBox(id, at.x + dx, at.y + dy)
+  }
   const { scene, shown, focus, hops, ends, paths, lit } = useShown(whole)
   const table = param('view') === 'table'
   const choose = (id: string) => {
@@ -182,7 +189,13 @@ export function MapBody({ scene: whole, comparison, comparing }: BodyProps) {
             enter(scene, id)
           }}
           onTables={turnTables}
+          {...(scene === whole && shown === whole ? { onMove: moveBox } : {})}
         />
+      )}
+      {moveFailed.value && (
+        <p class="map-truncated" role="alert">
+          The server did not take the new place; it lasts until this page is closed.
+        </p>
       )}
       <Truncated answer={scene.answer} />
     </>

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { useEffect, useMemo } from 'preact/hooks'
-import { address, ApiError, type Unreachable } from '../api/client'
+import { ApiError, type Unreachable } from '../api/client'
 import type { MapAnswer } from '../api/types'
-import { useAnswer } from '../api/use'
 import { useKeys } from '../base/keys'
 import { param, set } from '../base/route'
-import { timeWindow, windowParams } from '../base/window'
 import { Dock } from '../dock/dock'
 import { Empty } from '../frame/empty'
 import { NothingHere, Problem } from '../frame/notice'
@@ -16,15 +14,10 @@ import { useCompared, type Compared } from './compared'
 import { EdgePanel } from './edge_panel'
 import { MapBody } from './map_body'
 import { NodePanel } from './node_panel'
-import { placeParams } from './place'
+import { useMap } from './live'
+import { placed, usePlaces } from './positions'
 import { sceneOf, type Scene } from './scene'
 import { turnedTables } from './tables'
-
-const LIVE_MS = 2000
-
-function mapUrl(): string {
-  return address('map', { ...windowParams(timeWindow.value), ...placeParams() })
-}
 
 /** What the panel shows is of the whole map, whatever the picture folds or leaves out. */
 function Side({ scene, compared }: { scene: Scene; compared: Compared | null }) {
@@ -89,10 +82,14 @@ function Shown({ scene, error, slow, comparing, compared }: ShownProps) {
 
 export function MapPage() {
   const { comparing, compared, error: diffError } = useCompared()
-  const answer = useAnswer<MapAnswer>(comparing ? null : mapUrl(), timeWindow.value.live ? LIVE_MS : null)
-  const map = compared ? sideShown(compared) : answer.data.value
+  const { answer, map: current } = useMap(!comparing)
+  const map = compared ? sideShown(compared) : current
   const turned = turnedTables()
-  const scene = useMemo(() => (map ? sceneOf(map, new Set(turned.split(','))) : null), [map, turned])
+  const places = usePlaces()
+  const scene = useMemo(
+    () => (map ? sceneOf(placed(map, places), new Set(turned.split(',')), new Set(places.keys())) : null),
+    [map, turned, places],
+  )
   useEffect(() => {
     shownMap.value = map
   }, [map])

@@ -7,10 +7,11 @@ import { duration, durationOf, exact, exactDuration, rate, rateOf, share, shareO
 import { hrefTo, hrefWith } from '../base/route'
 import { ms, when } from '../base/time'
 import { timeWindow, windowParams } from '../base/window'
-import { FocusIcon, PathIcon, TracesIcon } from '../frame/icons'
+import { FocusIcon, PathIcon, PinIcon, TracesIcon } from '../frame/icons'
 import { Figures, Panel, Row, Section, type Figure } from '../frame/panel'
 import { quoted } from '../traces/query'
 import { counted, stepFor } from './edge_panel'
+import { unpin } from './positions'
 import type { Scene } from './scene'
 import { Series } from './series'
 import { nodeSub } from './words'
@@ -209,6 +210,17 @@ export function NodePanel({ id, scene, onClose }: { id: string; scene: Scene; on
           >
             <PathIcon /> Paths
           </a>
+          {scene.boxes.get(id)?.free === true && (
+            <button
+              class="control"
+              title="Back to where the layout puts it"
+              onClick={() => {
+                unpin([id])
+              }}
+            >
+              <PinIcon /> Unpin
+            </button>
+          )}
           {q !== null && (
             <a class="control" href={hrefTo(['traces'], { q })}>
               <TracesIcon /> Traces

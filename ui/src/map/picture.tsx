@@ -13,6 +13,7 @@ import { FarNames } from './far_names'
 import { Layer } from './layer'
 import { LineLabel } from './lines'
 import { usePointer, type Choices } from './pointer'
+import { arranging } from './positions'
 import { routes } from './routing'
 import { amount, bounds, shapeKey, type Scene } from './scene'
 import { useViewport, type Area, type Viewport } from './viewport'
@@ -50,7 +51,7 @@ function busiest(scene: Scene): Area {
   return best
 }
 
-function useZoomKeys(viewport: Viewport): void {
+function useZoomKeys(viewport: Viewport, movable: boolean): void {
   const nearer = () => {
     viewport.zoomBy(1.25)
   }
@@ -64,6 +65,7 @@ function useZoomKeys(viewport: Viewport): void {
     '0': () => {
       viewport.fit()
     },
+    m: () => movable && ((arranging.value = !arranging.peek()), true),
   })
 }
 
@@ -78,6 +80,7 @@ function useReveal(scene: Scene, selection: string | null, viewport: Viewport, r
 /** In a comparison the boxes that no change touches step back. */
 function tonesOf(scene: Scene, comparison: Comparison | null): Map<string, string> {
   const tones = new Map<string, string>()
+  for (const box of scene.boxes.values()) if (box.free) tones.set(box.node.id, 'pinned')
   if (!comparison) return tones
   const touched = new Set<string>()
   for (const line of scene.lines) {
@@ -123,7 +126,7 @@ export function Picture(props: PictureProps) {
   const cursor = useSignal<string | null>(null)
   const { hovered, handlers } = usePointer(props, root, all, viewport, cursor)
   const boxes = useBoxes(props, cursor)
-  useZoomKeys(viewport)
+  useZoomKeys(viewport, props.onMove !== undefined)
   useReveal(scene, selection, viewport, still.value.width > 0)
 
   const zoom = viewport.drawn.value
@@ -138,7 +141,7 @@ export function Picture(props: PictureProps) {
   const labels = [selectedLine, hoveredLine === selectedLine ? undefined : hoveredLine]
   return (
     <div class="picture">
-      <div class="map-view" ref={root} {...handlers}>
+      <div class={arranging.value ? 'map-view arranging' : 'map-view'} ref={root} {...handlers}>
         <Layer
           area={area}
           viewport={viewport}
@@ -171,7 +174,7 @@ export function Picture(props: PictureProps) {
           })}
         </Layer>
       </div>
-      <Controls viewport={viewport} comparing={comparison !== null} />
+      <Controls viewport={viewport} comparing={comparison !== null} movable={props.onMove !== undefined} />
     </div>
   )
 }

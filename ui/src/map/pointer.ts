@@ -4,6 +4,7 @@ import { useSignal, type Signal } from '@preact/signals'
 import type { RefObject } from 'preact'
 import { useRef } from 'preact/hooks'
 import { TOGETHER_FROM } from './lines'
+import { arranging } from './positions'
 import { nearest, type Route } from './routing'
 import type { Scene } from './scene'
 import type { Viewport } from './viewport'
@@ -15,6 +16,8 @@ export interface Choices {
   onNothing: () => void
   onFocus: (id: string) => void
   onTables?: (id: string) => void
+  /** A box was dragged by so much, in the picture's own pixels. */
+  onMove?: (id: string, dx: number, dy: number) => void
 }
 
 const DRAG_FROM = 4
@@ -93,6 +96,27 @@ function usePointing(
   return { hovered, choose, hover }
 }
 
+interface Drag {
+  x: number
+  y: number
+  moved: boolean
+  /** The box that is dragged, and how far it has come. */
+  box: Element | null
+  dx: number
+  dy: number
+}
+
+function boxAt(event: Event): Element | null {
+  return (event.target as Element).closest('[data-box]')
+}
+
+/** Only the box follows the pointer; its lines are drawn anew when it is let go. */
+function shiftBox(drag: Drag, dx: number, dy: number, zoom: number): void {
+  drag.dx += dx / zoom
+  drag.dy += dy / zoom
+  drag.box?.setAttribute('transform', `translate(${drag.dx} ${drag.dy})`)
+}
+
 export function usePointer(
   props: Choices,
   root: RefObject<HTMLElement | null>,
@@ -102,10 +126,12 @@ export function usePointer(
 ) {
   const { scene } = props
   const { hovered, choose, hover } = usePointing(props, root, all, viewport)
-  const drag = useRef<{ x: number; y: number; moved: boolean } | null>(null)
+  const drag = useRef<Drag | null>(null)
   const handlers = {
     onPointerDown: (event: PointerEvent) => {
-      if (event.button === 0) drag.current = { x: event.clientX, y: event.clientY, moved: false }
+      if (event.button !== 0) return
+      const box = props.onMove && arranging.peek() ? boxAt(event) : null
+      drag.current = { x: event.clientX, y: event.clientY, moved: false, box, dx: 0, dy: 0 }
     },
     onPointerMove: (event: PointerEvent) => {
       const at = drag.current
@@ -117,13 +143,19 @@ export function usePointer(
       const dy = event.clientY - at.y
       if (!at.moved && Math.hypot(dx, dy) < DRAG_FROM) return
       if (!at.moved) root.current?.setPointerCapture(event.pointerId)
-      drag.current = { x: event.clientX, y: event.clientY, moved: true }
-      viewport.panBy(dx, dy)
+      if (at.box) shiftBox(at, dx, dy, viewport.view.peek().zoom)
+      else viewport.panBy(dx, dy)
+      Object.assign(at, { x: event.clientX, y: event.clientY, moved: true })
     },
     onPointerUp: (event: PointerEvent) => {
       const at = drag.current
       drag.current = null
-      if (at && !at.moved) choose(event)
+      if (!at) return
+      if (!at.moved) choose(event)
+      else if (at.box) {
+        at.box.removeAttribute('transform')
+        props.onMove?.(at.box.getAttribute('data-box') ?? '', at.dx, at.dy)
+      }
     },
     onPointerLeave: () => {
       hovered.value = null

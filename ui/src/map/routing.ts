@@ -51,6 +51,7 @@ const QUEUE_REACH = 33
 function columnsOf(scene: Scene): Map<number, Column> {
   const columns = new Map<number, Column>()
   for (const box of scene.boxes.values()) {
+    if (box.free) continue
     const column = columns.get(box.layer) ?? { left: Infinity, right: -Infinity, taken: [] }
     column.left = Math.min(column.left, box.x)
     column.right = Math.max(column.right, box.x + box.width)
@@ -330,7 +331,22 @@ function edgeX(box: Box, side: 'left' | 'right'): number {
   return side === 'left' ? box.x : box.x + box.width
 }
 
+/** To or from a box that was put somewhere by hand: one bend, whatever lies between. */
+function drawFree(trip: Trip): Route {
+  const back = trip.arrives === 'right'
+  const startX = edgeX(trip.from, trip.leaves)
+  const endX = edgeX(trip.to, trip.arrives)
+  const tipX = endX + (back ? ARROW : -ARROW)
+  const pen = new Pen(startX, trip.startY)
+  const reach = Math.max(24, Math.abs(tipX - startX) / 2) * (back ? -1 : 1)
+  pen.curve(startX + reach, trip.startY, tipX - reach, trip.endY, tipX, trip.endY)
+  const middle = { x: (startX + tipX) / 2, y: (trip.startY + trip.endY) / 2 }
+  const above = trip.startY < trip.endY - 10
+  return { d: pen.d, end: { x: endX, y: trip.endY, left: back, above }, middle, points: pen.points }
+}
+
 function draw(trip: Trip, columns: Map<number, Column>): Route {
+  if (isFree(trip)) return drawFree(trip)
   const back = trip.arrives === 'right'
   const startX = edgeX(trip.from, trip.leaves)
   const endX = edgeX(trip.to, trip.arrives)
@@ -376,6 +392,16 @@ function draw(trip: Trip, columns: Map<number, Column>): Route {
   }
 }
 
+function isFree(trip: Trip): boolean {
+  return trip.from.free || trip.to.free
+}
+
+/** Whether a line runs from right to left. Boxes put by hand tell by where they stand, others by their layer. */
+function runsBack(from: Box, to: Box): boolean {
+  if (!from.free && !to.free) return from.layer > to.layer
+  return to.x + to.width / 2 < from.x + from.width / 2
+}
+
 export function routes(scene: Scene): Map<string, Route> {
   const columns = columnsOf(scene)
   const order = [...columns.keys()].sort((a, b) => a - b)
@@ -384,7 +410,8 @@ export function routes(scene: Scene): Map<string, Route> {
     const from = scene.boxes.get(scene.boxOf.get(line.from) ?? '')
     const to = scene.boxes.get(scene.boxOf.get(line.to) ?? '')
     if (!from || !to) continue
-    const backwards = from.layer > to.layer
+    const backwards = runsBack(from, to)
+    const sameLayer = from.layer === to.layer && !from.free && !to.free
     const trip: Trip = {
       key: line.key,
       from,
@@ -392,12 +419,12 @@ export function routes(scene: Scene): Map<string, Route> {
       fromId: line.from,
       toId: line.to,
       leaves: backwards ? 'left' : 'right',
-      arrives: backwards || from.layer === to.layer ? 'right' : 'left',
+      arrives: backwards || sameLayer ? 'right' : 'left',
       startY: nodeMiddle(from, line.from),
       endY: nodeMiddle(to, line.to),
       lanes: [],
     }
-    trip.lanes = lanesOf(trip, columns, order)
+    if (!isFree(trip)) trip.lanes = lanesOf(trip, columns, order)
     trips.push(trip)
   }
   settleLanes(trips, columns)

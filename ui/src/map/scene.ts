@@ -13,6 +13,8 @@ export interface Box {
   tables: MapNode[]
   /** Tables that are folded into the box. */
   folded: number
+  /** Put there by hand: it belongs to no column. */
+  free: boolean
 }
 
 export type LineKind = 'calls' | 'access' | 'queue'
@@ -88,6 +90,7 @@ function boxesOf(
   nodes: MapNode[],
   boxOf: Map<string, string>,
   isFolded: (box: Box) => boolean,
+  pinned: ReadonlySet<string>,
 ): Map<string, Box> {
   const boxes = new Map<string, Box>()
   for (const node of nodes) {
@@ -102,6 +105,7 @@ function boxesOf(
       layer: at.layer,
       tables: [],
       folded: 0,
+      free: pinned.has(node.id),
     })
     boxOf.set(node.id, node.id)
   }
@@ -173,12 +177,17 @@ function hopsOf(answer: MapAnswer): Map<string, Hop[]> {
 
 /** Few tables are shown at once, many only when asked for. */
 const TABLES_SHOWN = 6
+const NONE: ReadonlySet<string> = new Set()
 
 /** `turned`: databases that the reader has opened or folded against that rule. */
-export function sceneOf(answer: MapAnswer, turned: ReadonlySet<string> = new Set()): Scene {
+export function sceneOf(
+  answer: MapAnswer,
+  turned: ReadonlySet<string> = NONE,
+  pinned: ReadonlySet<string> = NONE,
+): Scene {
   const boxOf = new Map<string, string>()
   const isFolded = (box: Box) => box.tables.length > TABLES_SHOWN !== turned.has(box.node.id)
-  const boxes = boxesOf(answer.nodes, boxOf, isFolded)
+  const boxes = boxesOf(answer.nodes, boxOf, isFolded, pinned)
   const endOf = new Map<string, string>()
   for (const [id, box] of boxOf) endOf.set(id, (boxes.get(box)?.folded ?? 0) > 0 ? box : id)
   return {
@@ -245,7 +254,7 @@ function movedTo(box: Box, x: number, y: number): Box {
       ? { ...table, layout: { ...table.layout, x: table.layout.x + dx, y: table.layout.y + dy } }
       : table,
   )
-  return { ...box, x, y, tables }
+  return { ...box, x, y, tables, free: false }
 }
 
 /** The scene with only some boxes and the lines between them. */

@@ -3,6 +3,11 @@
 #include <time.h>
 
 #include "base/memory.h"
+#include "map/answer/diff.h"
+#include "map/answer/health.h"
+#include "map/answer/history.h"
+#include "map/answer/paths.h"
+#include "map/answer/totals.h"
 #include "map/map.h"
 
 /*
@@ -124,6 +129,58 @@ static double ask(Map *map, bool with_layout, MapAnswer *answer, Arena *arena)
     return best;
 }
 
+static double cpu_seconds(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* The other questions to the same map, in CPU time. */
+static void bench_questions(Map *map, const MapAnswer *answer)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    const MapDiffQuestion diff_question = {.a_from = START,
+                                           .a_to = START + 45,
+                                           .b_from = START + 45,
+                                           .b_to = START + 90,
+                                           .complete_to_ns = UINT64_MAX};
+    const MapHistoryQuestion history_question = {
+        .filters = {.from_minute = START, .to_minute = START + 90},
+        .step_minutes = 1,
+        .complete_to_minute = UINT32_MAX};
+    MapDiff diff;
+    MapHistory history;
+    MapPaths paths;
+    HealthItem *items;
+    Totals totals;
+    size_t n;
+
+    double from = cpu_seconds();
+    int bad = map_diff(map, &diff_question, &arena, &diff);
+    double diff_time = cpu_seconds() - from;
+    from = cpu_seconds();
+    bad |= map_history(map, &history_question, &arena, &history);
+    double history_time = cpu_seconds() - from;
+    from = cpu_seconds();
+    map_paths(answer, 0, answer->n_nodes - 1, 8, &arena, &paths);
+    double paths_time = cpu_seconds() - from;
+    from = cpu_seconds();
+    map_health(map, START, START + 90, &arena, &items, &n);
+    double health_time = cpu_seconds() - from;
+    totals_init(&totals);
+    from = cpu_seconds();
+    map_add_totals(map, START + 80, START + 90, &totals);
+    double totals_time = cpu_seconds() - from;
+    printf("diff of two windows of 45 minutes: %.1f ms (%zu changes, by chance; %d)\n",
+           diff_time * 1e3, diff.n_changes, bad);
+    printf("history of 90 steps: %.1f ms; paths: %.2f ms; health: %.2f ms; totals of 10 minutes: "
+           "%.1f ms\n",
+           history_time * 1e3, paths_time * 1e3, health_time * 1e3, totals_time * 1e3);
+    totals_deinit(&totals);
+}
+
 static void bench_files(const Edge *edges)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
@@ -193,6 +250,7 @@ int main(void)
     printf("ask: an hour, %zu nodes, %zu edges: %.1f ms (goal 50)\n", answer.n_nodes,
            answer.n_edges, plain * 1e3);
     printf("ask with layout: %.1f ms\n", ask(map, true, &answer, &answers) * 1e3);
+    bench_questions(map, &answer);
     map_free(map);
     bench_files(edges);
     bench_layout();

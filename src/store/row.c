@@ -132,17 +132,12 @@ static uint32_t recent_find(const RowDictionary *dictionary, const RowRecent *re
 
 static void put_symbol(RowDictionary *dictionary, Str str, Buf *buf)
 {
-    put_number(buf, (uint64_t)symbols_intern(&dictionary->strings, str) << 1);
-}
-
-static void put_name(RowDictionary *dictionary, Str name, Buf *buf)
-{
-    size_t place = recent_place(name);
-    uint32_t symbol = recent_find(dictionary, &dictionary->recent_names, place, name);
+    size_t place = recent_place(str);
+    uint32_t symbol = recent_find(dictionary, &dictionary->recent_texts, place, str);
 
     if (symbol == SYMBOL_NONE) {
-        symbol = symbols_intern(&dictionary->strings, name);
-        dictionary->recent_names.plus_1[place] = symbol + 1;
+        symbol = symbols_intern(&dictionary->strings, str);
+        dictionary->recent_texts.plus_1[place] = symbol + 1;
     }
     put_number(buf, (uint64_t)symbol << 1);
 }
@@ -252,9 +247,10 @@ static void put_value(RowDictionary *dictionary, RowKey *key, const Value *value
     buf_reserve(buf, NUMBERS_MAX);
 }
 
-static void put_attributes(RowDictionary *dictionary, Attributes attributes, Buf *buf)
+static void put_attributes(RowDictionary *dictionary, RowOwner owner, Attributes attributes,
+                           Buf *buf)
 {
-    uint32_t *guess = &dictionary->first_key;
+    uint32_t *guess = &dictionary->first_keys[owner];
 
     buf_reserve(buf, NUMBERS_MAX);
     put_number(buf, attributes.count);
@@ -301,7 +297,7 @@ static uint32_t resource_number(RowDictionary *dictionary, const Resource *resou
     buf_reserve(&dictionary->form, NUMBERS_MAX);
     put_symbol(dictionary, resource->schema_url, &dictionary->form);
     put_number(&dictionary->form, resource->dropped_attributes);
-    put_attributes(dictionary, resource->attributes, &dictionary->form);
+    put_attributes(dictionary, ROW_RESOURCE, resource->attributes, &dictionary->form);
     uint32_t number = symbols_intern(&dictionary->resource_forms, buf_str(&dictionary->form));
     if (number == before) {
         add_resource(dictionary, number);
@@ -338,7 +334,7 @@ static uint32_t scope_number(RowDictionary *dictionary, const Scope *scope)
     put_symbol(dictionary, scope->version, &dictionary->form);
     put_symbol(dictionary, scope->schema_url, &dictionary->form);
     put_number(&dictionary->form, scope->dropped_attributes);
-    put_attributes(dictionary, scope->attributes, &dictionary->form);
+    put_attributes(dictionary, ROW_SCOPE, scope->attributes, &dictionary->form);
     uint32_t number = symbols_intern(&dictionary->scope_forms, buf_str(&dictionary->form));
     if (number == before) {
         add_scope(dictionary, number);
@@ -357,7 +353,7 @@ static void put_events(RowDictionary *dictionary, const Span *span, Buf *buf)
         put_signed(buf, (int64_t)(event->time_ns - span->start_ns));
         put_symbol(dictionary, event->name, buf);
         put_number(buf, event->dropped_attributes);
-        put_attributes(dictionary, event->attributes, buf);
+        put_attributes(dictionary, ROW_EVENT, event->attributes, buf);
     }
 }
 
@@ -373,7 +369,7 @@ static void put_links(RowDictionary *dictionary, const Span *span, Buf *buf)
         put_symbol(dictionary, link->trace_state, buf);
         put_number(buf, link->dropped_attributes);
         put_number(buf, link->flags);
-        put_attributes(dictionary, link->attributes, buf);
+        put_attributes(dictionary, ROW_LINK, link->attributes, buf);
     }
 }
 
@@ -435,9 +431,9 @@ void row_write(RowDictionary *dictionary, const Span *span, Buf *buf)
     buf_append_byte(buf, span->status_code);
     buf_append_byte(buf, parts);
     buf_append(buf, span->span_id.bytes, SPAN_ID_SIZE);
-    put_name(dictionary, span->name, buf);
+    put_symbol(dictionary, span->name, buf);
     put_signed(buf, (int64_t)(span->end_ns - span->start_ns));
-    put_attributes(dictionary, span->attributes, buf);
+    put_attributes(dictionary, ROW_SPAN, span->attributes, buf);
     put_parts(dictionary, span, parts, buf);
 }
 

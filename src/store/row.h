@@ -21,13 +21,23 @@ typedef struct RowRecent {
     uint32_t plus_1[ROW_RECENT]; /* number + 1; 0: none */
 } RowRecent;
 
+/* Who has attributes: each kind begins with keys of its own. */
+typedef enum RowOwner {
+    ROW_SPAN,
+    ROW_RESOURCE,
+    ROW_SCOPE,
+    ROW_EVENT,
+    ROW_LINK,
+    ROW_OWNERS
+} RowOwner;
+
 typedef struct RowDictionary {
     Symbols strings; /* span names, values, messages */
     Symbols keys;    /* attribute keys, few: a set of their own stays in the cache */
     RowKey *key_states;
     size_t n_key_states, key_capacity;
-    uint32_t first_key; /* guess for the first key of the next span */
-    RowRecent recent_names;
+    uint32_t first_keys[ROW_OWNERS]; /* guesses for the first key of the next one */
+    RowRecent recent_texts;          /* all but values of attributes */
     Symbols resource_forms, scope_forms;
     const Resource **resources; /* by number in resource_forms */
     const Scope **scopes;

@@ -31,7 +31,7 @@ enum {
     GENERATIONS_MAX = 64,
     GENERATION_BYTES_MAX = 32 << 20, /* closes a generation of very large spans early */
     HEAD_SETTLE_BYTES = 48 << 20,    /* beyond it all traces are settled now, to free memory */
-    HEAD_BYTES_MAX = 80 << 20,       /* beyond it appends are refused: STORE_BUSY */
+    HEAD_BYTES_MAX = 72 << 20,       /* beyond it appends are refused: STORE_BUSY */
     APPLY_SLICE_ROWS = 1024,         /* rows appended or read per turn of the lock */
     TICK_MS = 50,
     SETTLE_SHARE = 5, /* settling on demand takes one of so many parts of the applier's time */

@@ -64,5 +64,5 @@ void cli_print(Buf *buf);
 
 /* The commands, one file each. */
 extern const Command command_serve, command_demo, command_loadgen, command_map, command_diff,
-    command_search, command_trace, command_import, command_export, command_version,
+    command_search, command_trace, command_import, command_export, command_store, command_version,
     command_completion, command_help;

@@ -175,33 +175,45 @@ void rle_append(Buf *buf, const uint32_t *values, size_t count, unsigned width)
     append_packed(buf, values + packed, count - packed, width);
 }
 
-static int take_run(Str *in, unsigned width, uint32_t *values, size_t run, size_t wanted)
+/* The value of a run, which takes whole bytes. */
+static int take_run_value(Str *in, unsigned width, uint32_t *ret_value)
 {
     size_t size = (width + 7) / 8;
     uint32_t value = 0;
     Str bytes;
 
-    if (run > wanted) {
-        return 1;
-    }
     TRY(bytes_take(in, size, &bytes));
     for (size_t i = 0; i < size; i++) {
         value |= (uint32_t)(uint8_t)bytes.ptr[i] << (8 * i);
     }
-    if (width < 32 && value >> width != 0) {
-        return 1;
-    }
+    *ret_value = value;
+    return width < 32 && value >> width != 0;
+}
+
+static int take_run(Str *in, unsigned width, uint32_t *values, size_t run)
+{
+    uint32_t value;
+
+    TRY(take_run_value(in, width, &value));
     for (size_t i = 0; i < run; i++) {
         values[i] = value;
     }
     return 0;
 }
 
-int rle_take(Str *in, unsigned width, uint32_t *ret_values, size_t count)
+bool rle_is_run(Str in, unsigned width, uint32_t value, size_t count)
+{
+    uint64_t header;
+    uint32_t found;
+
+    return varint_take(&in, &header) == 0 && (header & 1) == 0 && header >> 1 >= count &&
+           take_run_value(&in, width, &found) == 0 && found == value;
+}
+
+static int take_runs(Str *in, unsigned width, uint32_t *ret_values, size_t count, bool is_all)
 {
     size_t done = 0;
 
-    ASSERT(width <= 32);
     while (done < count) {
         uint64_t header;
         size_t wanted = count - done;
@@ -212,8 +224,11 @@ int rle_take(Str *in, unsigned width, uint32_t *ret_values, size_t count)
             return 1;
         }
         if ((header & 1) == 0) {
-            TRY(take_run(in, width, ret_values + done, (size_t)n, wanted));
-            done += (size_t)n;
+            if (n > wanted && is_all) {
+                return 1;
+            }
+            TRY(take_run(in, width, ret_values + done, MIN((size_t)n, wanted)));
+            done += MIN((size_t)n, wanted);
             continue;
         }
         /* Some writers cut the padding of the last group, so only what is wanted must be there. */
@@ -227,4 +242,16 @@ int rle_take(Str *in, unsigned width, uint32_t *ret_values, size_t count)
         done += take;
     }
     return 0;
+}
+
+int rle_take(Str *in, unsigned width, uint32_t *ret_values, size_t count)
+{
+    ASSERT(width <= 32);
+    return take_runs(in, width, ret_values, count, true);
+}
+
+int rle_take_first(Str *in, unsigned width, uint32_t *ret_values, size_t count)
+{
+    ASSERT(width <= 32);
+    return take_runs(in, width, ret_values, count, false);
 }

@@ -38,3 +38,9 @@ void rle_append(Buf *buf, const uint32_t *values, size_t count, unsigned width);
 /* Takes exactly @count values off @in. Returns 0; 1 when the bytes hold fewer or a run is
  * malformed; @ret_values is then undefined. */
 MUST_USE int rle_take(Str *in, unsigned width, uint32_t *ret_values, size_t count);
+
+/* As rle_take(), but the sequence may go on behind @count values; @in is then undefined. */
+MUST_USE int rle_take_first(Str *in, unsigned width, uint32_t *ret_values, size_t count);
+
+/* Whether @in begins with a run of at least @count times @value. */
+bool rle_is_run(Str in, unsigned width, uint32_t value, size_t count);

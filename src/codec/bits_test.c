@@ -88,9 +88,34 @@ static void cut_and_overlong_runs_are_refused(void **state)
     assert_int_equal(rle_take(&none, 1, values, 1), 1);
 }
 
+static void the_first_values_are_those_of_all(void **state)
+{
+    CLEANUP(buf_deinit) Buf buf = {0};
+    uint32_t values[500], all[500], first[500];
+
+    for (uint32_t i = 0; i < 500; i++) { /* runs and packed groups */
+        values[i] = i % 100 < 60 ? 5 : i % 7;
+    }
+    rle_append(&buf, values, 500, 3);
+    for (size_t n = 0; n <= 500; n++) {
+        Str in = buf_str(&buf);
+
+        assert_int_equal(rle_take_first(&in, 3, first, n), 0);
+        assert_memory_equal(first, values, n * sizeof(values[0]));
+    }
+    Str in = buf_str(&buf);
+    assert_int_equal(rle_take(&in, 3, all, 500), 0);
+    assert_memory_equal(all, values, sizeof(values));
+    assert_true(rle_is_run(buf_str(&buf), 3, 5, 60));
+    assert_false(rle_is_run(buf_str(&buf), 3, 4, 60));
+    assert_false(rle_is_run(buf_str(&buf), 3, 5, 500));
+    assert_false(rle_is_run(STR(""), 3, 5, 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_values_are_those_of_all),
         cmocka_unit_test(every_width_is_packed_and_unpacked),
         cmocka_unit_test(runs_and_groups_come_back),
         cmocka_unit_test(a_long_run_is_short),

@@ -130,15 +130,20 @@ static int take_shape(Str *in, DeltaShape *ret_shape)
 
 int delta_take(Str *in, unsigned bits, int64_t *ret_values, size_t count)
 {
+    return delta_take_first(in, bits, ret_values, count, count);
+}
+
+int delta_take_first(Str *in, unsigned bits, int64_t *ret_values, size_t total, size_t count)
+{
     DeltaShape shape = {.bits = bits};
-    uint64_t total;
+    uint64_t found;
     int64_t first;
 
-    ASSERT(bits == 32 || bits == 64);
+    ASSERT((bits == 32 || bits == 64) && count <= total);
     TRY(take_shape(in, &shape));
-    TRY(varint_take(in, &total));
+    TRY(varint_take(in, &found));
     TRY(zigzag_take(in, &first));
-    if (total != count) {
+    if (found != total) {
         return 1;
     }
     if (count == 0) {

@@ -13,3 +13,7 @@ void delta_append(Buf *buf, const int64_t *values, size_t count, unsigned bits);
 /* Takes a sequence of exactly @count values off @in. Returns 0; 1 when it is malformed or of
  * another length; @ret_values is then undefined. */
 MUST_USE int delta_take(Str *in, unsigned bits, int64_t *ret_values, size_t count);
+
+/* As delta_take() of @total values, but only the first @count are decoded, and @in is undefined. */
+MUST_USE int delta_take_first(Str *in, unsigned bits, int64_t *ret_values, size_t total,
+                              size_t count);

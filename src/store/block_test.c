@@ -345,6 +345,34 @@ static void a_regular_expression_is_asked_of_every_value(void **state)
     close_fixture(&f);
 }
 
+/* What is kept of a file while it is asked is kept for the next question, and dropped with it. */
+static void questions_on_many_blocks_share_one_bounded_memory(void **state)
+{
+    enum { BLOCKS = 6 };
+    Fixture f[BLOCKS];
+
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        open_fixture(&f[i], 300 + i, 900, i % 2 == 0);
+    }
+    for (unsigned turn = 0; turn < 40; turn++) {
+        Fixture *one = &f[turn % BLOCKS];
+        CLEANUP(arena_deinit) Arena arena = {0};
+        TraceId id = one->spans[turn * 20 % one->n].trace_id;
+        Span *spans = NULL;
+        size_t n = 0, expected = 0;
+
+        assert_int_equal(block_read_trace(one->block, id, &arena, &spans, &n), 0);
+        for (size_t i = 0; i < one->n; i++) {
+            expected += trace_id_equal(one->spans[i].trace_id, id);
+        }
+        assert_int_equal(n, expected);
+        check_filter(one, make_filter(&one->maker, 3), 0, UINT64_MAX);
+    }
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        close_fixture(&f[i]);
+    }
+}
+
 static int stop_at_third(void *context, const BlockMatch *match)
 {
     return ++*(int *)context == 3 ? 77 : 0;
@@ -584,6 +612,7 @@ int main(void)
         cmocka_unit_test(a_trace_that_is_not_there_is_mostly_known_not_to_be),
         cmocka_unit_test(search_means_what_the_filter_means),
         cmocka_unit_test(a_regular_expression_is_asked_of_every_value),
+        cmocka_unit_test(questions_on_many_blocks_share_one_bounded_memory),
         cmocka_unit_test(a_visitor_can_stop_the_search),
         cmocka_unit_test(operations_are_counted),
         cmocka_unit_test(attribute_keys_and_values_are_counted),

@@ -103,6 +103,18 @@ MUST_USE int parquet_open(const ParquetSource *source, ParquetFile **ret_file,
                           ParseError *ret_error);
 ParquetFile *parquet_close(ParquetFile *file);
 
+/*
+ * While a file is pinned, page locations and dictionaries that its reads decode are kept for the
+ * next reads (all files together: PARQUET_CACHE_BYTES_MAX), and vectors of these reads live only as
+ * long as the pin. Where one reader pins, all must; blocks do, for each question.
+ */
+typedef struct ParquetPin {
+    ParquetFile *file;
+} ParquetPin;
+
+MUST_USE ParquetPin parquet_pin(ParquetFile *file);
+void parquet_unpin(ParquetPin *pin);
+
 size_t parquet_n_rows(const ParquetFile *file);
 size_t parquet_n_columns(const ParquetFile *file);
 

@@ -289,6 +289,7 @@ static int read_rows(Block *block, size_t from, size_t n, Arena *arena, Span **s
 static int read_trace(Block *block, TraceId id, Arena *arena, Span **spans, size_t *n,
                       ParseError *error)
 {
+    CLEANUP(parquet_unpin) ParquetPin pin = parquet_pin(block->parquet);
     CLEANUP(arena_deinit) Arena found = {0};
     uint32_t *rows;
     size_t n_rows;
@@ -442,6 +443,7 @@ int block_attribute_keys(Block *block,
 
 int block_links(Block *block, int (*visit)(void *context, TraceId from, TraceId to), void *context)
 {
+    CLEANUP(parquet_unpin) ParquetPin pin = parquet_pin(block->parquet);
     CLEANUP(arena_deinit) Arena arena = {0};
     CLEANUP(arena_deinit) Arena row_arena = {0};
     size_t n = parquet_n_rows(block->parquet);

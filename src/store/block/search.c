@@ -188,6 +188,7 @@ static int search_windows(BlockMatcher *matcher, BlockSearch *search, Visited *v
 
 int block_search(Block *block, BlockSearch *search)
 {
+    CLEANUP(parquet_unpin) ParquetPin pin = parquet_pin(block->parquet);
     CLEANUP(block_matcher_deinit) BlockMatcher matcher;
     ParseError error = {0};
     Visited visited = {0};
@@ -244,6 +245,7 @@ static int scan_rows(BlockMatcher *matcher, const uint64_t *bitmap, MatchRange r
 int block_scan(Block *block, const Filter *filter, uint64_t from_ns, uint64_t to_ns,
                int (*visit)(void *context, const Span *span), void *context)
 {
+    CLEANUP(parquet_unpin) ParquetPin pin = parquet_pin(block->parquet);
     CLEANUP(block_matcher_deinit) BlockMatcher matcher;
     ParseError error = {0};
     Visited visited = {0};

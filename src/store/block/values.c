@@ -138,6 +138,7 @@ static int count_key(Block *block, BlockLevel level, Str key, Counter *counter, 
 int block_attribute_values(Block *block, FilterField level, Str key,
                            int (*visit)(void *context, Str value, uint64_t count), void *context)
 {
+    CLEANUP(parquet_unpin) ParquetPin pin = parquet_pin(block->parquet);
     CLEANUP(counter_deinit) Counter counter = {0};
     ParseError error = {0};
     BlockLevel of = level == FIELD_RESOURCE_ATTRIBUTE ? BLOCK_RESOURCE_LEVEL : BLOCK_SPAN_LEVEL;

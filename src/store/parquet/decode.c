@@ -233,17 +233,12 @@ static void store_null(ParquetSlots *s)
 static void store_flat(ParquetSlots *s, const ParquetPage *page, size_t from, size_t to,
                        const ParquetVector *dictionary)
 {
-    size_t value = from;
+    size_t value;
 
     if (store_dense(s, page, from, to - from)) {
         return;
     }
-    if (page->definitions != NULL) {
-        value = 0;
-        for (size_t i = 0; i < from; i++) {
-            value += page->definitions[i];
-        }
-    }
+    value = page->first;
     for (size_t i = from; i < to; i++, s->n_slots++) {
         if (page->definitions == NULL || page->definitions[i] != 0) {
             store_value(s, page, s->n_slots, value++, dictionary);
@@ -300,7 +295,7 @@ static int decode_dictionary(ParquetSlots *s, ParquetPage *page, ParquetVector *
     Str in = page->body;
 
     page->meta.encoding = ENCODING_PLAIN; /* older writers say PLAIN_DICTIONARY and mean it */
-    page->values.n = (size_t)page->meta.n_values;
+    page->values.n = page->end = (size_t)page->meta.n_values;
     if (page->values.n > page->body.len || s->leaf->physical == PHYSICAL_BOOLEAN ||
         parquet_take_values(s->leaf, page, &in, s->arena) != 0) {
         return fail(s, page->offset, "a dictionary is malformed");
@@ -312,6 +307,26 @@ static int decode_dictionary(ParquetSlots *s, ParquetPage *page, ParquetVector *
         ret_dictionary->ints = page->values.ints;
     }
     return 0;
+}
+
+/* Which values of a flat page the rows asked for have: a look at one trace needs few of thousands.
+ */
+static void want_values(const ParquetSlots *s, ParquetPage *page, size_t first)
+{
+    size_t from = s->from > first ? MIN(s->from - first, page->n_levels) : 0;
+    size_t to = s->to > first ? MIN(s->to - first, page->n_levels) : 0;
+
+    page->first = 0;
+    page->end = page->values.n;
+    if (s->leaf->max_repetition > 0 || from >= to) {
+        return;
+    }
+    page->first = from;
+    page->end = to;
+    for (size_t i = 0; page->definitions != NULL && i < to; i++) {
+        page->first -= i < from && page->definitions[i] == 0;
+        page->end -= page->definitions[i] == 0;
+    }
 }
 
 /* Decodes one data page and stores its rows. @ret_rows: how many it has. */
@@ -328,6 +343,7 @@ static int decode_data(ParquetSlots *s, ParquetPage *page, size_t first,
     if (parquet_take_all_levels(s->leaf, page, &in, &s->scratch) != 0) {
         return fail(s, page->offset, "the levels of a page are malformed");
     }
+    want_values(s, page, first);
     int bad = is_coded ? parquet_take_codes(page, &in, dictionary->n_rows, &s->scratch)
                        : parquet_take_values(s->leaf, page, &in, &s->scratch);
     if (bad != 0) {
@@ -416,50 +432,103 @@ static bool choose_pages(const ParquetSlots *s, const MetaLocation *pages, size_
     return n_pages > 0 && pages[0].first_row == 0 && low < high;
 }
 
-static int load_pages(ParquetSlots *s, const MetaChunk *chunk, MetaLocation **ret_pages,
-                      size_t *ret_n)
+static int load_pages(ParquetSlots *s, const MetaChunk *chunk, Arena *arena,
+                      MetaLocation **ret_pages, size_t *ret_n)
 {
+    CLEANUP(arena_deinit) Arena scratch = {0};
     Str index;
 
     TRY(parquet_load(s->source, (uint64_t)chunk->offset_index, (uint64_t)chunk->offset_index_size,
-                     &s->scratch, &index, s->error));
-    if (meta_parse_offset_index(index, &s->scratch, ret_pages, ret_n, s->error) != 0) {
+                     &scratch, &index, s->error));
+    if (meta_parse_offset_index(index, arena, ret_pages, ret_n, s->error) != 0) {
         return fail(s, (uint64_t)chunk->offset_index + s->error->offset, s->error->text);
     }
     return 0;
 }
 
-/* The bytes between @chunk's beginning and its first data page. */
+/* The page between @chunk's beginning and its first data page, with s->arena for its memory. */
+static int read_dictionary(ParquetSlots *s, const MetaChunk *chunk, Str bytes,
+                           ParquetVector **ret_dictionary)
+{
+    uint64_t offset = (uint64_t)chunk->dictionary_offset;
+    ParquetVector *dictionary = ARENA_NEW(s->arena, ParquetVector);
+    ParquetPage page;
+
+    TRY(take_page(s, chunk->codec, &bytes, offset, &page));
+    if (page.meta.type != PAGE_DICTIONARY) {
+        return fail(s, offset, "a dictionary page holds rows");
+    }
+    TRY(decode_dictionary(s, &page, dictionary));
+    *ret_dictionary = dictionary;
+    return 0;
+}
+
 static int load_dictionary(ParquetSlots *s, const MetaChunk *chunk, int64_t first_page,
                            Arena *arena, ParquetVector **ret_dictionary)
 {
+    CLEANUP(arena_deinit) Arena scratch = {0};
     uint64_t offset = (uint64_t)chunk->dictionary_offset;
     Arena *own = s->arena;
-    ParquetVector *dictionary = NULL;
-    size_t none = 0;
     Str bytes;
 
+    *ret_dictionary = NULL;
     if (chunk->dictionary_offset <= 0 || chunk->dictionary_offset >= first_page) {
         return 0;
     }
+    /* A dictionary that is not compressed is what the bytes hold: they must stay. */
+    Arena *packed = chunk->codec == CODEC_NONE ? arena : &scratch;
+    TRY(parquet_load(s->source, offset, (uint64_t)first_page - offset, packed, &bytes, s->error));
     s->arena = arena;
-    int r = parquet_load(s->source, offset, (uint64_t)first_page - offset, arena, &bytes, s->error);
-    r = r != 0 ? r : decode_run(s, chunk, bytes, offset, &none, SIZE_MAX, &dictionary);
+    int r = read_dictionary(s, chunk, bytes, ret_dictionary);
     s->arena = own;
-    if (r == 0 && none != 0) {
-        r = fail(s, offset, "a dictionary page holds rows");
-    }
-    if (r == 0) {
-        *ret_dictionary = dictionary;
-    }
     return r;
 }
 
-int parquet_decode_dictionary(ParquetSlots *slots, const MetaChunk *chunk, Arena *arena,
+static int load_chunk(ParquetSlots *s, const MetaChunk *chunk, Arena *arena, CachedChunk *ret_chunk)
+{
+    TRY(load_pages(s, chunk, arena, &ret_chunk->pages, &ret_chunk->n_pages));
+    return ret_chunk->n_pages == 0 ? 0
+                                   : load_dictionary(s, chunk, ret_chunk->pages[0].offset, arena,
+                                                     &ret_chunk->dictionary);
+}
+
+/* Page locations and dictionary: from the cache, or what was kept, or into @into, whose memory is
+ * then the result's. */
+static int find_chunk(ParquetSlots *s, const MetaChunk *chunk, CachedChunk *into,
+                      const CachedChunk **ret_chunk)
+{
+    if (s->cache != NULL && parquet_cache_is_pinned(s->cache)) {
+        CachedChunk made = {0};
+
+        *ret_chunk = parquet_cache_find(s->cache, s->leaf->chunk);
+        if (*ret_chunk != NULL) {
+            return 0;
+        }
+        int r = load_chunk(s, chunk, &made.arena, &made);
+        if (r != 0) {
+            arena_deinit(&made.arena);
+            return r;
+        }
+        *ret_chunk = parquet_cache_put(s->cache, s->leaf->chunk, made);
+        return 0;
+    }
+    *ret_chunk = into;
+    if (s->kept != NULL && *s->kept != NULL) {
+        into->dictionary = *s->kept;
+        return load_pages(s, chunk, s->arena, &into->pages, &into->n_pages);
+    }
+    TRY(load_chunk(s, chunk, s->kept == NULL ? s->arena : s->kept_arena, into));
+    if (s->kept != NULL) {
+        *s->kept = into->dictionary;
+    }
+    return 0;
+}
+
+int parquet_decode_dictionary(ParquetSlots *slots, const MetaChunk *chunk,
                               ParquetVector **ret_dictionary)
 {
-    MetaLocation *pages;
-    size_t n_pages = 0;
+    CachedChunk own = {0};
+    const CachedChunk *found;
 
     *ret_dictionary = NULL;
     if (slots->leaf->physical != chunk->physical) {
@@ -468,32 +537,27 @@ int parquet_decode_dictionary(ParquetSlots *slots, const MetaChunk *chunk, Arena
     if (chunk->offset_index <= 0 || chunk->offset_index_size <= 0) {
         return 0;
     }
-    TRY(load_pages(slots, chunk, &pages, &n_pages));
-    return n_pages == 0 ? 0 : load_dictionary(slots, chunk, pages[0].offset, arena, ret_dictionary);
+    TRY(find_chunk(slots, chunk, &own, &found));
+    *ret_dictionary = found->dictionary;
+    return 0;
 }
 
 static int decode_indexed(ParquetSlots *s, const MetaChunk *chunk, size_t first, size_t n_rows)
 {
+    CachedChunk own = {0};
+    const CachedChunk *found;
+    size_t low, high;
     Str bytes;
-    MetaLocation *pages;
-    size_t n_pages, low, high;
-    ParquetVector *dictionary = s->kept == NULL ? NULL : *s->kept;
 
-    TRY(load_pages(s, chunk, &pages, &n_pages));
-    if (!choose_pages(s, pages, n_pages, first, n_rows, &low, &high)) {
+    TRY(find_chunk(s, chunk, &own, &found));
+    const MetaLocation *pages = found->pages;
+    if (!choose_pages(s, pages, found->n_pages, first, n_rows, &low, &high)) {
         return fail(s, (uint64_t)chunk->offset_index, "a page index is impossible");
     }
     int64_t start = pages[low].offset, end = pages[high - 1].offset + pages[high - 1].size;
-    int64_t first_page = pages[0].offset;
     size_t row = first + (size_t)pages[low].first_row;
-    size_t last = high < n_pages ? first + (size_t)pages[high].first_row : first + n_rows;
-    if (dictionary == NULL) { /* pages are gone behind it: the scratch is decode_run's */
-        Arena *arena = s->kept == NULL ? s->arena : s->kept_arena;
-        TRY(load_dictionary(s, chunk, first_page, arena, &dictionary));
-        if (s->kept != NULL) {
-            *s->kept = dictionary;
-        }
-    }
+    size_t last = high < found->n_pages ? first + (size_t)pages[high].first_row : first + n_rows;
+    ParquetVector *dictionary = found->dictionary;
     TRY(parquet_load(s->source, (uint64_t)start, (uint64_t)(end - start), s->arena, &bytes,
                      s->error));
     TRY(decode_run(s, chunk, bytes, (uint64_t)start, &row, last, &dictionary));

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "codec/parquet_meta.h"
-#include "store/parquet.h"
+#include "store/parquet/cache.h"
 
 /* The pages of a chunk back into arrays: the lower half of reader.c, which checks the
  * schema. All results as in parquet.h. */
@@ -31,6 +31,7 @@ typedef struct ParquetPage {
     Str body;                            /* decompressed */
     uint32_t *repetitions, *definitions; /* NULL: all 0; all max */
     size_t n_levels;
+    size_t first, end; /* the values that are wanted, of values.n: others need not be decoded */
     ParquetPageValues values;
 } ParquetPage;
 
@@ -68,15 +69,16 @@ typedef struct ParquetSlots {
     /* The dictionary of an only row group, kept over several reads; NULL: not kept. */
     Arena *kept_arena;
     ParquetVector **kept;
+    ParquetCache *cache; /* NULL: none */
 } ParquetSlots;
 
 /* Decodes the rows of one chunk that begins at row @first of the file and has @n_rows. */
 MUST_USE int parquet_decode_chunk(ParquetSlots *slots, const MetaChunk *chunk, size_t first,
                                   size_t n_rows);
 
-/* The dictionary of a chunk into *@ret_dictionary (NULL: it has none), its memory in @arena.
+/* The dictionary of a chunk into *@ret_dictionary (NULL: it has none), its memory in slots->arena.
  * Without an offset index nothing is read: NULL. */
-MUST_USE int parquet_decode_dictionary(ParquetSlots *slots, const MetaChunk *chunk, Arena *arena,
+MUST_USE int parquet_decode_dictionary(ParquetSlots *slots, const MetaChunk *chunk,
                                        ParquetVector **ret_dictionary);
 
 void parquet_slots_deinit(ParquetSlots *slots);

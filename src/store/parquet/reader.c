@@ -19,6 +19,7 @@ struct ParquetFile {
     FileColumn *columns;
     size_t n_columns;
     size_t n_rows;
+    ParquetCache *cache; /* of files with one row group */
 };
 
 enum { UUID_SIZE = 16, TAIL = 8, MAGIC = 4 }; /* the footer's length and "PAR1" end the file */
@@ -250,13 +251,33 @@ int parquet_open(const ParquetSource *source, ParquetFile **ret_file, ParseError
         parquet_close(file);
         return r;
     }
+    if (file->meta.n_groups == 1) {
+        file->cache = parquet_cache_new(file->meta.groups[0].n_chunks);
+    }
     *ret_file = file;
     return 0;
+}
+
+ParquetPin parquet_pin(ParquetFile *file)
+{
+    if (file->cache != NULL) {
+        parquet_cache_pin(file->cache);
+    }
+    return (ParquetPin){file};
+}
+
+void parquet_unpin(ParquetPin *pin)
+{
+    if (pin->file != NULL && pin->file->cache != NULL) {
+        parquet_cache_unpin(pin->file->cache);
+    }
+    pin->file = NULL;
 }
 
 ParquetFile *parquet_close(ParquetFile *file)
 {
     if (file != NULL) {
+        parquet_cache_free(file->cache);
         arena_deinit(&file->arena);
         mem_free(file);
     }
@@ -387,6 +408,7 @@ static int decode_leaf(ParquetFile *file, const ParquetLeaf *leaf, ParquetSlots 
 
     slots->source = &file->source;
     slots->leaf = leaf;
+    slots->cache = file->cache;
     for (size_t i = 0; i < file->meta.n_groups && first < slots->to; i++) {
         const MetaGroup *group = &file->meta.groups[i];
         size_t n_rows = (size_t)group->n_rows;
@@ -535,8 +557,11 @@ int parquet_read_dictionary(ParquetFile *file, size_t column, ParquetKept *kept,
 {
     ASSERT(column < file->n_columns);
     const FileColumn *c = &file->columns[column];
-    ParquetSlots slots = {
-        .source = &file->source, .leaf = &c->leaf, .arena = kept->arena, .error = ret_error};
+    ParquetSlots slots = {.source = &file->source,
+                          .leaf = &c->leaf,
+                          .arena = kept->arena,
+                          .error = ret_error,
+                          .cache = file->cache};
     Str unused;
 
     *ret_only = false;
@@ -546,7 +571,7 @@ int parquet_read_dictionary(ParquetFile *file, size_t column, ParquetKept *kept,
     int r = 0;
     if (kept->dictionaries[0] == NULL) {
         r = parquet_decode_dictionary(&slots, &file->meta.groups[0].chunks[c->leaf.chunk],
-                                      kept->arena, &kept->dictionaries[0]);
+                                      &kept->dictionaries[0]);
     }
     parquet_slots_deinit(&slots);
     *ret_only = r == 0 && kept->dictionaries[0] != NULL &&

@@ -27,18 +27,23 @@ static int take_plain_ints(const ParquetLeaf *leaf, Str *in, int64_t *ints, size
     return 0;
 }
 
-static int take_plain_strs(const ParquetLeaf *leaf, Str *in, Str *strs, size_t n)
+/* Values @first to @end of those in the page. */
+static int take_plain_strs(const ParquetLeaf *leaf, Str *in, Str *strs, size_t first, size_t end)
 {
-    for (size_t i = 0; i < n; i++) {
+    bool is_fixed = leaf->physical == PHYSICAL_FIXED;
+    Str skipped, prefix;
+
+    if (is_fixed) {
+        TRY(bytes_take(in, first * leaf->size, &skipped));
+    }
+    for (size_t i = is_fixed ? first : 0; i < end; i++) {
         uint32_t len = leaf->size;
 
-        if (leaf->physical == PHYSICAL_BYTE_ARRAY) {
-            Str prefix;
-
+        if (!is_fixed) {
             TRY(bytes_take(in, 4, &prefix));
             mem_copy(&len, prefix.ptr, sizeof(len));
         }
-        TRY(bytes_take(in, len, &strs[i]));
+        TRY(bytes_take(in, len, i >= first ? &strs[i] : &skipped));
     }
     return 0;
 }
@@ -74,14 +79,15 @@ int parquet_take_values(const ParquetLeaf *leaf, ParquetPage *page, Str *in, Are
             return 1;
         }
         values->strs = arena_alloc(arena, values->n * sizeof(Str));
-        return take_plain_strs(leaf, in, values->strs, values->n);
+        return take_plain_strs(leaf, in, values->strs, page->first, page->end);
     }
     values->ints = arena_alloc(arena, values->n * sizeof(int64_t));
     if (leaf->physical == PHYSICAL_BOOLEAN && (is_plain || encoding == ENCODING_RLE)) {
         return take_bools(page, in, arena, values->ints, values->n);
     }
     if (encoding == ENCODING_DELTA_BINARY_PACKED && leaf->physical != PHYSICAL_DOUBLE) {
-        return delta_take(in, leaf->physical == PHYSICAL_INT32 ? 32 : 64, values->ints, values->n);
+        return delta_take_first(in, leaf->physical == PHYSICAL_INT32 ? 32 : 64, values->ints,
+                                values->n, page->end);
     }
     return is_plain && leaf->physical != PHYSICAL_BOOLEAN
                ? take_plain_ints(leaf, in, values->ints, values->n)
@@ -95,15 +101,15 @@ int parquet_take_codes(ParquetPage *page, Str *in, size_t n_dictionary, Arena *a
     Str width;
 
     values->codes = arena_alloc(arena, values->n * sizeof(uint32_t));
-    if (values->n == 0) {
+    if (page->end == 0) {
         return 0;
     }
     TRY(bytes_take(in, 1, &width));
     if ((uint8_t)width.ptr[0] > 32) {
         return 1;
     }
-    TRY(rle_take(in, (uint8_t)width.ptr[0], values->codes, values->n));
-    for (size_t i = 0; i < values->n; i++) {
+    TRY(rle_take_first(in, (uint8_t)width.ptr[0], values->codes, page->end));
+    for (size_t i = page->first; i < page->end; i++) {
         greatest = MAX(greatest, values->codes[i]);
     }
     return greatest >= n_dictionary;
@@ -111,7 +117,9 @@ int parquet_take_codes(ParquetPage *page, Str *in, size_t n_dictionary, Arena *a
 
 /* --- Levels --- */
 
-static int take_levels(Str *in, unsigned max, size_t n, Arena *arena, uint32_t **ret_levels)
+/* With @may_be_none, levels that are all @max are none: NULL. Most flat pages have no nulls. */
+static int take_levels(Str *in, unsigned max, size_t n, bool may_be_none, Arena *arena,
+                       uint32_t **ret_levels)
 {
     Str prefix, bytes;
     uint32_t len;
@@ -119,6 +127,9 @@ static int take_levels(Str *in, unsigned max, size_t n, Arena *arena, uint32_t *
     TRY(bytes_take(in, 4, &prefix));
     mem_copy(&len, prefix.ptr, sizeof(len));
     TRY(bytes_take(in, len, &bytes));
+    if (may_be_none && rle_is_run(bytes, bits_needed(max), max, n)) {
+        return 0;
+    }
     uint32_t *levels = arena_alloc(arena, n * sizeof(*levels));
     TRY(rle_take(&bytes, bits_needed(max), levels, n));
     for (size_t i = 0; i < n; i++) {
@@ -135,10 +146,15 @@ int parquet_take_all_levels(const ParquetLeaf *leaf, ParquetPage *page, Str *in,
     page->n_levels = (size_t)page->meta.n_values;
     page->values.n = page->n_levels;
     if (leaf->max_repetition > 0) {
-        TRY(take_levels(in, leaf->max_repetition, page->n_levels, arena, &page->repetitions));
+        TRY(take_levels(in, leaf->max_repetition, page->n_levels, false, arena,
+                        &page->repetitions));
     }
     if (leaf->max_definition > 0) {
-        TRY(take_levels(in, leaf->max_definition, page->n_levels, arena, &page->definitions));
+        TRY(take_levels(in, leaf->max_definition, page->n_levels, leaf->max_repetition == 0, arena,
+                        &page->definitions));
+        if (page->definitions == NULL) {
+            return 0;
+        }
         size_t n = 0;
         for (size_t i = 0; i < page->n_levels; i++) {
             n += page->definitions[i] == leaf->max_definition;

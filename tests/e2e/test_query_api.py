@@ -189,3 +189,20 @@ def test_metrics_and_status_agree_on_what_is_stored(shop):
     names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
     assert len(names) == len(set(names))
     assert weft.get("/healthz").text == "ok\n" and weft.get("/readyz").status_code == 200
+
+
+def test_history_comes_by_pages_too(weft):
+    body = otlp.request("cart", 1, start_ns=time.time_ns() - 60_000_000_000)
+    requests.post(weft.url("otlp_http", "/v1/traces"), data=body.SerializeToString(),
+                  headers={"Content-Type": "application/x-protobuf"}, timeout=10).raise_for_status()
+    now = int(time.time())
+    window = {"from": str(now - 3600), "to": str(now), "step": "10m", "wait": "true"}
+    whole = weft.ask("/api/v1/map/history", **window)
+    assert whole["cursor"] is None and sum(item["requests"] for item in whole["items"]) == 1
+    pages, cursor = [], ""
+    while cursor is not None:
+        page = weft.ask("/api/v1/map/history", limit="2", cursor=cursor, **window)
+        assert len(page["items"]) <= 2
+        pages += page["items"]
+        cursor = page["cursor"]
+    assert pages == whole["items"]

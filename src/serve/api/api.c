@@ -62,7 +62,7 @@ static const ApiEndpoint endpoints[] = {
     {HTTP_GET, "/api/v1/map/diff", api_map_diff, API_NATIVE, NULL,
      "a_from a_to b_from b_to a_at b_at window wait " MAP_FILTERS, false},
     {HTTP_GET, "/api/v1/map/history", api_map_history, API_NATIVE, NULL,
-     MAP_WINDOW " step " MAP_FILTERS, false},
+     MAP_WINDOW " step limit cursor " MAP_FILTERS, false},
     {HTTP_GET, "/api/v1/map/live", api_map_live, API_NATIVE, NULL, "window " MAP_FILTERS, true},
     {HTTP_GET, "/api/v1/mappings", api_mappings, API_NATIVE, NULL, "", false},
     {HTTP_PUT, "/api/v1/mappings", api_mappings_put, API_NATIVE, NULL, "", false},

@@ -3,6 +3,7 @@
 #include "serve/api/api_map.h"
 #include "serve/api/map_json.h"
 #include "serve/api/map_question.h"
+#include "serve/api/name_page.h"
 
 enum { EVENTS_SHOWN_MAX = 200 }; /* of one step, kind and list */
 
@@ -89,7 +90,9 @@ int api_map_history(ApiCall *call)
     MapHistoryQuestion question = {0};
     AssemblyStatus assembly = {0};
     MapHistory history = {0};
+    NamePage page;
 
+    TRY(name_page_open(call, MAP_HISTORY_STEPS_MAX + 1, &page));
     TRY(api_map_window(call, &question.filters.from_minute, &question.filters.to_minute));
     TRY(map_question_filters(call, &question.filters));
     TRY(map_question_step(call, question.filters.from_minute, question.filters.to_minute,
@@ -104,8 +107,10 @@ int api_map_history(ApiCall *call)
     TRY(result);
     api_list_open(call);
     for (size_t i = 0; i < history.n_steps; i++) {
-        step_write(&call->json, &history, &history.steps[i]);
+        if (name_page_takes(&page, arena_format(&call->arena, "%010u", history.steps[i].minute))) {
+            step_write(&call->json, &history, &history.steps[i]);
+        }
     }
-    api_list_close(call, STR(""));
+    name_page_close(call, &page);
     return 0;
 }

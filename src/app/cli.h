@@ -66,3 +66,4 @@ void cli_print(Buf *buf);
 extern const Command command_serve, command_demo, command_loadgen, command_map, command_diff,
     command_search, command_trace, command_import, command_export, command_store, command_version,
     command_completion, command_help;
+extern const Command command_flows, command_flow;

@@ -7,7 +7,8 @@
 #include "base/log.h"
 #include "map/contract.h"
 #include "map/contract/reading.h"
-#include "map/tiers.h"
+#include "map/flow/runs.h"
+#include "map/kept.h"
 #include "trace/links.h"
 #include "trace/open_traces.h"
 
@@ -75,6 +76,7 @@ struct Assembly {
     size_t n_batch, n_batch_spans;
     bool batch_has_links;
     Deltas minus, plus;
+    Members minus_members, plus_members;
 
     uint64_t settled, reopened, early, cut_contexts;
     pthread_mutex_t status_lock;
@@ -464,6 +466,7 @@ static int contribute_batch(Assembly *assembly)
 
 static void apply_batch(Assembly *assembly)
 {
+    runs_commit(map_runs(assembly->options.map));
     if (assembly->minus.count > 0) {
         map_apply(assembly->options.map, &assembly->minus, -1);
     }
@@ -488,8 +491,11 @@ static void drop_batch(Assembly *assembly)
     table_clear(&assembly->viewed);
     arena_reset(&assembly->arena);
     arena_reset(&assembly->delta_arena);
-    assembly->minus = (Deltas){.arena = &assembly->delta_arena};
-    assembly->plus = (Deltas){.arena = &assembly->delta_arena};
+    assembly->minus_members = (Members){.arena = &assembly->delta_arena};
+    assembly->plus_members = (Members){.arena = &assembly->delta_arena};
+    assembly->minus =
+        (Deltas){.arena = &assembly->delta_arena, .members = &assembly->minus_members};
+    assembly->plus = (Deltas){.arena = &assembly->delta_arena, .members = &assembly->plus_members};
 }
 
 /* The links of what is settled already, once: a new index after a start. */
@@ -543,6 +549,10 @@ static bool settle_batch(Assembly *assembly, uint64_t now_ns, bool settle_all)
     }
     if (result == 0 && assembly->n_batch > 0) {
         result = contribute_batch(assembly);
+    }
+    if (result == 0 && assembly->n_batch > 0) {
+        result = runs_prepare(map_runs(assembly->options.map), &assembly->minus_members,
+                              &assembly->plus_members, &assembly->minus, &assembly->plus);
     }
     if (result != 0) {
         log_error("traces could not be read to settle them", LOG_ERR(result));
@@ -623,26 +633,35 @@ static void *on_cut(void *context)
 {
     const Assembly *assembly = context;
 
-    return map_cut(assembly->options.map);
+    return kept_cut(assembly->options.map);
 }
 
 static int on_write_tables(void *context, const void *pending, TableSink *sink)
 {
-    (void)context;
-    return tiers_write(pending, sink);
+    const Assembly *assembly = context;
+
+    return kept_write(assembly->options.map, pending, sink);
 }
 
 static void on_free_pending(void *context, void *pending)
 {
-    (void)context;
-    map_pending_free(pending);
+    const Assembly *assembly = context;
+
+    kept_free(assembly->options.map, pending);
 }
 
 static int on_load_table(void *context, TableFile *file, ParseError *ret_error)
 {
     const Assembly *assembly = context;
 
-    return tiers_load(assembly->options.map, file, ret_error);
+    return kept_load(assembly->options.map, file, ret_error);
+}
+
+static void on_tables_changed(void *context, const TablesChange *change)
+{
+    const Assembly *assembly = context;
+
+    kept_changed(assembly->options.map, change);
 }
 
 static bool on_plan_merge(void *context, TableFile *const *files, size_t n_files, uint64_t now_s,
@@ -650,13 +669,14 @@ static bool on_plan_merge(void *context, TableFile *const *files, size_t n_files
 {
     (void)context;
     (void)now_s;
-    return tiers_plan(files, n_files, ret_plan);
+    return kept_plan(files, n_files, ret_plan);
 }
 
 static int on_merge_tables(void *context, const TablePlan *plan, TableSink *sink)
 {
-    (void)context;
-    return tiers_merge(plan, sink);
+    const Assembly *assembly = context;
+
+    return kept_merge(assembly->options.map, plan, sink);
 }
 
 Assembly *assembly_new(const AssemblyOptions *options)
@@ -680,6 +700,7 @@ Assembly *assembly_new(const AssemblyOptions *options)
         .write_tables = on_write_tables,
         .free_pending = on_free_pending,
         .load_table = on_load_table,
+        .tables_changed = on_tables_changed,
         .plan_merge = on_plan_merge,
         .merge_tables = on_merge_tables,
     };

@@ -156,8 +156,6 @@ static AssemblyStatus rig_status(const Rig *rig)
 static void expected_map(const Rig *rig, unsigned n_traces, Buf *buf)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
-    const MapOptions options = {0};
-    Map *map = map_new(&options);
     ContractTrace *traces = ARENA_ARRAY(&arena, ContractTrace, n_traces);
 
     for (unsigned i = 0; i < n_traces; i++) {
@@ -169,14 +167,7 @@ static void expected_map(const Rig *rig, unsigned n_traces, Buf *buf)
         traces[i].id = id;
         traces[i].spans = spans;
     }
-    for (unsigned i = 0; i < n_traces; i++) {
-        Deltas deltas = {.arena = &arena};
-
-        contract_contribution(&traces[i], traces, n_traces, &deltas);
-        map_apply(map, &deltas, 1);
-    }
-    dump_map(map, buf);
-    map_free(map);
+    dump_contract(traces, n_traces, buf);
 }
 
 static void assert_map_is_lawful(const Rig *rig, unsigned n_traces, uint64_t seed)

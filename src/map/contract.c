@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "map/contract/database.h"
+#include "map/contract/flows.h"
 #include "map/contract/health.h"
 #include "map/contract/messaging.h"
 #include "map/contract/world.h"
@@ -264,6 +265,7 @@ void contract_contribution(const ContractTrace *trace, const ContractTrace *neig
     database_contribute(&world);
     messaging_contribute(&world);
     health_contribute(&world);
+    flows_contribute(&world);
     world_deinit(&world);
 }
 

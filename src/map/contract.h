@@ -20,7 +20,8 @@ typedef struct ContractTrace {
  * that is upstream by links (§6). More than needed does no harm.
  *
  * Each delta belongs to one trace only: edges and requests to the speaking span's, a hop to the
- * publishing span's, so that summing over all traces counts each once.
+ * publishing span's, so that summing over all traces counts each once. Runs of flows may span
+ * traces: with ret_deltas->members, each trace adds the members that its own spans are.
  */
 void contract_contribution(const ContractTrace *trace, const ContractTrace *neighbours,
                            size_t n_neighbours, Deltas *ret_deltas);
@@ -28,6 +29,9 @@ void contract_contribution(const ContractTrace *trace, const ContractTrace *neig
 enum {
     CONTRACT_LINKS_MAX = 128, /* links followed per span: its first (§8) */
 };
+
+/* How many spans one with this sampling threshold (< 2^56) stands for. */
+Adjusted contract_weight(uint64_t threshold);
 
 /* Whether any span has a coordimap.flow.* attribute. */
 bool contract_has_flows(const Span *spans, size_t n_spans);

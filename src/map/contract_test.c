@@ -147,6 +147,9 @@ static void append_node(Buf *buf, Str bytes)
         buf_append_format(buf, ":%.*s", STR_ARG(key.part));
     }
     buf_append_format(buf, key.type == NODE_NAME ? "(%.*s)" : "%.*s", STR_ARG(key.name));
+    if (key.type == NODE_STEP) {
+        buf_append_format(buf, "/%.*s", STR_ARG(key.part));
+    }
     if (key.environment.len > 0) {
         buf_append_format(buf, "#%.*s", STR_ARG(key.environment));
     }
@@ -164,6 +167,7 @@ static void append_delta(Buf *buf, const Delta *delta)
         [DELTA_FINDING] = "finding",
         [DELTA_LABEL] = "label",
         [DELTA_SPAN] = "span",
+        [DELTA_NO_FLOW] = "lost",
     };
 
     buf_append_format(buf, "%s ", kinds[delta->kind]);
@@ -491,14 +495,16 @@ static void test_relations_are_done_for_the_nearest_step(void **state)
         "edge",
         "a<- web server x coordimap.flow.name=order\nb<a web internal x coordimap.flow.step=pay\n"
         "c<b web client x peer.service=bank\nd<a web client x peer.service=mail",
-        "edge web calls (bank) peer.service order#pay 1\nedge web calls (mail) peer.service 1");
+        "edge web calls (bank) peer.service order#pay 1\nedge web calls (mail) peer.service 1\n"
+        "edge web performs order/pay flow 1");
     assert_gives(
         "edge",
         "a<- web internal x coordimap.flow.name=f coordimap.flow.step=a\nb<a web client x\n"
         "c<b cart server x coordimap.flow.step=b",
-        "edge web calls cart paired f#a 1");
-    assert_gives("edge", "b<- web client x coordimap.flow.step=b peer.service=p",
-                 "edge web calls (p) peer.service 1");
+        "edge cart performs f/b flow 1\nedge web calls cart paired f#a 1\n"
+        "edge web performs f/a flow 1");
+    assert_gives("edge lost", "b<- web client x coordimap.flow.step=b peer.service=p",
+                 "edge web calls (p) peer.service 1\nlost web 1");
 }
 
 int main(void)

@@ -88,8 +88,20 @@ typedef enum DeltaKind {
     DELTA_UNRESOLVED, /* source: outbound spans that name no peer */
     DELTA_ORPHAN,     /* source: spans whose parent is not there */
     DELTA_FINDING,    /* source (service, queue), name: a code of contract/health.h */
-    DELTA_LABEL, /* source has label @name=@value (version, sdk, host, pod, broker, group …) */
-    DELTA_SPAN,  /* source: spans of a service, all of them (for shares) */
+    DELTA_LABEL,   /* source has label @name=@value (version, sdk, host, pod, broker, group …) */
+    DELTA_SPAN,    /* source: spans of a service, all of them (for shares) */
+    DELTA_NO_FLOW, /* source: step occurrences of a service without a flow, name: the step's */
+
+    /* What a run adds (map/flow/run.h), in the minute of the run. errors: failed runs, but for
+     * steps and transitions. */
+    DELTA_RUN,       /* source (flow); duration: of the run */
+    DELTA_NO_RUN_ID, /* source (flow): runs that fall back on a trace id */
+    DELTA_VARIANT,   /* source (flow), name (its sequence, variant_append()) */
+    DELTA_START,     /* source (step): runs that begin with it */
+    DELTA_END,       /* source (step): runs that end with it */
+    DELTA_STEP, /* source (step): occurrences; adjusted: runs that have it; duration: of the step */
+    DELTA_NEXT, /* source, target (steps): transitions; errors: of steps that overlap; adjusted:
+                   runs that have it; duration: the wait between them */
 } DeltaKind;
 
 /* Adjusted counts are fixed-point with 2^-32, so that sums are exact in any order. */
@@ -114,10 +126,13 @@ typedef struct Delta {
 } Delta;
 
 /* Deltas in an arena; Str fields live as long as it does. */
+struct Members;
+
 typedef struct Deltas {
     Delta *items;
     size_t count, capacity;
     Arena *arena;
+    struct Members *members; /* of runs (map/flow/member.h); NULL: not wanted */
     uint64_t n_cut_contexts; /* questions for a business context that met a limit (§8) */
 } Deltas;
 

@@ -10,6 +10,7 @@
 #include "map/answer/answer.h"
 #include "map/answer/consult.h"
 #include "map/answer/mappings.h"
+#include "map/flow/runs.h"
 #include "map/layout/layout.h"
 #include "map/map_file.h"
 
@@ -30,6 +31,7 @@ struct Map {
     pthread_rwlock_t lock;
     MapOptions options;
     MapTables tables;
+    Runs *runs;
     uint64_t deltas_applied, version;
 };
 
@@ -54,6 +56,7 @@ Map *map_new(const MapOptions *options)
     map->options.nodes_max = map->options.nodes_max == 0 ? NODES_MAX : map->options.nodes_max;
     map->options.edges_max = map->options.edges_max == 0 ? EDGES_MAX : map->options.edges_max;
     tables_init(&map->tables, map->options.presence_gap_minutes);
+    map->runs = runs_new();
     return map;
 }
 
@@ -62,6 +65,7 @@ Map *map_free(Map *map)
     if (map != NULL) {
         mappings_unref(map->tables.mappings);
         tables_deinit(&map->tables);
+        runs_free(map->runs);
         pthread_rwlock_destroy(&map->lock);
         mem_free(map);
     }
@@ -126,6 +130,11 @@ void map_apply(Map *map, const Deltas *deltas, int sign)
     if (first_refused) {
         log_warn("map is full: new edges and names are not counted", LOG_U64("series", SERIES_MAX));
     }
+}
+
+Runs *map_runs(Map *map)
+{
+    return map->runs;
 }
 
 bool map_knows_flows(Map *map)

@@ -27,6 +27,9 @@ void map_set_mappings(Map *map, Mappings *mappings);
 /* Adds (@sign +1) or takes back (-1). Node keys in @deltas must be keys; names of any bytes. */
 void map_apply(Map *map, const Deltas *deltas, int sign);
 
+/* The runs of flows whose sums the map holds; they live as long as it. */
+struct Runs *map_runs(Map *map);
+
 /* Whether some flow or step is known. */
 bool map_knows_flows(Map *map);
 
@@ -51,6 +54,9 @@ typedef struct MapQuestion {
     bool unresolved_names; /* resolve=false: unpaired names stay external nodes by their text */
     Str flow;              /* only what was done for this flow */
     Mappings *mappings;    /* instead of the map's own, for a preview; NULL: the map's */
+    bool only_flow;        /* ... and edges tell of no other one; with these: of which */
+    Str flow_scope, flow_environment;
+    bool has_flow_environment;
     bool with_layout;
     bool with_profiles; /* edges get a profile, for comparisons */
 } MapQuestion;
@@ -181,6 +187,97 @@ typedef struct MapOperation {
 
 MUST_USE int map_operations(Map *map, Str service, uint32_t from_minute, uint32_t to_minute,
                             Arena *arena, MapOperation **ret_operations, size_t *ret_n);
+
+/* ---- Business flows (CONTRACT.md §6) ---- */
+
+/* A flow in a window: its runs that began in it. */
+typedef struct MapFlow {
+    NodeKey key;
+    uint64_t runs, failures, without_run_id;
+    MapDuration duration;
+    uint64_t steps, variants;           /* how many */
+    uint32_t first_minute, last_minute; /* over its whole life */
+} MapFlow;
+
+/* By name, scope, environment; those with runs in the window. */
+void map_flow_list(Map *map, uint32_t from_minute, uint32_t to_minute, Arena *arena,
+                   MapFlow **ret_flows, size_t *ret_n);
+
+/* Flows of that name: in any scope and environment, added up, unless one is named. */
+typedef struct MapFlowQuestion {
+    Str name;
+    Str scope; /* empty: any */
+    bool has_environment;
+    Str environment;
+    uint32_t from_minute, to_minute;
+} MapFlowQuestion;
+
+typedef struct MapFlowStep {
+    Str name;
+    uint64_t count, errors; /* occurrences */
+    uint64_t runs;          /* that have it */
+    uint64_t starts, ends, failed_ends;
+    MapDuration duration;
+    uint32_t first_minute, last_minute; /* over its whole life */
+} MapFlowStep;
+
+typedef struct MapFlowNext {
+    Str from, to;
+    uint64_t count, runs;
+    uint64_t overlaps; /* times the later step began before the earlier one ended */
+    MapDuration wait;
+    uint32_t first_minute, last_minute;
+} MapFlowNext;
+
+typedef struct MapFlowVariant {
+    Str key; /* its identity, as bytes */
+    Str *steps;
+    size_t n_steps;
+    bool cut; /* the sequence goes on, but is told no further */
+    uint64_t runs, failures;
+    MapDuration duration;
+    uint32_t first_minute, last_minute;
+} MapFlowVariant;
+
+/* What its steps did (§6): a relation of the map, with how often in the window's minutes. */
+typedef struct MapFlowTouch {
+    Str step;
+    Relation relation;
+    Str node_id;
+    NodeKey node;
+    uint64_t count;
+} MapFlowTouch;
+
+typedef struct MapFlowAnswer {
+    MapFlow flow;       /* the key's scope and environment are those of the first, when added up */
+    MapFlowStep *steps; /* by name */
+    size_t n_steps;
+    MapFlowNext *follows; /* by from, to */
+    size_t n_follows;
+    MapFlowVariant *variants; /* the most frequent first, then by sequence */
+    size_t n_variants;
+    uint64_t other_variants, other_runs; /* beyond MAP_VARIANTS_MAX: folded */
+    MapFlowTouch *touches;               /* by step, relation, node id */
+    size_t n_touches;
+} MapFlowAnswer;
+
+enum { MAP_VARIANTS_MAX = 1000 };
+
+/* Returns 0; MAP_NO_SUCH_NODE when no window has such a flow. In @arena. */
+MUST_USE int map_flow_ask(Map *map, const MapFlowQuestion *question, Arena *arena,
+                          MapFlowAnswer *ret_answer);
+
+/* Step occurrences without a flow, by service and step: of a window. */
+typedef struct MapLostStep {
+    Str node_id;
+    NodeKey service;
+    Str step;
+    uint64_t count;
+    TraceId example;
+} MapLostStep;
+
+void map_lost_steps(Map *map, uint32_t from_minute, uint32_t to_minute, Arena *arena,
+                    MapLostStep **ret_steps, size_t *ret_n);
 
 /* All counts of a window that contract health judges by (answer/health.h). */
 typedef struct MapFinding {

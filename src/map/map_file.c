@@ -87,6 +87,14 @@ static Str kind_name(SeriesKind kind)
         [SERIES_FINDING] = {"finding", 7},
         [SERIES_LABEL] = {"label", 5},
         [SERIES_SPAN] = {"span", 4},
+        [SERIES_NO_FLOW] = {"no_flow", 7},
+        [SERIES_RUN] = {"run", 3},
+        [SERIES_NO_RUN_ID] = {"no_run_id", 9},
+        [SERIES_VARIANT] = {"variant", 7},
+        [SERIES_START] = {"start", 5},
+        [SERIES_END] = {"end", 3},
+        [SERIES_STEP] = {"step", 4},
+        [SERIES_NEXT] = {"next", 4},
         [SERIES_FLOW] = {"edge_flow", 9},
     };
 

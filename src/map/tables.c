@@ -71,11 +71,18 @@ void tables_deinit(MapTables *tables)
     mem_free(tables->node);
 }
 
+bool series_has_name(SeriesKind kind)
+{
+    return kind == SERIES_REQUEST || kind == SERIES_LABEL || kind == SERIES_FINDING ||
+           kind == SERIES_NO_FLOW || kind == SERIES_VARIANT;
+}
+
 size_t series_node_count(SeriesKind kind)
 {
     switch (kind) {
     case SERIES_EDGE:
     case SERIES_PROOF:
+    case SERIES_NEXT:
         return 2;
     case SERIES_HOP:
         return 3;
@@ -84,6 +91,13 @@ size_t series_node_count(SeriesKind kind)
     case SERIES_ORPHAN:
     case SERIES_FINDING:
     case SERIES_SPAN:
+    case SERIES_NO_FLOW:
+    case SERIES_RUN:
+    case SERIES_NO_RUN_ID:
+    case SERIES_VARIANT:
+    case SERIES_START:
+    case SERIES_END:
+    case SERIES_STEP:
         return 1;
     case SERIES_LABEL:
     case SERIES_FLOW:
@@ -91,12 +105,6 @@ size_t series_node_count(SeriesKind kind)
         break;
     }
     return 0;
-}
-
-/* Whether b of its series is a text: a span's, label's or code's name. */
-static bool series_has_name(SeriesKind kind)
-{
-    return kind == SERIES_REQUEST || kind == SERIES_LABEL || kind == SERIES_FINDING;
 }
 
 /* --- Interning --- */
@@ -198,7 +206,9 @@ static uint32_t cell_minute(const Delta *delta)
 static bool kind_has_exemplars(SeriesKind kind)
 {
     return kind == SERIES_EDGE || kind == SERIES_UNRESOLVED || kind == SERIES_ORPHAN ||
-           kind == SERIES_FINDING || kind == SERIES_SPAN;
+           kind == SERIES_FINDING || kind == SERIES_SPAN || kind == SERIES_NO_FLOW ||
+           kind == SERIES_RUN || kind == SERIES_NO_RUN_ID || kind == SERIES_VARIANT ||
+           kind == SERIES_STEP;
 }
 
 static void apply_exemplar(MapTables *tables, uint32_t series, const Delta *delta, int sign)

@@ -24,6 +24,14 @@ typedef enum SeriesKind {
     SERIES_LABEL = DELTA_LABEL,           /* a: node, b, c: texts of key, value; cells by day, of
                                              service.version by minute */
     SERIES_SPAN = DELTA_SPAN,             /* a: service */
+    SERIES_NO_FLOW = DELTA_NO_FLOW,       /* a: service, b: text of the step's name */
+    SERIES_RUN = DELTA_RUN,               /* a: flow */
+    SERIES_NO_RUN_ID = DELTA_NO_RUN_ID,   /* a: flow */
+    SERIES_VARIANT = DELTA_VARIANT,       /* a: flow, b: text of the sequence (flow/run.h) */
+    SERIES_START = DELTA_START,           /* a: step */
+    SERIES_END = DELTA_END,               /* a: step */
+    SERIES_STEP = DELTA_STEP,             /* a: step */
+    SERIES_NEXT = DELTA_NEXT,             /* a, b: steps */
     SERIES_FLOW,                          /* a: series of the edge, b, c: texts of flow, step */
     SERIES_KINDS,
 } SeriesKind;
@@ -77,6 +85,9 @@ static inline Series *tables_series(const MapTables *tables, size_t number)
 {
     return table_at(&tables->series, number);
 }
+
+/* Whether b of its series is a text, a span's, label's, step's or sequence's name. */
+bool series_has_name(SeriesKind kind);
 
 /* How many of a series' a, b, c are nodes that it makes known. */
 size_t series_node_count(SeriesKind kind);

@@ -17,7 +17,7 @@ PORT_VALUES = [80, 443, 8080, "8080", "5432", "none", 0, 70000, 5432.0]
 KINDS = {"mixed": [INTERNAL, SERVER, SERVER, CLIENT, CLIENT, CLIENT, PRODUCER, CONSUMER, 0],
          "queues": [INTERNAL, SERVER, CLIENT, PRODUCER, PRODUCER, CONSUMER, CONSUMER, CONSUMER],
          "calls": [CLIENT, CLIENT, SERVER, SERVER, INTERNAL], "clients": [CLIENT, CLIENT, INTERNAL, PRODUCER],
-         "databases": [CLIENT, CLIENT, INTERNAL]}
+         "databases": [CLIENT, CLIENT, INTERNAL], "hops": [CONSUMER, PRODUCER, INTERNAL]}
 
 
 class Sql:
@@ -125,11 +125,12 @@ class World:
         self.dice = random.Random(seed)
         self.sql = Sql(self.dice)
         self.span_count = 0
-        self.theme = ("mixed", "mixed", "queues", "calls", "databases", "clients")[seed % 6]
+        self.theme = ("mixed", "hops", "queues", "calls", "databases", "clients", "mixed")[seed % 7]
         self.far = self.dice.random() < (0.8 if self.theme == "calls" else 0.3)  # over several days
+        self.flows = 0.07 if self.theme == "hops" else self.pick(0, 0.05, 0.1, 0.3)
         self.resources = [self.resource() for _ in range(self.dice.randint(2, 5))]
         self.spans = []
-        for number in range(self.dice.randint(1, 5) + (4 if self.theme == "calls" else 0)):
+        for number in range(self.dice.randint(1, 5) + (4 if self.theme in ("calls", "hops") else 0)):
             self.trace(bytes([0] * 14 + [seed % 256, number + 1]))
         self.link()
 
@@ -141,7 +142,7 @@ class World:
 
     def resource(self):
         found = {}
-        if self.theme in ("queues", "calls") and self.chance(0.9):
+        if self.theme in ("queues", "calls", "hops") and self.chance(0.9):
             return {"service.name": self.pick("web", "cart", "mail"), "host.name": self.pick("h1", "h2")}
         if not self.chance(0.15):
             found["service.name"] = self.pick("web", "web", "cart", "cart", "mail", "Web", "unknown_service:java", "", 5, "CART", "cart:8080", "10.0.0.1")
@@ -181,6 +182,7 @@ class World:
         start = base + self.pick(0, 0, 60, 360, 420) * 10**9 + self.dice.randint(0, 50) * 10**6 + self.span_count
         attributes = self.attributes(kind)
         name = self.pick("GET /", "x", "select items", "INSERT", "Delete orders now", "orders process")
+        attributes |= self.flow()
         return Span(trace_id, id_, parent, name, kind, start, start + self.dice.randint(-1, 30) * 10**6, attributes,
                     resource, error=self.chance(0.15), tracestate=self.pick(
                         "", "", "", "", "ot=th:8", "v=1,ot=rv:aabbccddeeff00;th:c", "ot=th:xyz", "ot=th:4", "x=th:8", "ot=th:0", "ot=th:80000000000000", "ot=th:", "ot=p:8;th:e",
@@ -190,6 +192,8 @@ class World:
         found = {}
         if self.chance(0.07):
             found["service.name"] = self.pick("web", "cart", "inner", "")
+        if self.theme == "hops" and self.chance(0.9):
+            return found | self.passing(kind)
         if self.theme == "queues" and self.chance(0.75):
             return found | self.busy_queue()
         if self.theme == "calls" and self.chance(0.75):
@@ -223,6 +227,17 @@ class World:
                 "http://localhost:9000/x", "HTTPS://Cart:8443?q", "grpc://u@[::1]:8443", "http://db.local.:5432#f", "http:///x")
         return found
 
+    def flow(self):
+        """What gives a business context; in some worlds so rare that it has to come from afar."""
+        found = {}
+        if self.flows and self.chance(self.flows):
+            found["coordimap.flow.name"] = self.pick("order", "order", "ship", "")
+        if self.flows and self.chance(self.flows):
+            found["coordimap.flow.run_id"] = self.pick("1", "2", 3, "")
+        if self.flows and self.chance(0.25):
+            found["coordimap.flow.step"] = self.pick("a", "b", "c", "pay it", "")
+        return found
+
     def messaging(self):
         found = {}
         if self.chance(0.9):
@@ -246,6 +261,12 @@ class World:
         if self.chance(0.9):
             found["messaging.operation.type"] = self.pick("create", "send", "receive", "receive", "process", "process")
         return found
+
+    def passing(self, kind):
+        """A message that is passed on."""
+        operation = {CONSUMER: self.pick("process", "process", "receive"), PRODUCER: "send"}.get(kind)
+        return {"messaging.system": "kafka", "messaging.destination.name": "q",
+                "messaging.operation.type": operation} if operation else {}
 
     def database(self):
         found = {self.pick("db.system.name", "db.system"): self.pick(
@@ -271,7 +292,11 @@ class World:
     def link(self):
         for span in self.spans:
             busy = self.theme == "queues"
-            if self.chance(0.6 if busy else 0.5 if span.kind == CONSUMER else 0.12):
+            if self.theme == "hops" and span.kind == CONSUMER and self.chance(0.9):
+                producers = [other for other in self.spans if other.kind == PRODUCER]
+                chosen = self.dice.sample(producers, min(len(producers), self.pick(1, 1, 2, 3)))
+                span.links = [(other.trace, other.id) for other in chosen]
+            elif self.chance(0.6 if busy else 0.5 if span.kind == CONSUMER else 0.12):
                 others = self.dice.sample(self.spans, min(len(self.spans), self.pick(1, 1, 2)))
                 producers = [other for other in self.spans if other.kind == PRODUCER or busy and other.attributes.get(
                     "messaging.operation.type") in ("create", "send")]

@@ -26,6 +26,10 @@ def node_name(node, nodes):
         return f"{node.get('system', '')}>{node['name']}{suffix}"
     if node["type"] == "database":
         return address_and_database(node, nodes) + suffix
+    if node["type"] == "flow":
+        return node["name"] + suffix
+    if node["type"] == "step":
+        return f"{nodes[node['parent']]['name']}#{node['name']}{suffix}"
     return f"{address_and_database(nodes[node['parent']], nodes)}:{node['collection']}{suffix}"
 
 
@@ -35,7 +39,8 @@ def edge_line(edge, names):
         words.append(f"errors={edge['errors']}")
     if edge["adjusted_count"] != edge["count"]:
         words.append(f"adjusted={edge['adjusted_count']:g}")
-    if edge["relation"] not in ("publishes", "consumes") or set(edge["rules"]) != {"messaging"}:
+    silent = {"publishes": {"messaging"}, "consumes": {"messaging"}, "performs": {"flow"}, "follows": {"flow"}}
+    if set(edge["rules"]) != silent.get(edge["relation"]):
         words.append(",".join(f"{rule}:{count}" for rule, count in sorted(edge["rules"].items())))
     if edge["flows"]:
         words.append("for " + ",".join(sorted(f"{f['flow']}#{f['step']}:{f['count']}" for f in edge["flows"])))

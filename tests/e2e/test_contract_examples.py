@@ -6,12 +6,11 @@ import json
 import pytest
 import requests
 
+import flow_lines
 import map_lines
 from weft import SHARED, Weft
 
 EXAMPLES = SHARED / "data/contract/examples.jsonl"
-# Flows have lines of their own, which /map does not tell.
-FLOW_RELATIONS = {"performs", "follows"}
 
 
 def examples():
@@ -28,22 +27,18 @@ def kind_of(line):
 
 
 def expected(example, kind):
-    found = [line for line in example["expect"] if kind_of(line) == kind]
-    if kind == "edge":
-        return sorted(line for line in found if not FLOW_RELATIONS & set(line.split()))
-    return sorted(line for line in found if kind != "finding" or line.split()[1] not in FLOW_CODES)
+    return sorted(line for line in example["expect"] if kind_of(line) == kind)
 
 
-# Codes of business flows, which are told with the flows.
-FLOW_CODES = {"dynamic_name", "step_without_flow", "missing_run_id"}
 COUNTED = {"unresolved_peer": "unresolved", "orphans": "orphans"}
 
 
 def findings(server):
     """The lines that /contract tells."""
     items = server.ask("/api/v1/contract", **{"from": "0", "to": "4102444800", "wait": "true"})["items"]
-    lines = {"finding": sorted(f"finding {item['code']} {item['subject']}" for item in items
-                               if item["code"] not in FLOW_CODES)}
+    lost = sum(item["count"] for item in items if item["code"] == "step_without_flow")
+    lines = {"finding": sorted(f"finding {item['code']} {item['subject']}" for item in items),
+             "steps_without_flow": [f"steps_without_flow {lost}"] if lost else []}
     for code, kind in COUNTED.items():
         lines[kind] = sorted(f"{kind} {item['subject']} {item['count']}" for item in items if item["code"] == code)
     return lines
@@ -55,7 +50,7 @@ def test_the_map_of_an_example_is_the_one_it_tells(tmp_path, example):
     try:
         answer = requests.post(server.url("otlp_http", "/v1/traces"), json=example["otlp"], timeout=30)
         assert answer.status_code == 200, answer.text
-        found = map_lines.lines(server.map()) | findings(server)
+        found = map_lines.lines(server.map()) | findings(server) | flow_lines.lines(server)
         for kind in set(example["kinds"]) & set(found):
             assert found[kind] == expected(example, kind), example["rule"]
     finally:

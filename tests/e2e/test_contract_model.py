@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random worlds: the map of the real program against an independent model of CONTRACT.md §1–§5.
+"""Random worlds: the map of the real program against an independent model of CONTRACT.md §1–§6.
 
 A world is its seed. WEFT_MODEL_SEEDS=FROM:TO runs others than the default ones."""
 
+import collections
 import datetime
 import os
+import urllib.parse
 
 import pytest
 import requests
 
+import flow_lines
 import map_lines
+from contract_flows import Flows
 from contract_model import MINUTE, Model
 from contract_worlds import World
 from weft import Weft
@@ -56,6 +60,55 @@ def expected(model, window=(0, 2**63)):
             "entries": model.entries(window)}
 
 
+ALL_TYPES = "service,database,table,queue,external,flow,step"
+
+
+def flow_told(server, item, window):
+    path = "/api/v1/flows/" + urllib.parse.quote(item["name"], safe="")
+    where = {**window, "scope": item["scope"], "environment": item["environment"]}
+    flow = server.ask(path, **where)
+    runs = flow_lines.pages(server, path + "/runs", limit=2, **where)
+    return {"runs": flow["runs"], "failures": flow["failures"], "without_run_id": flow["without_run_id"],
+            "steps": {step["name"]: step["count"] for step in flow["steps"]},
+            "follows": {(follow["from"], follow["to"]): follow["count"] for follow in flow["follows"]},
+            "starts": flow["starts"], "ends": flow["ends"],
+            "variants": {tuple(variant["sequence"]): variant["runs"] for variant in flow["variants"]},
+            "run_ids": sorted(run["run_id"] for run in runs)}
+
+
+def lost_steps_told(server):
+    lost = collections.Counter()
+    for item in flow_lines.pages(server, "/api/v1/contract", limit=3):
+        lost[item["subject"]] += item["count"] if item["code"] == "step_without_flow" else 0
+    return {step: count for step, count in lost.items() if count}
+
+
+def ask_flows(server, window):
+    """What the program says of flows, comparable with flows_expected()."""
+    asked = {} if window is None else {"from": str(window[0] * 60), "to": str(window[1] * 60)}
+    answer = server.map(type=ALL_TYPES, **asked)
+    nodes = {node["id"]: node for node in answer["nodes"]}
+    names = {key: map_lines.node_name(node, nodes) for key, node in nodes.items()}
+    edges = {(names[edge["source"]], edge["relation"], names[edge["target"]]): edge for edge in answer["edges"]}
+    return {
+        "flows": {item["name"] + map_lines.place(item["scope"], item["environment"]): flow_told(
+            server, item, flow_lines.ALWAYS | asked) for item in flow_lines.pages(server, "/api/v1/flows", limit=1, **asked)},
+        "flow edges": {key: (edge["count"], edge["errors"]) for key, edge in edges.items()
+                       if key[1] in ("performs", "follows")},
+        "attributions": {key: {(flow["flow"], flow["step"]): flow["count"] for flow in edge["flows"]}
+                         for key, edge in edges.items() if edge["flows"]},
+        "lost steps": lost_steps_told(server) if window is None else {}}
+
+
+def flows_expected(flows, window=None):
+    lost = collections.Counter()
+    for (_, step), count in flows.lost_steps.items():
+        lost[step] += count
+    window = window or (0, 2**63)
+    return {"flows": flows.told(window), "flow edges": flows.edges(window), "attributions": flows.attributions(window),
+            "lost steps": dict(lost) if window == (0, 2**63) else {}}
+
+
 def differences(found, wanted):
     return [f"{what} {key}: program {found[what].get(key)}, model {wanted[what].get(key)}"
             for what in wanted for key in sorted(found[what].keys() | wanted[what].keys())
@@ -87,10 +140,13 @@ def compare(directory, seed):
                                    headers={"Content-Type": "application/x-protobuf"}, timeout=30)
             assert answer.status_code == 200, answer.text
         model = Model(world.spans)
-        found = differences(ask(server), expected(model))
+        flows = Flows(model)
+        found = differences(ask(server), expected(model)) + differences(ask_flows(server, None), flows_expected(flows))
         for minute in sorted({span.start // MINUTE for span in world.spans})[:1]:
             window = (minute, minute + 1)
-            found += [f"minute {minute}: {line}" for line in differences(ask(server, window), expected(model, window))]
+            found += [f"minute {minute}: {line}" for line in
+                      differences(ask(server, window), expected(model, window)) +
+                      differences(ask_flows(server, window), flows_expected(flows, window))]
         return found
     finally:
         server.kill()

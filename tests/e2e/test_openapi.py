@@ -44,6 +44,10 @@ def spans_of_a_shop():
     chain[2].status.message = "no such row"
     event = chain[2].events.add(name="exception", time_unix_nano=start + 2500)
     event.attributes.add(key="exception.type").value.string_value = "KeyError"
+    for span, step in zip(chain[1:3], ("choose", "pay")):
+        for key, value in {"coordimap.flow.name": "order/shop", "coordimap.flow.step": step,
+                           "coordimap.flow.run_id": "7", "entity.type": "cart", "entity.id": "4/2"}.items():
+            span.attributes.add(key=key).value.string_value = value
     chain[3].links.add(trace_id=os.urandom(16), span_id=os.urandom(8))
     for body in (call, checkout, insert, lost):
         web.MergeFrom(body)
@@ -90,6 +94,10 @@ def known(url):
         "/api/v1/nodes/{id}": whole["nodes"][0]["id"],
         "/api/v1/edges/{id}": whole["edges"][0]["id"],
         "/api/v1/attributes/{key}/values": "resource.service.name",
+        "/api/v1/flows/{name}": "order/shop",
+        "/api/v1/flows/{name}/runs": "order/shop",
+        "/api/v1/flows/{name}/runs/{run_id}": ("order/shop", "7"),
+        "/api/v1/entities/{type}/{id}": ("cart", "4/2"),
         "/api/v1/services/{name}/operations": service,
         "/api/services/{service}/operations": service,
     }
@@ -110,9 +118,9 @@ def parameters_for(path, url):
 
 def filled(path, url):
     values = known(url)
-    if "{" in path:
+    for value in ((values[path],) if isinstance(values.get(path), str) else values.get(path, ())):
         name = path[path.index("{"):path.index("}") + 1]
-        return path.replace(name, urllib.parse.quote(values[path], safe=""))
+        path = path.replace(name, urllib.parse.quote(value, safe=""))
     return path
 
 
@@ -164,6 +172,12 @@ def test_the_native_api_names_a_parameter_that_it_does_not_know(url, path):
     ("/api/v1/map/diff", {"focus": "nobody"}, 404, "not_found"),
     ("/api/v1/map/live", {"window": "1s"}, 400, "bad_parameter"),
     ("/api/v1/paths", {}, 400, "bad_parameter"),
+    ("/api/v1/flows", {"cursor": "AAAA"}, 400, "bad_cursor"),
+    ("/api/v1/flows/{name}", {}, 404, "not_found"),
+    ("/api/v1/flows/{name}/runs", {"status": "late"}, 400, "bad_parameter"),
+    ("/api/v1/flows/{name}/runs", {"cursor": "AAAA"}, 400, "bad_cursor"),
+    ("/api/v1/flows/{name}/runs/{run_id}", {}, 404, "not_found"),
+    ("/api/v1/entities/{type}/{id}", {}, 404, "not_found"),
     ("/api/v1/paths", {"from_node": "a", "to_node": "b"}, 404, "not_found"),
     ("/api/v1/paths", {"from_node": "a", "to_node": "b", "max_hops": "17"}, 400, "bad_parameter"),
 ])

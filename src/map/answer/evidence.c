@@ -125,6 +125,9 @@ static void collect_flows(const Evidence *evidence, const GraphPiece *piece, Flo
         const Series *series = tables_series(tables, at);
         CellSum sum = {0};
 
+        if (!graph_tells_flow(evidence->graph, series)) {
+            continue;
+        }
         cells_sum(&series->cells, piece_from(piece, evidence->graph->question),
                   piece_to(piece, evidence->graph->question), &sum);
         if (sum.count > 0) {

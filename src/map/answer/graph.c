@@ -245,6 +245,20 @@ NodeKey graph_flow_key(const MapTables *tables, const Series *series)
     return key;
 }
 
+bool graph_tells_flow(const Graph *graph, const Series *series)
+{
+    const MapQuestion *question = graph->question;
+
+    if (!question->only_flow) {
+        return true;
+    }
+    NodeKey key = graph_flow_key(graph->tables, series);
+    return str_equal(key.name, question->flow) &&
+           (question->flow_scope.len == 0 || str_equal(key.scope, question->flow_scope)) &&
+           (!question->has_flow_environment ||
+            str_equal(key.environment, question->flow_environment));
+}
+
 static bool piece_serves_flow(const Graph *graph, const GraphPiece *piece, Str flow)
 {
     const MapTables *tables = graph->tables;

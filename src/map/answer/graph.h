@@ -71,6 +71,8 @@ MUST_USE int graph_filter(Graph *graph);
 void graph_fold(Graph *graph, size_t nodes_max, size_t edges_max);
 
 /* The flow that a series of SERIES_FLOW counts for. */
+/* Whether the question wants to hear of it. */
+bool graph_tells_flow(const Graph *graph, const Series *series);
 NodeKey graph_flow_key(const MapTables *tables, const Series *series);
 
 /* The part of the piece's cells that lies in the window. */

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "map/answer/consult.h"
 #include "map/contract/health.h"
+#include "map/flow/dynamic_name.h"
 
 static const struct {
     Str name, advice;
@@ -268,7 +269,104 @@ static int compare_items(const void *a, const void *b)
         return left->code < right->code ? -1 : 1;
     }
     int order = str_compare(left->node.name, right->node.name);
-    return order != 0 ? order : str_compare(left->node_id, right->node_id);
+    order = order != 0 ? order : str_compare(left->node_id, right->node_id);
+    return order != 0 ? order : str_compare(left->subject, right->subject);
+}
+
+/* --- Flows --- */
+
+enum { STEP_NAMES_MAX = 100, MINUTES_PER_HOUR = 60 };
+
+/* How many steps of a flow are seen in an hour. */
+typedef struct StepHour {
+    uint32_t flow; /* node symbol */
+    uint32_t hour, n_steps;
+} StepHour;
+
+enum { STEP_HOUR_KEY = 2 * sizeof(uint32_t) };
+
+static uint32_t flow_of_step(Judging *judging, const NodeKey *step)
+{
+    NodeKey flow = *step;
+
+    flow.type = NODE_FLOW;
+    flow.part = (Str){0};
+    buf_clear(&judging->scratch);
+    node_key_append(&flow, &judging->scratch);
+    return symbols_find(&judging->tables->nodes, buf_str(&judging->scratch));
+}
+
+static void count_step_hours(Judging *judging, const Series *series, Table *hours)
+{
+    const Cells *cells = &series->cells;
+    uint32_t flow = flow_of_step(judging, &judging->tables->node[series->key.a].key);
+    uint32_t last = UINT32_MAX;
+
+    for (uint32_t i = cells_position(cells, judging->from_minute);
+         i < cells->n_cells && cells->index[i].minute < judging->to_minute; i++) {
+        StepHour key = {.flow = flow, .hour = cells->index[i].minute / MINUTES_PER_HOUR};
+
+        if (key.hour != last) {
+            ((StepHour *)table_put(hours, &key, NULL))->n_steps++;
+            last = key.hour;
+        }
+    }
+}
+
+/* Whether the flow's steps are more than STEP_NAMES_MAX in an hour of the window. */
+static bool has_many_steps(const Table *hours, uint32_t flow)
+{
+    for (size_t i = 0; i < hours->n_records; i++) {
+        const StepHour *hour = table_at(hours, i);
+
+        if (hour->flow == flow && hour->n_steps > STEP_NAMES_MAX) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void judge_flow_series(Judging *judging, const Series *series, const Table *hours)
+{
+    const MapTables *tables = judging->tables;
+    SeriesKind kind = (SeriesKind)series->key.kind;
+    bool is_name = kind == SERIES_RUN || kind == SERIES_STEP;
+
+    if (!is_name && kind != SERIES_NO_FLOW && kind != SERIES_NO_RUN_ID) {
+        return;
+    }
+    uint64_t count = count_cells(&series->cells, judging->from_minute, judging->to_minute);
+    if (count == 0) {
+        return;
+    }
+    if (is_name) {
+        if (name_is_dynamic(node_key_label(&tables->node[series->key.a].key)) ||
+            (kind == SERIES_RUN && has_many_steps(hours, series->key.a))) {
+            add_item(judging, HEALTH_DYNAMIC_NAME, series, count, 0);
+        }
+    } else if (kind == SERIES_NO_RUN_ID) {
+        add_item(judging, HEALTH_MISSING_RUN_ID, series, count, 0);
+    } else {
+        add_item(judging, HEALTH_STEP_WITHOUT_FLOW, series, count, 0);
+        judging->items[judging->n_items - 1].subject = symbols_get(&tables->texts, series->key.b);
+    }
+}
+
+static void judge_flows(Judging *judging)
+{
+    const MapTables *tables = judging->tables;
+    Table hours;
+
+    table_init(&hours, sizeof(StepHour), STEP_HOUR_KEY);
+    for (size_t i = 0; i < tables->series.n_records; i++) {
+        if (tables_series(tables, i)->key.kind == SERIES_STEP) {
+            count_step_hours(judging, tables_series(tables, i), &hours);
+        }
+    }
+    for (size_t i = 0; i < tables->series.n_records; i++) {
+        judge_flow_series(judging, tables_series(tables, i), &hours);
+    }
+    table_deinit(&hours);
 }
 
 static int judge_all(const MapTables *tables, const MapOptions *options, void *context)
@@ -280,6 +378,7 @@ static int judge_all(const MapTables *tables, const MapOptions *options, void *c
     for (size_t i = 0; i < tables->series.n_records; i++) {
         judge(judging, tables_series(tables, i));
     }
+    judge_flows(judging);
     if (judging->n_items > 0) {
         qsort(judging->items, judging->n_items, sizeof(HealthItem), compare_items);
     }

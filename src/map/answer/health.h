@@ -9,6 +9,16 @@
  * and the advice.
  */
 #define HEALTH_CODES(ROW)                                                                          \
+    ROW(HEALTH_DYNAMIC_NAME, "dynamic_name",                                                       \
+        "A flow or step name is made per call, or a flow has more than 100 step names in an "      \
+        "hour: give steps fixed names, and put what varies into coordimap.flow.run_id, "           \
+        "entity.id or another attribute.")                                                         \
+    ROW(HEALTH_STEP_WITHOUT_FLOW, "step_without_flow",                                             \
+        "A step belongs to no flow: set coordimap.flow.name on it, on a span above it, or on the " \
+        "span that published the message it works on, and pass the trace's context on.")           \
+    ROW(HEALTH_MISSING_RUN_ID, "missing_run_id",                                                   \
+        "Runs are told apart by their trace, so one that spans traces falls apart: set "           \
+        "coordimap.flow.run_id beside coordimap.flow.name.")                                       \
     ROW(HEALTH_ORPHANS, "orphans",                                                                 \
         "Spans whose parent never came: send all spans of a trace here, end spans that are "       \
         "started, and flush exporters when a process stops.")                                      \
@@ -42,7 +52,8 @@ Str health_code_advice(HealthCode code);
 typedef struct HealthItem {
     HealthCode code;
     Str node_id;
-    NodeKey node;       /* the subject: a service or a queue; lives as long as the map */
+    NodeKey node;       /* a service, queue, flow or step; lives as long as the map */
+    Str subject;        /* what it is about, when that is not the node: a step without a flow */
     uint64_t count, of; /* of so many spans of the service; 0: no share */
     TraceId example;    /* zero: none is kept */
 } HealthItem;

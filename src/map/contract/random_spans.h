@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "map/contract.h"
+#include "map/flow/runs.h"
 #include "map/map.h"
 
 /*
@@ -302,11 +303,103 @@ static inline void dump_edges(const MapAnswer *answer, Buf *buf)
     }
 }
 
+static inline void dump_flow(const MapFlowAnswer *flow, Buf *buf)
+{
+    buf_append_format(buf, "flow %.*s %llu %llu %llu", STR_ARG(flow->flow.key.name),
+                      (unsigned long long)flow->flow.runs, (unsigned long long)flow->flow.failures,
+                      (unsigned long long)flow->flow.without_run_id);
+    dump_duration(buf, &flow->flow.duration);
+    for (size_t i = 0; i < flow->n_steps; i++) {
+        const MapFlowStep *step = &flow->steps[i];
+
+        buf_append_format(buf, "\n step %.*s %llu %llu %llu %llu %llu %llu", STR_ARG(step->name),
+                          (unsigned long long)step->count, (unsigned long long)step->errors,
+                          (unsigned long long)step->runs, (unsigned long long)step->starts,
+                          (unsigned long long)step->ends, (unsigned long long)step->failed_ends);
+        dump_duration(buf, &step->duration);
+    }
+    for (size_t i = 0; i < flow->n_follows; i++) {
+        const MapFlowNext *next = &flow->follows[i];
+
+        buf_append_format(buf, "\n next %.*s %.*s %llu %llu %llu", STR_ARG(next->from),
+                          STR_ARG(next->to), (unsigned long long)next->count,
+                          (unsigned long long)next->runs, (unsigned long long)next->overlaps);
+        dump_duration(buf, &next->wait);
+    }
+    for (size_t i = 0; i < flow->n_variants; i++) {
+        const MapFlowVariant *variant = &flow->variants[i];
+
+        buf_append_format(buf, "\n variant %.*s %llu %llu", STR_ARG(variant->key),
+                          (unsigned long long)variant->runs, (unsigned long long)variant->failures);
+        dump_duration(buf, &variant->duration);
+    }
+    for (size_t i = 0; i < flow->n_touches; i++) {
+        const MapFlowTouch *touch = &flow->touches[i];
+
+        buf_append_format(buf, "\n touch %.*s %d %.*s %llu", STR_ARG(touch->step), touch->relation,
+                          STR_ARG(touch->node_id), (unsigned long long)touch->count);
+    }
+    buf_append_byte(buf, '\n');
+}
+
+static inline void dump_runs(Map *map, const NodeKey *flow, Arena *arena, Buf *buf)
+{
+    const RunsQuestion question = {.name = flow->name,
+                                   .scope = flow->scope,
+                                   .has_environment = true,
+                                   .environment = flow->environment,
+                                   .to_ns = UINT64_MAX,
+                                   .limit = 1000};
+    RunFound *runs = NULL;
+    size_t n = 0;
+    bool more = false;
+
+    if (runs_list(map_runs(map), &question, arena, &runs, &n, &more) != 0) {
+        buf_append_str(buf, STR("runs cannot be read\n"));
+    }
+    for (size_t i = 0; i < n; i++) {
+        buf_append_format(buf, "run %.*s %.*s %d %zu %zu %llu %llu\n", STR_ARG(flow->name),
+                          STR_ARG(runs[i].run.id), runs[i].summary.failed, runs[i].summary.n_steps,
+                          runs[i].n_members, (unsigned long long)runs[i].summary.first_ns,
+                          (unsigned long long)runs[i].summary.end_ns);
+    }
+}
+
+static inline void dump_flows(Map *map, Arena *arena, Buf *buf)
+{
+    MapFlow *flows;
+    MapLostStep *lost;
+    size_t n;
+
+    map_flow_list(map, 0, UINT32_MAX, arena, &flows, &n);
+    for (size_t i = 0; i < n; i++) {
+        const MapFlowQuestion question = {.name = flows[i].key.name,
+                                          .scope = flows[i].key.scope,
+                                          .has_environment = true,
+                                          .environment = flows[i].key.environment,
+                                          .to_minute = UINT32_MAX};
+        MapFlowAnswer flow;
+
+        buf_append_format(buf, "flows %.*s %llu %llu\n", STR_ARG(flows[i].key.name),
+                          (unsigned long long)flows[i].steps,
+                          (unsigned long long)flows[i].variants);
+        if (map_flow_ask(map, &question, arena, &flow) == 0) {
+            dump_flow(&flow, buf);
+        }
+        dump_runs(map, &flows[i].key, arena, buf);
+    }
+    map_lost_steps(map, 0, UINT32_MAX, arena, &lost, &n);
+    for (size_t i = 0; i < n; i++) {
+        buf_append_format(buf, "lost %.*s %.*s %llu\n", STR_ARG(lost[i].node_id),
+                          STR_ARG(lost[i].step), (unsigned long long)lost[i].count);
+    }
+}
+
 /* Everything that sums tell of the map; exemplars are left out, they are a choice. */
 static inline void dump_map(Map *map, Buf *buf)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
-    const MapQuestion question = {.to_minute = UINT32_MAX};
+    const MapQuestion question = {.to_minute = UINT32_MAX, .types = ~0U};
     MapAnswer answer;
     MapFinding *findings;
     size_t n;
@@ -316,6 +409,7 @@ static inline void dump_map(Map *map, Buf *buf)
     }
     dump_nodes(&answer, buf);
     dump_edges(&answer, buf);
+    dump_flows(map, &arena, buf);
     map_findings(map, 0, UINT32_MAX, &arena, &findings, &n);
     for (size_t i = 0; i < n; i++) {
         buf_append_format(buf, "finding %d %.*s %.*s %llu of %llu\n", findings[i].kind,
@@ -323,6 +417,28 @@ static inline void dump_map(Map *map, Buf *buf)
                           (unsigned long long)findings[i].count,
                           (unsigned long long)findings[i].spans);
     }
+}
+
+/* The map of these traces at once, by the contract alone. */
+static inline void dump_contract(const ContractTrace *traces, size_t n_traces, Buf *buf)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    const MapOptions options = {0};
+    Map *map = map_new(&options);
+    const Members none = {.arena = &arena};
+    Members members = {.arena = &arena};
+    Deltas minus = {.arena = &arena};
+    Deltas deltas = {.arena = &arena, .members = &members};
+
+    for (size_t i = 0; i < n_traces; i++) {
+        contract_contribution(&traces[i], traces, n_traces, &deltas);
+    }
+    if (runs_prepare(map_runs(map), &none, &members, &minus, &deltas) == 0) {
+        runs_commit(map_runs(map));
+        map_apply(map, &deltas, 1);
+        dump_map(map, buf);
+    }
+    map_free(map);
 }
 
 /* Prints the lines that only one of two dumps has; returns whether they are the same. */

@@ -428,29 +428,41 @@ static Str list_value(Str list, char separator, char equals, Str key)
  * tracestate `ot=th:HEX` (OpenTelemetry, probability sampling): the threshold is a 56-bit fraction
  * whose trailing zeros are left out; a span stands for 2^56 / (2^56 - threshold).
  */
-Adjusted span_weight(const Span *span)
+uint64_t span_threshold(const Span *span)
 {
     enum { DIGITS = 14 };
-    const uint64_t whole = (uint64_t)1 << 56;
 
     if (span->trace_state.len == 0) {
-        return ADJUSTED_ONE;
+        return 0;
     }
     Str text = list_value(list_value(span->trace_state, ',', '=', STR("ot")), ';', ':', STR("th"));
     char padded[DIGITS] = {'0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0'};
     uint8_t bytes[DIGITS / 2];
     if (text.len == 0 || text.len > DIGITS) {
-        return ADJUSTED_ONE;
+        return 0;
     }
     mem_copy(padded, text.ptr, text.len);
     if (str_parse_hex(str_from_bytes(padded, DIGITS), bytes, sizeof(bytes)) != 0) {
-        return ADJUSTED_ONE;
+        return 0;
     }
     uint64_t threshold = 0;
     for (size_t i = 0; i < sizeof(bytes); i++) {
         threshold = threshold << 8 | bytes[i];
     }
+    return threshold;
+}
+
+Adjusted contract_weight(uint64_t threshold)
+{
+    const uint64_t whole = (uint64_t)1 << 56;
+
+    ASSERT(threshold < whole);
     return (ADJUSTED_ONE << 56) / (Adjusted)(whole - threshold);
+}
+
+Adjusted span_weight(const Span *span)
+{
+    return contract_weight(span_threshold(span));
 }
 
 Delta *world_delta(World *world, DeltaKind kind, uint32_t source, const WorldSpan *span)
@@ -468,8 +480,8 @@ Delta *world_delta(World *world, DeltaKind kind, uint32_t source, const WorldSpa
     return delta;
 }
 
-Delta *world_edge(World *world, const WorldSpan *speaker, const WorldSpan *doer, Relation relation,
-                  uint32_t target, Rule rule)
+Delta *world_relation(World *world, const WorldSpan *speaker, Relation relation, uint32_t target,
+                      Rule rule)
 {
     Delta *delta = world_delta(world, DELTA_EDGE, speaker->service, speaker);
 
@@ -480,6 +492,14 @@ Delta *world_edge(World *world, const WorldSpan *speaker, const WorldSpan *doer,
     delta->adjusted = span_weight(speaker->span);
     delta->has_duration = true;
     delta->duration_ns = span_duration_ns(speaker->span);
+    return delta;
+}
+
+Delta *world_edge(World *world, const WorldSpan *speaker, const WorldSpan *doer, Relation relation,
+                  uint32_t target, Rule rule)
+{
+    Delta *delta = world_relation(world, speaker, relation, target, rule);
+
     if (world->has_flows) {
         context_attribute(world, (uint32_t)(doer - world->spans), delta);
     }

@@ -103,6 +103,9 @@ static inline uint32_t span_minute(const Span *span)
     return (uint32_t)(span->start_ns / 60000000000U);
 }
 
+/* The sampling threshold of @span's tracestate, a fraction of 2^56; 0: none. */
+uint64_t span_threshold(const Span *span);
+
 /* How many spans @span stands for, by the sampling threshold of its tracestate (§5). */
 Adjusted span_weight(const Span *span);
 
@@ -112,6 +115,10 @@ Adjusted span_weight(const Span *span);
  */
 Delta *world_edge(World *world, const WorldSpan *speaker, const WorldSpan *doer, Relation relation,
                   uint32_t target, Rule rule);
+
+/* As world_edge(), for no step. */
+Delta *world_relation(World *world, const WorldSpan *speaker, Relation relation, uint32_t target,
+                      Rule rule);
 
 /* Appends a delta of another kind about @source, counted once at @span. */
 Delta *world_delta(World *world, DeltaKind kind, uint32_t source, const WorldSpan *span);

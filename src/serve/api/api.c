@@ -2,6 +2,7 @@
 #include "serve/api/api.h"
 
 #include "base/assert.h"
+#include "serve/api/api_flows.h"
 #include "serve/api/api_map.h"
 #include "serve/api/api_traces.h"
 #include "serve/api/jaeger_api.h"
@@ -74,6 +75,15 @@ static const ApiEndpoint endpoints[] = {
      false},
     {HTTP_GET, "/api/v1/paths", api_paths, API_NATIVE, NULL,
      MAP_WINDOW " from_node to_node max_hops " MAP_FILTERS, false},
+    {HTTP_GET, "/api/v1/flows", api_flows, API_NATIVE, NULL, MAP_WINDOW " limit cursor", false},
+    {HTTP_GET, "/api/v1/flows/{name}", api_flow, API_NATIVE, "name",
+     MAP_WINDOW " scope environment", false},
+    {HTTP_GET, "/api/v1/flows/{name}/runs", api_flow_runs, API_NATIVE, "name",
+     MAP_WINDOW " scope environment variant status limit cursor", false},
+    {HTTP_GET, "/api/v1/flows/{name}/runs/{run_id}", api_flow_run, API_NATIVE, "name",
+     "wait scope environment", false, false, "run_id"},
+    {HTTP_GET, "/api/v1/entities/{type}/{id}", api_entity, API_NATIVE, "type", "wait", false, false,
+     "id"},
     {HTTP_GET, "/api/v1/nodes/{id}", api_node, API_NATIVE, "id", MAP_WINDOW " step", false},
     {HTTP_GET, "/api/v1/edges/{id}", api_edge, API_NATIVE, "id", MAP_WINDOW " step", false},
     {HTTP_GET, "/api/v1/attributes", api_attributes, API_NATIVE, NULL, "limit cursor", false},

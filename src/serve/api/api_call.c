@@ -312,6 +312,10 @@ void api_handle(void *context, Exchange *exchange)
     call_init(call, binding, exchange_request(exchange),
               item == NULL ? STR("") : exchange_parameter(exchange, str_from_cstr(item)));
     call->exchange = exchange;
+    if (binding->endpoint->second != NULL) {
+        call->second = arena_copy(
+            &call->arena, exchange_parameter(exchange, str_from_cstr(binding->endpoint->second)));
+    }
     if (binding->endpoint->is_immediate) {
         call_job(call);
     } else if (pool_submit(call_pool(binding), call_job, call) != 0) {

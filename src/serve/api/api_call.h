@@ -112,6 +112,7 @@ struct ApiEndpoint {
     bool is_immediate;      /* answered on the loop: neither waits nor reads */
     bool is_vital;          /* answered on a thread of its own: who watches the program is answered
                                while it is full of queries */
+    const char *second;     /* the path's second parameter, which becomes call->second */
 };
 
 typedef struct ApiParameter {
@@ -123,7 +124,7 @@ struct ApiCall {
     const ApiEndpoint *endpoint;
     const Request *request;
     Exchange *exchange; /* NULL in tests */
-    Str item;
+    Str item, second;
     ApiParameter *parameters;
     size_t n_parameters;
     Arena arena;

@@ -10,7 +10,8 @@ static void item_write(JsonWriter *json, const HealthItem *item)
 {
     json_open(json, '{');
     json_key_string(json, "code", health_code_name(item->code));
-    json_key_string(json, "subject", node_key_label(&item->node));
+    json_key_string(json, "subject",
+                    item->subject.len > 0 ? item->subject : node_key_label(&item->node));
     json_key_string(json, "node", item->node_id);
     json_key_string(json, "type", node_type_name(item->node.type));
     json_key_string(json, "scope", item->node.scope);
@@ -32,8 +33,8 @@ static void item_write(JsonWriter *json, const HealthItem *item)
 /* What a page's cursor names: items are sorted by it. */
 static Str item_name(const HealthItem *item, Arena *arena)
 {
-    return arena_format(arena, "%02d %.*s %.*s", (int)item->code, STR_ARG(item->node.name),
-                        STR_ARG(item->node_id));
+    return arena_format(arena, "%02d %.*s %.*s %.*s", (int)item->code, STR_ARG(item->node.name),
+                        STR_ARG(item->node_id), STR_ARG(item->subject));
 }
 
 int api_contract(ApiCall *call)

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "map/flow/runs.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/memory.h"
+#include "map/flow/run_file.h"
+#include "map/flow/runs_private.h"
+
+/*
+ * Invariants:
+ *   1. The sum of all changes of a subject over current, frozen and files is what its traces'
+ *      contributions say now: each member once.
+ *   2. Frozen batches are not changed any more: they are sorted when they are cut, so that the
+ *      writer and questions only read them.
+ *   3. A batch leaves when its file is among the committed ones, under the same lock.
+ *
+ * A new run is the common case: it is not in the batches, and the files' filters say no.
+ */
+Runs *runs_new(void)
+{
+    Runs *runs = NEW(Runs);
+
+    ASSERT(pthread_rwlock_init(&runs->lock, NULL) == 0);
+    runs->current = run_batch_new();
+    return runs;
+}
+
+Runs *runs_free(Runs *runs)
+{
+    if (runs != NULL) {
+        ASSERT(runs->n_frozen == 0);
+        run_batch_free(runs->current);
+        for (size_t i = 0; i < runs->n_files; i++) {
+            run_file_unref(runs->files[i]);
+        }
+        mem_free(runs->files);
+        mem_free(runs->staged);
+        pthread_rwlock_destroy(&runs->lock);
+        mem_free(runs);
+    }
+    return NULL;
+}
+
+void runs_lock(Runs *runs)
+{
+    ASSERT(pthread_rwlock_wrlock(&runs->lock) == 0);
+}
+
+void runs_share(Runs *runs)
+{
+    ASSERT(pthread_rwlock_rdlock(&runs->lock) == 0);
+}
+
+void runs_unlock(Runs *runs)
+{
+    ASSERT(pthread_rwlock_unlock(&runs->lock) == 0);
+}
+
+/* ---- one subject ---- */
+
+typedef struct Gathered {
+    SubjectChanges changes;
+    Arena *arena;
+    bool found;
+} Gathered;
+
+static Str copy_into(Gathered *to, Str text, bool copies)
+{
+    return copies ? arena_copy(to->arena, text) : text;
+}
+
+/* Adds @from's changes; @copies: what they point to does not outlive the lock. */
+static void gather(Gathered *to, const SubjectChanges *from, bool copies)
+{
+    SubjectChanges *all = &to->changes;
+    uint32_t n = all->n + from->n;
+    Member *members = NULL;
+    EntityLink *links = NULL;
+
+    to->found = true;
+    if (all->subject.kind == SUBJECT_RUN) {
+        members = ARENA_ARRAY(to->arena, Member, n + 1);
+        if (all->n > 0) {
+            mem_copy(members, all->members, all->n * sizeof(Member));
+        }
+    } else {
+        links = ARENA_ARRAY(to->arena, EntityLink, n + 1);
+        if (all->n > 0) {
+            mem_copy(links, all->links, all->n * sizeof(EntityLink));
+        }
+    }
+    for (uint32_t i = 0; i < from->n && members != NULL; i++) {
+        Member *member = &members[all->n + i];
+
+        *member = from->members[i];
+        member->flow = all->subject.owner;
+        member->run_id = all->subject.id;
+        member->step = copy_into(to, member->step, copies);
+        member->service = copy_into(to, member->service, copies);
+    }
+    for (uint32_t i = 0; i < from->n && links != NULL; i++) {
+        EntityLink *link = &links[all->n + i];
+
+        *link = from->links[i];
+        link->type = all->subject.owner;
+        link->id = all->subject.id;
+        link->flow = copy_into(to, link->flow, copies);
+        link->run_id = copy_into(to, link->run_id, copies);
+    }
+    all->members = members;
+    all->links = links;
+    all->n = n;
+}
+
+static void gather_batch(Gathered *to, const RunBatch *batch, SubjectKey key)
+{
+    const SubjectChanges *changes = run_batch_find(batch, key);
+
+    if (changes != NULL) {
+        gather(to, changes, true);
+    }
+}
+
+static int gather_file(Gathered *to, const RunFile *file, SubjectKey key)
+{
+    SubjectChanges changes;
+    int result = run_file_find(file, key, &to->changes.subject, to->arena, &changes);
+
+    if (result == 0) {
+        gather(to, &changes, true);
+    }
+    return result < 0 ? result : 0;
+}
+
+/* Under the shared lock. */
+int runs_gather(Runs *runs, SubjectKey key, const Subject *subject, Arena *arena,
+                SubjectChanges *ret_changes, bool *ret_older)
+{
+    Gathered all = {.arena = arena, .changes = {.key = key, .subject = *subject}};
+
+    gather_batch(&all, runs->current, key);
+    all.found = false;
+    for (size_t i = 0; i < runs->n_frozen; i++) {
+        gather_batch(&all, runs->frozen[i], key);
+    }
+    for (size_t i = 0; i < runs->n_files; i++) {
+        if (run_file_may_have(runs->files[i], key)) {
+            TRY(gather_file(&all, runs->files[i], key));
+        }
+    }
+    changes_reduce(&all.changes);
+    *ret_changes = all.changes;
+    *ret_older = all.found;
+    return 0;
+}
+
+int runs_read(Runs *runs, Str flow, Str run_id, Arena *arena, Member **ret_members, size_t *ret_n)
+{
+    const Subject subject = {.kind = SUBJECT_RUN, .owner = flow, .id = run_id};
+    SubjectChanges changes;
+    bool older;
+
+    runs_share(runs);
+    int result = runs_gather(runs, subject_key(&subject), &subject, arena, &changes, &older);
+    runs_unlock(runs);
+    TRY(result);
+    *ret_members = changes.members;
+    *ret_n = changes.n;
+    return 0;
+}
+
+int runs_entity(Runs *runs, Str type, Str id, Arena *arena, EntityLink **ret_links, size_t *ret_n)
+{
+    const Subject subject = {.kind = SUBJECT_ENTITY, .owner = type, .id = id};
+    SubjectChanges changes;
+    bool older;
+
+    runs_share(runs);
+    int result = runs_gather(runs, subject_key(&subject), &subject, arena, &changes, &older);
+    runs_unlock(runs);
+    TRY(result);
+    *ret_links = changes.links;
+    *ret_n = changes.n;
+    return 0;
+}
+
+/* ---- changes ---- */
+
+/* A change of a subject, before those that cancel are out. */
+typedef struct Moved {
+    SubjectKey key;
+    const Member *member; /* or */
+    const EntityLink *link;
+    int32_t sign;
+} Moved;
+
+typedef struct Moves {
+    Moved *items;
+    size_t n;
+} Moves;
+
+static Subject subject_of(const Moved *moved)
+{
+    if (moved->member != NULL) {
+        return (Subject){SUBJECT_RUN, moved->member->flow, moved->member->run_id};
+    }
+    return (Subject){SUBJECT_ENTITY, moved->link->type, moved->link->id};
+}
+
+static void take_moves(Moves *moves, const Members *members, int32_t sign)
+{
+    for (size_t i = 0; i < members->count; i++) {
+        Moved *moved = &moves->items[moves->n++];
+
+        *moved = (Moved){.member = &members->items[i], .sign = sign};
+        Subject subject = subject_of(moved);
+        moved->key = subject_key(&subject);
+    }
+    for (size_t i = 0; i < members->n_entities; i++) {
+        Moved *moved = &moves->items[moves->n++];
+
+        *moved = (Moved){.link = &members->entities[i], .sign = sign};
+        Subject subject = subject_of(moved);
+        moved->key = subject_key(&subject);
+    }
+}
+
+static int compare_moves(const void *a, const void *b)
+{
+    return subject_key_compare(((const Moved *)a)->key, ((const Moved *)b)->key);
+}
+
+/* The @n moves of one subject as changes, those that cancel out. */
+static SubjectChanges net_changes(const Moved *moves, size_t n, Arena *arena)
+{
+    SubjectChanges changes = {.key = moves[0].key, .subject = subject_of(&moves[0])};
+
+    if (changes.subject.kind == SUBJECT_RUN) {
+        changes.members = ARENA_ARRAY(arena, Member, n);
+    } else {
+        changes.links = ARENA_ARRAY(arena, EntityLink, n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (changes.subject.kind == SUBJECT_RUN) {
+            changes.members[changes.n] = *moves[i].member;
+            changes.members[changes.n++].sign = moves[i].sign;
+        } else {
+            changes.links[changes.n] = *moves[i].link;
+            changes.links[changes.n++].sign = moves[i].sign;
+        }
+    }
+    changes_reduce(&changes);
+    return changes;
+}
+
+/* Appends what the run was, and what it will be. */
+static int contribute_change(Runs *runs, SubjectChanges *change, Deltas *minus, Deltas *plus)
+{
+    Gathered after = {.arena = plus->arena, .changes = {.subject = change->subject}};
+    SubjectChanges before;
+
+    TRY(runs_gather(runs, change->key, &change->subject, plus->arena, &before,
+                    &change->known_before));
+    if (change->subject.kind != SUBJECT_RUN) {
+        return 0;
+    }
+    run_contribute(before.members, before.n, minus);
+    gather(&after, &before, false);
+    gather(&after, change, false);
+    changes_reduce(&after.changes);
+    run_contribute(after.changes.members, after.changes.n, plus);
+    return 0;
+}
+
+static int stage(Runs *runs, const Moves *moves, Deltas *minus, Deltas *plus)
+{
+    for (size_t i = 0, end; i < moves->n; i = end) {
+        end = i + 1;
+        while (end < moves->n &&
+               subject_key_compare(moves->items[i].key, moves->items[end].key) == 0) {
+            end++;
+        }
+        SubjectChanges change = net_changes(&moves->items[i], end - i, plus->arena);
+        if (change.n == 0) {
+            continue;
+        }
+        TRY(contribute_change(runs, &change, minus, plus));
+        ARRAY_RESERVE(runs->staged, runs->n_staged, runs->staged_capacity);
+        runs->staged[runs->n_staged++] = change;
+    }
+    return 0;
+}
+
+int runs_prepare(Runs *runs, const Members *minus, const Members *plus, Deltas *ret_minus,
+                 Deltas *ret_plus)
+{
+    size_t n = minus->count + plus->count + minus->n_entities + plus->n_entities;
+    Moves moves = {.items = ARENA_ARRAY(ret_plus->arena, Moved, n + 1)};
+
+    runs->n_staged = 0;
+    if (n == 0) {
+        return 0;
+    }
+    take_moves(&moves, minus, -1);
+    take_moves(&moves, plus, 1);
+    qsort(moves.items, moves.n, sizeof(Moved), compare_moves);
+    runs_share(runs);
+    int result = stage(runs, &moves, ret_minus, ret_plus);
+    runs_unlock(runs);
+    return result;
+}
+
+void runs_commit(Runs *runs)
+{
+    if (runs->n_staged == 0) {
+        return;
+    }
+    runs_lock(runs);
+    for (size_t i = 0; i < runs->n_staged; i++) {
+        const SubjectChanges *change = &runs->staged[i];
+        SubjectChanges *kept = run_batch_subject(runs->current, &change->subject);
+
+        kept->known_before |= change->known_before;
+        for (uint32_t k = 0; k < change->n; k++) {
+            if (change->subject.kind == SUBJECT_RUN) {
+                run_batch_add_member(runs->current, kept, &change->members[k]);
+            } else {
+                run_batch_add_link(runs->current, kept, &change->links[k]);
+            }
+        }
+    }
+    runs_unlock(runs);
+    runs->n_staged = 0;
+}

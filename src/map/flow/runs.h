@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "map/flow/run.h"
+#include "map/flow/run_batch.h"
+#include "store/observer.h"
+
+/*
+ * The runs of business flows and the business objects, over all traces and all of time: the law one
+ * level up. A trace's contribution has members of runs; a run's contribution (run.h) is taken back
+ * and added anew when its members change.
+ *
+ *   members -> current batch -- cut --> frozen -- commit --> a file of the family "runs"
+ *
+ * All three are read for an answer. Memory holds what no file has yet, and a filter and an index of
+ * each file; a run that is open for years costs nothing. Files hold changes with their signs, so
+ * any number of them adds up. docs/format/run-table.md has the bytes.
+ *
+ * runs_prepare(), runs_commit() and runs_cut() are the applier's; the callbacks of the store's
+ * observer as its header says; questions come from any thread.
+ */
+typedef struct Runs Runs;
+
+#define RUNS_FAMILY "runs"
+
+Runs *runs_new(void);
+Runs *runs_free(Runs *runs);
+
+/*
+ * Looks up the runs that members of @minus are taken back from and members of @plus are added to,
+ * and appends what that changes on the map to @ret_minus and @ret_plus. Changes nothing yet. The
+ * members must stay until runs_commit(). Returns 0 or -errno.
+ */
+MUST_USE int runs_prepare(Runs *runs, const Members *minus, const Members *plus, Deltas *ret_minus,
+                          Deltas *ret_plus);
+void runs_commit(Runs *runs);
+
+/* For the observer. NULL: no changes since the last cut. */
+typedef struct RunBatch RunsPending;
+RunsPending *runs_cut(Runs *runs);
+MUST_USE int runs_write(Runs *runs, const RunsPending *pending, TableSink *sink);
+void runs_pending_free(Runs *runs, RunsPending *pending);
+MUST_USE int runs_load(Runs *runs, TableFile *file, ParseError *ret_error);
+void runs_changed(Runs *runs, const RunsPending *pending, const TablesChange *change);
+bool runs_plan(TableFile *const *files, size_t n_files, TablePlan *ret_plan);
+MUST_USE int runs_merge(Runs *runs, const TablePlan *plan, TableSink *sink);
+
+/* ---- questions ---- */
+
+/* A run with its members, sorted as run_sort() does; none: @ret_n 0. Returns 0 or -errno. */
+MUST_USE int runs_read(Runs *runs, Str flow, Str run_id, Arena *arena, Member **ret_members,
+                       size_t *ret_n);
+
+/* The links of a business object, by start. */
+MUST_USE int runs_entity(Runs *runs, Str type, Str id, Arena *arena, EntityLink **ret_links,
+                         size_t *ret_n);
+
+typedef struct RunsQuestion {
+    Str name; /* of the flow */
+    bool has_environment;
+    Str scope, environment;  /* empty @scope: any; with has_environment: that one */
+    uint64_t from_ns, to_ns; /* from <= first step < to */
+    bool has_variant;
+    uint64_t variants[2]; /* hash_stable() of its variant_append(), or of another */
+    bool only_failed, only_ok;
+    bool has_after; /* a page further: behind this run in the order */
+    uint64_t after_ns;
+    SubjectKey after_key;
+    size_t limit;
+} RunsQuestion;
+
+typedef struct RunFound {
+    SubjectKey key;
+    Subject run;
+    RunSummary summary;
+    Member *members;
+    size_t n_members;
+} RunFound;
+
+/* The runs, by (first step, key), newest first, at most limit, which count. *@ret_more: there are
+ * others behind them. */
+MUST_USE int runs_list(Runs *runs, const RunsQuestion *question, Arena *arena, RunFound **ret_runs,
+                       size_t *ret_n, bool *ret_more);
+
+typedef struct RunsStatus {
+    uint64_t open_changes, files, file_bytes, cut_runs;
+} RunsStatus;
+
+void runs_status(Runs *runs, RunsStatus *ret_status);

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "serve/api/api_flows.h"
+
+#include "codec/hash.h"
+#include "query/search.h"
+#include "serve/api/api_traces.h"
+#include "serve/api/map_json.h"
+#include "serve/api/map_question.h"
+
+enum { FLOWS_LIMIT_DEFAULT = 1000 };
+
+int flow_question_read(ApiCall *call, MapFlowQuestion *question)
+{
+    *question = (MapFlowQuestion){
+        .name = call->item,
+        .scope = api_parameter(call, "scope"),
+        .has_environment = api_has_parameter(call, "environment"),
+        .environment = api_parameter(call, "environment"),
+    };
+    TRY(api_map_window(call, &question->from_minute, &question->to_minute));
+    return map_question_wait(call);
+}
+
+int flow_not_found(ApiCall *call)
+{
+    return api_fail(call, API_NOT_FOUND, "the names are in /api/v1/flows; times do not matter here",
+                    "no run of a flow \"%.*s\" is known", STR_ARG(call->item));
+}
+
+void variant_id_write(JsonWriter *json, const char *key, Str variant)
+{
+    uint64_t hash = __builtin_bswap64(hash_stable(variant));
+
+    json_key(json, str_from_cstr(key));
+    json_hex(json, (const uint8_t *)&hash, sizeof(hash));
+}
+
+void flow_names_write(JsonWriter *json, const char *name, const NodeKey *key)
+{
+    json_key_string(json, name, key->name);
+    json_key_string(json, "scope", key->scope);
+    json_key_string(json, "environment", key->environment);
+}
+
+static void number_write(JsonWriter *json, const char *key, double value)
+{
+    json_key(json, str_from_cstr(key));
+    json_double(json, value);
+}
+
+static void share_write(JsonWriter *json, uint64_t part, uint64_t whole)
+{
+    number_write(json, "share", whole == 0 ? 0 : (double)part / (double)whole);
+}
+
+static void life_write(JsonWriter *json, uint32_t first_minute, uint32_t last_minute)
+{
+    minute_write(json, "first_seen", first_minute);
+    minute_write(json, "last_seen", last_minute);
+}
+
+/* ---- the list ---- */
+
+static void runs_write(JsonWriter *json, const MapFlow *flow)
+{
+    json_key_u64(json, "runs", flow->runs);
+    json_key_u64(json, "failures", flow->failures);
+    json_key_u64(json, "without_run_id", flow->without_run_id);
+    json_key_duration(json, "duration", &flow->duration);
+}
+
+static void flow_item_write(JsonWriter *json, const MapFlow *flow)
+{
+    json_open(json, '{');
+    flow_names_write(json, "name", &flow->key);
+    runs_write(json, flow);
+    json_key_u64(json, "steps", flow->steps);
+    json_key_u64(json, "variants", flow->variants);
+    life_write(json, flow->first_minute, flow->last_minute);
+    json_close(json, '}');
+}
+
+static int compare_keys(const NodeKey *a, const NodeKey *b)
+{
+    int order = str_compare(a->name, b->name);
+
+    order = order != 0 ? order : str_compare(a->scope, b->scope);
+    return order != 0 ? order : str_compare(a->environment, b->environment);
+}
+
+/* The last flow of the page before. */
+static int after_read(ApiCall *call, bool *ret_has_after, NodeKey *ret_after)
+{
+    Str cursor = api_parameter(call, "cursor");
+    Str payload;
+
+    *ret_has_after = cursor.len > 0;
+    if (*ret_has_after && (cursor_parse(cursor, &call->arena, &payload) != 0 ||
+                           node_key_parse(payload, ret_after) != 0)) {
+        return api_fail(call, API_BAD_CURSOR, "start again without a cursor",
+                        "the cursor is none that a page of this list gave");
+    }
+    return 0;
+}
+
+static Str after_format(ApiCall *call, const NodeKey *last)
+{
+    CLEANUP(buf_deinit) Buf payload = {0};
+
+    node_key_append(last, &payload);
+    return cursor_format(buf_str(&payload), &call->arena);
+}
+
+int api_flows(ApiCall *call)
+{
+    uint32_t from = 0;
+    uint32_t to = 0;
+    size_t limit = FLOWS_LIMIT_DEFAULT;
+    bool has_after = false;
+    NodeKey after = {0};
+    MapFlow *flows;
+    size_t n;
+    size_t taken = 0;
+    Str cursor = {0};
+
+    TRY(api_map_window(call, &from, &to));
+    TRY(api_limit(call, FLOWS_LIMIT_DEFAULT, &limit));
+    TRY(after_read(call, &has_after, &after));
+    TRY(map_question_wait(call));
+    map_flow_list(call->api->map, from, to, &call->arena, &flows, &n);
+    api_list_open(call);
+    for (size_t i = 0; i < n && cursor.len == 0; i++) {
+        if (has_after && compare_keys(&flows[i].key, &after) <= 0) {
+            continue;
+        }
+        if (taken == limit) {
+            cursor = after_format(call, &flows[i - 1].key);
+            break;
+        }
+        flow_item_write(&call->json, &flows[i]);
+        taken++;
+    }
+    api_list_close(call, cursor);
+    return 0;
+}
+
+/* ---- one flow ---- */
+
+static void step_write(JsonWriter *json, const MapFlowStep *step, uint64_t runs)
+{
+    json_open(json, '{');
+    json_key_string(json, "name", step->name);
+    json_key_u64(json, "count", step->count);
+    json_key_u64(json, "errors", step->errors);
+    json_key_u64(json, "runs", step->runs);
+    share_write(json, step->runs, runs);
+    json_key_u64(json, "rework", step->count - MIN(step->runs, step->count));
+    json_key_u64(json, "starts", step->starts);
+    json_key_u64(json, "ends", step->ends);
+    json_key_u64(json, "failed_ends", step->failed_ends);
+    json_key_duration(json, "duration", &step->duration);
+    life_write(json, step->first_minute, step->last_minute);
+    json_close(json, '}');
+}
+
+static void next_write(JsonWriter *json, const MapFlowNext *next, uint64_t runs)
+{
+    json_open(json, '{');
+    json_key_string(json, "from", next->from);
+    json_key_string(json, "to", next->to);
+    json_key_u64(json, "count", next->count);
+    json_key_u64(json, "runs", next->runs);
+    share_write(json, next->runs, runs);
+    json_key_u64(json, "overlaps", next->overlaps);
+    json_key_bool(json, "parallel", 2 * next->overlaps > next->count);
+    json_key_duration(json, "wait", &next->wait);
+    life_write(json, next->first_minute, next->last_minute);
+    json_close(json, '}');
+}
+
+static void sequence_write(JsonWriter *json, const char *key, const MapFlowVariant *variant)
+{
+    json_key_open(json, key, '[');
+    for (size_t i = 0; i < variant->n_steps; i++) {
+        json_string(json, variant->steps[i]);
+    }
+    json_close(json, ']');
+}
+
+static void variant_write(JsonWriter *json, const MapFlowVariant *variant, uint64_t runs)
+{
+    json_open(json, '{');
+    variant_id_write(json, "id", variant->key);
+    sequence_write(json, "sequence", variant);
+    json_key_bool(json, "cut", variant->cut);
+    json_key_u64(json, "runs", variant->runs);
+    share_write(json, variant->runs, runs);
+    json_key_u64(json, "failures", variant->failures);
+    json_key_duration(json, "duration", &variant->duration);
+    life_write(json, variant->first_minute, variant->last_minute);
+    json_close(json, '}');
+}
+
+static void touch_write(JsonWriter *json, const MapFlowTouch *touch)
+{
+    json_open(json, '{');
+    json_key_string(json, "step", touch->step);
+    json_key_string(json, "relation", relation_name(touch->relation));
+    json_key_string(json, "node", touch->node_id);
+    json_key_string(json, "type", node_type_name(touch->node.type));
+    json_key_string(json, "name", node_key_label(&touch->node));
+    json_key_u64(json, "count", touch->count);
+    json_close(json, '}');
+}
+
+/* {step: n}, those with any. */
+static void ends_write(JsonWriter *json, const char *key, const MapFlowAnswer *flow, bool starts)
+{
+    json_key_open(json, key, '{');
+    for (size_t i = 0; i < flow->n_steps; i++) {
+        const MapFlowStep *step = &flow->steps[i];
+        uint64_t count = starts ? step->starts : step->ends;
+
+        if (count > 0) {
+            json_key(json, step->name);
+            json_u64(json, count);
+        }
+    }
+    json_close(json, '}');
+}
+
+/* What most runs that do not fail do. */
+static const MapFlowVariant *happy_path(const MapFlowAnswer *flow)
+{
+    const MapFlowVariant *best = NULL;
+
+    for (size_t i = 0; i < flow->n_variants; i++) {
+        const MapFlowVariant *variant = &flow->variants[i];
+        uint64_t well = variant->runs - MIN(variant->failures, variant->runs);
+
+        if (well > 0 && (best == NULL || well > best->runs - MIN(best->failures, best->runs))) {
+            best = variant;
+        }
+    }
+    return best;
+}
+
+static void lists_write(JsonWriter *json, const MapFlowAnswer *flow)
+{
+    uint64_t runs = flow->flow.runs;
+
+    json_key_open(json, "steps", '[');
+    for (size_t i = 0; i < flow->n_steps; i++) {
+        step_write(json, &flow->steps[i], runs);
+    }
+    json_close(json, ']');
+    json_key_open(json, "follows", '[');
+    for (size_t i = 0; i < flow->n_follows; i++) {
+        next_write(json, &flow->follows[i], runs);
+    }
+    json_close(json, ']');
+    ends_write(json, "starts", flow, true);
+    ends_write(json, "ends", flow, false);
+    json_key_open(json, "variants", '[');
+    for (size_t i = 0; i < flow->n_variants; i++) {
+        variant_write(json, &flow->variants[i], runs);
+    }
+    json_close(json, ']');
+    json_key_u64(json, "other_variants", flow->other_variants);
+    json_key_u64(json, "other_runs", flow->other_runs);
+    json_key_open(json, "touches", '[');
+    for (size_t i = 0; i < flow->n_touches; i++) {
+        touch_write(json, &flow->touches[i]);
+    }
+    json_close(json, ']');
+}
+
+int api_flow(ApiCall *call)
+{
+    MapFlowQuestion question;
+    MapFlowAnswer flow;
+
+    TRY(flow_question_read(call, &question));
+    if (map_flow_ask(call->api->map, &question, &call->arena, &flow) != 0) {
+        return flow_not_found(call);
+    }
+    const MapFlowVariant *happy = happy_path(&flow);
+    JsonWriter *json = &call->json;
+    json_open(json, '{');
+    json_key_string(json, "name", question.name);
+    minute_write(json, "from", question.from_minute);
+    minute_write(json, "to", question.to_minute);
+    runs_write(json, &flow.flow);
+    lists_write(json, &flow);
+    json_key(json, STR("happy_path"));
+    if (happy == NULL) {
+        json_null(json);
+    } else {
+        variant_write(json, happy, flow.flow.runs);
+    }
+    json_close(json, '}');
+    return 0;
+}

@@ -36,8 +36,8 @@ typedef enum Column {
     COLUMN_OWNER,
     COLUMN_ID,
     COLUMN_FIRST,
-    COLUMN_START,
-    COLUMN_END,
+    COLUMN_BEFORE,
+    COLUMN_DURATION,
     COLUMN_STEPS,
     COLUMN_FLAGS,
     COLUMN_VARIANT,
@@ -54,8 +54,8 @@ static const ParquetColumn columns[COLUMNS] = {
     [COLUMN_OWNER] = {.name = {"owner", 5}, .type = PARQUET_BYTES},
     [COLUMN_ID] = {.name = {"id", 2}, .type = PARQUET_BYTES, .encoding = PARQUET_PLAIN},
     [COLUMN_FIRST] = {.name = {"first", 5}, .type = PARQUET_INT64, .encoding = PARQUET_PLAIN},
-    [COLUMN_START] = {.name = {"start", 5}, .type = PARQUET_INT64, .encoding = PARQUET_PLAIN},
-    [COLUMN_END] = {.name = {"end", 3}, .type = PARQUET_INT64, .encoding = PARQUET_PLAIN},
+    [COLUMN_BEFORE] = {.name = {"before", 6}, .type = PARQUET_INT64, .encoding = PARQUET_DELTA},
+    [COLUMN_DURATION] = {.name = {"duration", 8}, .type = PARQUET_INT64, .encoding = PARQUET_DELTA},
     [COLUMN_STEPS] = {.name = {"steps", 5}, .type = PARQUET_INT64},
     [COLUMN_FLAGS] = {.name = {"flags", 5}, .type = PARQUET_INT64},
     [COLUMN_VARIANT] = {.name = {"variant", 7}, .type = PARQUET_INT64},
@@ -112,8 +112,8 @@ static void put_summary(Writing *writing, SubjectChanges *changes)
         writing->last_ns = MAX(writing->last_ns, summary.first_ns);
     }
     put_int(writing, COLUMN_FIRST, summary.first_ns);
-    put_int(writing, COLUMN_START, summary.start_ns);
-    put_int(writing, COLUMN_END, summary.end_ns);
+    put_int(writing, COLUMN_BEFORE, summary.first_ns - summary.start_ns);
+    put_int(writing, COLUMN_DURATION, summary.end_ns - summary.start_ns);
     put_int(writing, COLUMN_STEPS, summary.n_steps);
     put_int(writing, COLUMN_FLAGS,
             (summary.counts ? ROW_COUNTS : 0U) | (summary.failed ? ROW_FAILED : 0U) |
@@ -297,22 +297,23 @@ bool run_file_may_have(const RunFile *file, SubjectKey key)
 
 /* ---- reading ---- */
 
-static int damaged(int result, const ParseError *error)
+/* Tells once per file. */
+static int damaged(RunFile *file, int result, const char *what)
 {
-    if (result > 0) {
-        log_error("run table is damaged", LOG_STR("what", str_from_cstr(error->text)));
-        return -EIO;
+    if (result != 0 && !atomic_exchange(&file->told, true)) {
+        log_error("a run table cannot be read: its runs are missing in answers",
+                  LOG_U64("file", file->table->number), LOG_STR("what", str_from_cstr(what)));
     }
-    return result;
+    return result > 0 ? -EIO : result;
 }
 
-static int read_column(const RunFile *file, Column column, size_t from, size_t to, Arena *arena,
+static int read_column(RunFile *file, Column column, size_t from, size_t to, Arena *arena,
                        ParquetVector *ret_vector)
 {
-    ParseError error = {0};
+    ParseError error = {.text = "it cannot be read"};
+    int result = parquet_read(file->parquet, column, from, to, arena, ret_vector, &error);
 
-    return damaged(parquet_read(file->parquet, column, from, to, arena, ret_vector, &error),
-                   &error);
+    return damaged(file, result, error.text);
 }
 
 static uint64_t key_at(const ParquetVector *keys, size_t at)
@@ -332,7 +333,7 @@ static size_t root_of(size_t n)
 
 /* The keys around the place where @key must be: the first is smaller or row 0, the last greater or
  * the end. */
-static int read_keys_around(const RunFile *file, uint64_t key, Arena *arena, size_t *ret_from,
+static int read_keys_around(RunFile *file, uint64_t key, Arena *arena, size_t *ret_from,
                             ParquetVector *ret_keys)
 {
     size_t guess = (size_t)(((unsigned __int128)key * file->n_rows) >> 64);
@@ -358,7 +359,7 @@ static bool is_subject(const ParquetVector *owners, const ParquetVector *ids, si
 }
 
 /* The changes of row @row, if it is the subject's. */
-static int read_row(const RunFile *file, size_t row, const Subject *subject, Arena *arena,
+static int read_row(RunFile *file, size_t row, const Subject *subject, Arena *arena,
                     SubjectChanges *ret_changes)
 {
     const ChangeNames names = {file->names, file->n_names};
@@ -374,11 +375,12 @@ static int read_row(const RunFile *file, size_t row, const Subject *subject, Are
         return 1;
     }
     TRY(read_column(file, COLUMN_CHANGES, row, row + 1, arena, &changes));
-    return changes_parse(parquet_str(&changes, 0), subject, names, arena, ret_changes) == 0 ? 0
-                                                                                            : -EIO;
+    return damaged(file,
+                   changes_parse(parquet_str(&changes, 0), subject, names, arena, ret_changes),
+                   "changes are damaged");
 }
 
-int run_file_find(const RunFile *file, SubjectKey key, const Subject *subject, Arena *arena,
+int run_file_find(RunFile *file, SubjectKey key, const Subject *subject, Arena *arena,
                   SubjectChanges *ret_changes)
 {
     CLEANUP(arena_deinit) Arena scratch = {0};
@@ -416,19 +418,25 @@ typedef struct Chunk {
     ParquetVector vector[COLUMNS];
 } Chunk;
 
+static uint64_t number_at(const Chunk *chunk, Column column, size_t at)
+{
+    return (uint64_t)chunk->vector[column].ints[at];
+}
+
 static RunSummary summary_at(const Chunk *chunk, size_t at)
 {
-    int64_t flags = chunk->vector[COLUMN_FLAGS].ints[at];
-
-    return (RunSummary){
+    uint64_t flags = number_at(chunk, COLUMN_FLAGS, at);
+    RunSummary summary = {
         .counts = (flags & ROW_COUNTS) != 0,
         .failed = (flags & ROW_FAILED) != 0,
         .no_run_id = (flags & ROW_NO_RUN_ID) != 0,
-        .n_steps = (size_t)chunk->vector[COLUMN_STEPS].ints[at],
-        .first_ns = (uint64_t)chunk->vector[COLUMN_FIRST].ints[at],
-        .start_ns = (uint64_t)chunk->vector[COLUMN_START].ints[at],
-        .end_ns = (uint64_t)chunk->vector[COLUMN_END].ints[at],
+        .n_steps = (size_t)number_at(chunk, COLUMN_STEPS, at),
+        .first_ns = number_at(chunk, COLUMN_FIRST, at),
     };
+
+    summary.start_ns = summary.first_ns - number_at(chunk, COLUMN_BEFORE, at);
+    summary.end_ns = summary.start_ns + number_at(chunk, COLUMN_DURATION, at);
+    return summary;
 }
 
 static int visit_row(const RunFile *file, const RunFileScan *scan, const Chunk *chunk, size_t at,
@@ -459,7 +467,7 @@ static int visit_row(const RunFile *file, const RunFileScan *scan, const Chunk *
     return scan->visit(scan->context, &row);
 }
 
-int run_file_scan(const RunFile *file, const RunFileScan *scan)
+int run_file_scan(RunFile *file, const RunFileScan *scan)
 {
     for (size_t from = 0; from < file->n_rows; from += SCAN_ROWS) {
         CLEANUP(arena_deinit) Arena arena = {0};

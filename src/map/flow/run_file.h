@@ -21,6 +21,7 @@ MUST_USE int run_file_write(SubjectChanges **changes, size_t n, Buf *ret_file, T
 
 typedef struct RunFile {
     _Atomic int refs;
+    _Atomic bool told; /* that it is damaged */
     TableFile *table;  /* holds a reference */
     struct File *file; /* open: the files of this family are few */
     struct ParquetFile *parquet;
@@ -48,8 +49,8 @@ typedef struct RunFileRow {
 
 /* The changes of the subject, in the arena. Returns 0; 1 when it has none; -errno (-EIO: damaged).
  */
-MUST_USE int run_file_find(const RunFile *file, SubjectKey key, const Subject *subject,
-                           Arena *arena, SubjectChanges *ret_changes);
+MUST_USE int run_file_find(RunFile *file, SubjectKey key, const Subject *subject, Arena *arena,
+                           SubjectChanges *ret_changes);
 
 /* Calls @visit for each row of kind @kind whose owner passes; with @summaries_only the changes are
  * not read. Returns 0, -errno, or what @visit gave if that is not 0. */
@@ -62,4 +63,4 @@ typedef struct RunFileScan {
     void *context;
 } RunFileScan;
 
-MUST_USE int run_file_scan(const RunFile *file, const RunFileScan *scan);
+MUST_USE int run_file_scan(RunFile *file, const RunFileScan *scan);

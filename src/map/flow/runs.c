@@ -64,6 +64,7 @@ void runs_unlock(Runs *runs)
 
 typedef struct Gathered {
     SubjectChanges changes;
+    bool lenient; /* a file that cannot be read has nothing */
     Arena *arena;
     bool found;
 } Gathered;
@@ -125,7 +126,7 @@ static void gather_batch(Gathered *to, const RunBatch *batch, SubjectKey key)
     }
 }
 
-static int gather_file(Gathered *to, const RunFile *file, SubjectKey key)
+static int gather_file(Gathered *to, RunFile *file, SubjectKey key)
 {
     SubjectChanges changes;
     int result = run_file_find(file, key, &to->changes.subject, to->arena, &changes);
@@ -133,14 +134,14 @@ static int gather_file(Gathered *to, const RunFile *file, SubjectKey key)
     if (result == 0) {
         gather(to, &changes, true);
     }
-    return result < 0 ? result : 0;
+    return result < 0 && !to->lenient ? result : 0;
 }
 
 /* Under the shared lock. */
-int runs_gather(Runs *runs, SubjectKey key, const Subject *subject, Arena *arena,
-                SubjectChanges *ret_changes, bool *ret_older)
+static int gather_all(Runs *runs, Gathered *ret_all)
 {
-    Gathered all = {.arena = arena, .changes = {.key = key, .subject = *subject}};
+    Gathered all = *ret_all;
+    SubjectKey key = all.changes.key;
 
     gather_batch(&all, runs->current, key);
     all.found = false;
@@ -153,8 +154,17 @@ int runs_gather(Runs *runs, SubjectKey key, const Subject *subject, Arena *arena
         }
     }
     changes_reduce(&all.changes);
+    *ret_all = all;
+    return 0;
+}
+
+int runs_gather(Runs *runs, SubjectKey key, const Subject *subject, Arena *arena,
+                SubjectChanges *ret_changes)
+{
+    Gathered all = {.arena = arena, .changes = {.key = key, .subject = *subject}};
+
+    TRY(gather_all(runs, &all));
     *ret_changes = all.changes;
-    *ret_older = all.found;
     return 0;
 }
 
@@ -162,10 +172,9 @@ int runs_read(Runs *runs, Str flow, Str run_id, Arena *arena, Member **ret_membe
 {
     const Subject subject = {.kind = SUBJECT_RUN, .owner = flow, .id = run_id};
     SubjectChanges changes;
-    bool older;
 
     runs_share(runs);
-    int result = runs_gather(runs, subject_key(&subject), &subject, arena, &changes, &older);
+    int result = runs_gather(runs, subject_key(&subject), &subject, arena, &changes);
     runs_unlock(runs);
     TRY(result);
     *ret_members = changes.members;
@@ -177,10 +186,9 @@ int runs_entity(Runs *runs, Str type, Str id, Arena *arena, EntityLink **ret_lin
 {
     const Subject subject = {.kind = SUBJECT_ENTITY, .owner = type, .id = id};
     SubjectChanges changes;
-    bool older;
 
     runs_share(runs);
-    int result = runs_gather(runs, subject_key(&subject), &subject, arena, &changes, &older);
+    int result = runs_gather(runs, subject_key(&subject), &subject, arena, &changes);
     runs_unlock(runs);
     TRY(result);
     *ret_links = changes.links;
@@ -257,19 +265,22 @@ static SubjectChanges net_changes(const Moved *moves, size_t n, Arena *arena)
     return changes;
 }
 
-/* Appends what the run was, and what it will be. */
+/* Appends what the run was, and what it will be. A damaged file must not stop the map: the run then
+ * is what can be read of it. */
 static int contribute_change(Runs *runs, SubjectChanges *change, Deltas *minus, Deltas *plus)
 {
     Gathered after = {.arena = plus->arena, .changes = {.subject = change->subject}};
-    SubjectChanges before;
+    Gathered before = {.arena = plus->arena,
+                       .lenient = true,
+                       .changes = {.key = change->key, .subject = change->subject}};
 
-    TRY(runs_gather(runs, change->key, &change->subject, plus->arena, &before,
-                    &change->known_before));
+    TRY(gather_all(runs, &before));
+    change->known_before = before.found;
     if (change->subject.kind != SUBJECT_RUN) {
         return 0;
     }
-    run_contribute(before.members, before.n, minus);
-    gather(&after, &before, false);
+    run_contribute(before.changes.members, before.changes.n, minus);
+    gather(&after, &before.changes, false);
     gather(&after, change, false);
     changes_reduce(&after.changes);
     run_contribute(after.changes.members, after.changes.n, plus);

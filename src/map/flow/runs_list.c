@@ -176,11 +176,9 @@ static int consider_spread(Listing *listing)
         const Spread *spread = table_at(&listing->spread, i);
         CLEANUP(arena_deinit) Arena arena = {0};
         SubjectChanges changes;
-        bool older;
 
         runs_share(listing->runs);
-        int result =
-            runs_gather(listing->runs, spread->key, &spread->run, &arena, &changes, &older);
+        int result = runs_gather(listing->runs, spread->key, &spread->run, &arena, &changes);
         runs_unlock(listing->runs);
         TRY(result);
         consider_members(listing, spread->key, &spread->run, changes.members, changes.n);

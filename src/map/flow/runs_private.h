@@ -25,7 +25,6 @@ void runs_lock(Runs *runs);
 void runs_share(Runs *runs);
 void runs_unlock(Runs *runs);
 
-/* All changes of a subject, reduced, in the arena. *@ret_older: some are not in the current batch.
- * The lock is shared or the applier's own. Returns 0 or -errno. */
+/* All changes of a subject, reduced, in the arena. Under the shared lock. Returns 0 or -errno. */
 MUST_USE int runs_gather(Runs *runs, SubjectKey key, const Subject *subject, Arena *arena,
-                         SubjectChanges *ret_changes, bool *ret_older);
+                         SubjectChanges *ret_changes);

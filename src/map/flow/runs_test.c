@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/*
+ * Runs over batches, files and merges: random members are added and taken back in random pieces,
+ * some written, some merged; every run must be what a plain list of members says, and the sums on
+ * the map those of all runs at once.
+ */
+#include "map/flow/runs.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "map/contract/random_spans.h"
+#include "map/flow/dynamic_name.h"
+#include "os/fs_sim.h"
+
+enum { MEMBERS_MAX = 256, RUN_IDS = 12, FILES_MAX = 64 };
+
+typedef struct Rig {
+    Map *map;
+    FsSim *sim;
+    FileSystem *fs;
+    TableFile *files[FILES_MAX];
+    size_t n_files;
+    uint64_t next_number;
+    TableSink sink;
+    TableFile *emitted[4];
+    size_t n_emitted;
+    Arena arena;
+    Str flow, service;
+    Member members[MEMBERS_MAX]; /* that are there now */
+    size_t n_members;
+    EntityLink links[MEMBERS_MAX];
+    size_t n_links;
+} Rig;
+
+static Str key_of(Arena *arena, NodeType type, Str name)
+{
+    CLEANUP(buf_deinit) Buf buf = {0};
+    const NodeKey key = {.type = type, .scope = STR("default"), .name = name};
+
+    node_key_append(&key, &buf);
+    return arena_copy(arena, buf_str(&buf));
+}
+
+static int emit(TableSink *sink, const TableInfo *info, Str content)
+{
+    Rig *rig = (Rig *)(void *)((char *)sink - offsetof(Rig, sink));
+    char path[64];
+
+    snprintf(path, sizeof(path), "tables/%010llu.parquet", (unsigned long long)rig->next_number);
+    assert_int_equal(fs_replace_file(rig->fs, path, content), 0);
+    rig->emitted[rig->n_emitted++] = table_file_new(rig->fs, rig->next_number++, content.len, info);
+    return 0;
+}
+
+static void rig_init(Rig *rig)
+{
+    *rig = (Rig){.map = map_new(NULL), .sim = fs_sim_new(1), .sink = {.emit = emit}};
+    rig->fs = fs_sim_fs(rig->sim);
+    assert_int_equal(rig->fs->ops->make_directory(rig->fs, "tables"), 0);
+    rig->flow = key_of(&rig->arena, NODE_FLOW, STR("order"));
+    rig->service = key_of(&rig->arena, NODE_SERVICE, STR("web"));
+}
+
+static void rig_deinit(Rig *rig)
+{
+    map_free(rig->map);
+    for (size_t i = 0; i < rig->n_files; i++) {
+        table_file_unref(rig->files[i]);
+    }
+    fs_sim_free(rig->sim);
+    arena_deinit(&rig->arena);
+}
+
+static void move(Rig *rig, const Members *minus, const Members *plus)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Deltas taken = {.arena = &arena};
+    Deltas added = {.arena = &arena};
+
+    assert_int_equal(runs_prepare(map_runs(rig->map), minus, plus, &taken, &added), 0);
+    runs_commit(map_runs(rig->map));
+    map_apply(rig->map, &taken, -1);
+    map_apply(rig->map, &added, 1);
+}
+
+static void cut(Rig *rig)
+{
+    Runs *runs = map_runs(rig->map);
+    RunsPending *pending = runs_cut(runs);
+
+    if (pending == NULL) {
+        return;
+    }
+    rig->n_emitted = 0;
+    assert_int_equal(runs_write(runs, pending, &rig->sink), 0);
+    const TablesChange change = {
+        .pending = pending, .added = rig->emitted, .n_added = rig->n_emitted};
+    runs_changed(runs, pending, &change);
+    runs_pending_free(runs, pending);
+    for (size_t i = 0; i < rig->n_emitted; i++) {
+        assert_true(rig->n_files < FILES_MAX);
+        rig->files[rig->n_files++] = rig->emitted[i];
+    }
+}
+
+/* Some of the files become one. */
+static void merge(Rig *rig, RandomSpans *random)
+{
+    TablePlan *plan = NEW(TablePlan);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < rig->n_files; i++) {
+        if (random_below(random, 2) == 0) {
+            plan->inputs[plan->n_inputs++] = rig->files[i];
+        } else {
+            rig->files[kept++] = rig->files[i];
+        }
+    }
+    rig->n_files = kept;
+    rig->n_emitted = 0;
+    assert_int_equal(runs_merge(map_runs(rig->map), plan, &rig->sink), 0);
+    const TablesChange change = {.added = rig->emitted,
+                                 .n_added = rig->n_emitted,
+                                 .removed = plan->inputs,
+                                 .n_removed = plan->n_inputs};
+    runs_changed(map_runs(rig->map), NULL, &change);
+    for (size_t i = 0; i < plan->n_inputs; i++) {
+        plan->inputs[i]->retired = true;
+        table_file_unref(plan->inputs[i]);
+    }
+    for (size_t i = 0; i < rig->n_emitted; i++) {
+        rig->files[rig->n_files++] = rig->emitted[i];
+    }
+    mem_free(plan);
+}
+
+/* As after a restart: what was not cut is lost, and sent again. */
+static void restart(Rig *rig)
+{
+    Map *map = map_new(NULL);
+    ParseError error;
+
+    cut(rig);
+    map_free(rig->map);
+    rig->map = map;
+    for (size_t i = 0; i < rig->n_files; i++) {
+        assert_int_equal(runs_load(map_runs(map), rig->files[i], &error), 0);
+    }
+}
+
+static Str run_id(Rig *rig, unsigned number)
+{
+    return arena_format(&rig->arena, "run-%u", number);
+}
+
+static Member random_member(Rig *rig, RandomSpans *random)
+{
+    Member member = {.flow = rig->flow,
+                     .run_id = run_id(rig, random_below(random, RUN_IDS)),
+                     .service = rig->service,
+                     .sign = 1,
+                     .kind = (MemberKind)random_below(random, 3),
+                     .client = random_below(random, 4) == 0,
+                     .failed = random_below(random, 8) == 0,
+                     .threshold = random_below(random, 4) == 0 ? (uint64_t)1 << 55 : 0,
+                     .trace_id = {{1, [15] = (uint8_t)random_below(random, 4)}},
+                     .span_id = {{2, [7] = (uint8_t)random_below(random, 250)}}};
+
+    if (member.kind == MEMBER_STEP) {
+        member.step = RANDOM_PICK(random, "a", "b", "c", "pay it");
+    } else {
+        member.shadowed = random_below(random, 4) == 0;
+    }
+    member.no_run_id = random_below(random, 6) == 0;
+    member.start_ns = 1760000040000000000U + random_below(random, 40) * 3000000000U;
+    member.end_ns = member.start_ns + random_below(random, 5) * 1000000000U;
+    return member;
+}
+
+static void random_change(Rig *rig, RandomSpans *random)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Members minus = {.arena = &arena};
+    Members plus = {.arena = &arena};
+
+    for (unsigned i = random_below(random, 6); i > 0 && rig->n_members > 0; i--) {
+        size_t at = random_below(random, (unsigned)rig->n_members);
+
+        *members_add(&minus) = rig->members[at];
+        rig->members[at] = rig->members[--rig->n_members];
+    }
+    for (unsigned i = random_below(random, 10); i > 0 && rig->n_members < MEMBERS_MAX; i--) {
+        rig->members[rig->n_members] = random_member(rig, random);
+        *members_add(&plus) = rig->members[rig->n_members++];
+    }
+    if (random_below(random, 2) == 0 && rig->n_links < MEMBERS_MAX) {
+        EntityLink *link = &rig->links[rig->n_links++];
+
+        *link = (EntityLink){.type = STR("cart"),
+                             .id = RANDOM_PICK(random, "1", "2"),
+                             .flow = rig->flow,
+                             .run_id = run_id(rig, random_below(random, RUN_IDS)),
+                             .trace_id = {{1, [15] = (uint8_t)rig->n_links}},
+                             .start_ns = rig->n_links,
+                             .sign = 1};
+        *members_add_entity(&plus) = *link;
+    }
+    move(rig, &minus, &plus);
+}
+
+/* ---- what must be ---- */
+
+static void dump_members(const Member *members, size_t n, Buf *buf)
+{
+    for (size_t i = 0; i < n; i++) {
+        const Member *member = &members[i];
+
+        assert_int_equal(member->sign, 1);
+        buf_append_format(buf, " %d%d%d%d%d %.*s %.*s %llu %llu %llu %u/%u;", member->kind,
+                          member->client, member->failed, member->shadowed, member->no_run_id,
+                          STR_ARG(member->step), STR_ARG(member->service),
+                          (unsigned long long)member->start_ns, (unsigned long long)member->end_ns,
+                          (unsigned long long)member->threshold, member->trace_id.bytes[15],
+                          member->span_id.bytes[7]);
+    }
+}
+
+static size_t members_of(const Rig *rig, Str id, Member *members)
+{
+    SubjectChanges run = {.subject = {.kind = SUBJECT_RUN}, .members = members};
+
+    for (size_t i = 0; i < rig->n_members; i++) {
+        if (str_equal(rig->members[i].run_id, id)) {
+            members[run.n++] = rig->members[i];
+        }
+    }
+    changes_reduce(&run);
+    return run.n;
+}
+
+static void assert_runs_are_there(Rig *rig, uint64_t seed)
+{
+    for (unsigned i = 0; i < RUN_IDS; i++) {
+        CLEANUP(arena_deinit) Arena arena = {0};
+        CLEANUP(buf_deinit) Buf expected = {0};
+        CLEANUP(buf_deinit) Buf got = {0};
+        Member wanted[MEMBERS_MAX];
+        Member *members = NULL;
+        size_t n_wanted = members_of(rig, run_id(rig, i), wanted);
+        size_t n = 0;
+
+        assert_int_equal(
+            runs_read(map_runs(rig->map), rig->flow, run_id(rig, i), &arena, &members, &n), 0);
+        dump_members(wanted, n_wanted, &expected);
+        dump_members(members, n, &got);
+        assert_true(dumps_equal(&expected, &got, seed));
+    }
+}
+
+/* The sums and lists of a map that got all members at once. */
+static void assert_flows_are_those_of_all(Rig *rig, uint64_t seed)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    CLEANUP(buf_deinit) Buf expected = {0};
+    CLEANUP(buf_deinit) Buf got = {0};
+    Rig whole;
+    const Members none = {.arena = &arena};
+    Members members = {.arena = &arena};
+
+    for (size_t i = 0; i < rig->n_members; i++) {
+        *members_add(&members) = rig->members[i];
+    }
+    rig_init(&whole);
+    move(&whole, &none, &members);
+    dump_flows(whole.map, &arena, &expected);
+    dump_flows(rig->map, &arena, &got);
+    assert_true(dumps_equal(&expected, &got, seed));
+    rig_deinit(&whole);
+}
+
+static void assert_entities_are_there(Rig *rig)
+{
+    for (unsigned i = 1; i <= 2; i++) {
+        CLEANUP(arena_deinit) Arena arena = {0};
+        Str id = arena_format(&arena, "%u", i);
+        EntityLink *links = NULL;
+        size_t n = 0;
+        size_t at = 0;
+
+        assert_int_equal(runs_entity(map_runs(rig->map), STR("cart"), id, &arena, &links, &n), 0);
+        for (size_t k = 0; k < rig->n_links; k++) { /* they were made in order of start */
+            if (str_equal(rig->links[k].id, id)) {
+                assert_true(at < n && entity_links_equal(&links[at], &rig->links[k]));
+                at++;
+            }
+        }
+        assert_int_equal(at, n);
+    }
+}
+
+/* Page by page, the same runs as at once, newest first. */
+static void assert_pages_join(Rig *rig)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    RunsQuestion question = {.name = STR("order"), .to_ns = UINT64_MAX, .limit = 1000};
+    RunFound *all;
+    RunFound *page;
+    size_t n_all;
+    size_t n;
+    size_t at = 0;
+    bool more = true;
+
+    assert_int_equal(runs_list(map_runs(rig->map), &question, &arena, &all, &n_all, &more), 0);
+    assert_false(more);
+    question.limit = 3;
+    for (more = true; more; at += n) {
+        assert_int_equal(runs_list(map_runs(rig->map), &question, &arena, &page, &n, &more), 0);
+        for (size_t i = 0; i < n; i++) {
+            assert_true(at + i < n_all && str_equal(page[i].run.id, all[at + i].run.id));
+            assert_true(i == 0 || page[i - 1].summary.first_ns >= page[i].summary.first_ns);
+        }
+        question.has_after = n > 0;
+        question.after_ns = n > 0 ? page[n - 1].summary.first_ns : 0;
+        question.after_key = n > 0 ? page[n - 1].key : (SubjectKey){0};
+    }
+    assert_int_equal(at, n_all);
+}
+
+static void test_runs_are_those_of_their_members(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed < 80; seed++) {
+        Rig *rig = NEW(Rig);
+        RandomSpans random = {.state = random_seed(seed)};
+
+        rig_init(rig);
+        for (unsigned i = 0; i < 40; i++) {
+            switch (random_below(&random, 8)) {
+            case 0:
+            case 1:
+                cut(rig);
+                break;
+            case 2:
+                merge(rig, &random);
+                break;
+            default:
+                random_change(rig, &random);
+                break;
+            }
+        }
+        assert_runs_are_there(rig, seed);
+        assert_flows_are_those_of_all(rig, seed);
+        assert_entities_are_there(rig);
+        assert_pages_join(rig);
+        restart(rig);
+        assert_runs_are_there(rig, seed);
+        assert_entities_are_there(rig);
+        assert_pages_join(rig);
+        rig_deinit(rig);
+        mem_free(rig);
+    }
+}
+
+static void test_a_damaged_file_is_refused_or_an_error(void **state)
+{
+    (void)state;
+    Rig *rig = NEW(Rig);
+    RandomSpans random = {.state = 7};
+    ParseError error;
+
+    rig_init(rig);
+    while (rig->n_members < 50) {
+        random_change(rig, &random);
+    }
+    cut(rig);
+    assert_int_equal(rig->n_files, 1);
+    log_set_level(LOG_SILENT);
+    for (uint64_t offset = 0; offset < rig->files[0]->bytes; offset += 13) {
+        Runs *runs = runs_new();
+
+        assert_int_equal(fs_sim_damage(rig->sim, "tables/0000000000.parquet", offset), 0);
+        if (runs_load(runs, rig->files[0], &error) == 0) {
+            CLEANUP(arena_deinit) Arena arena = {0};
+            Member *members;
+            size_t n;
+
+            for (unsigned i = 0; i < RUN_IDS; i++) {
+                assert_true(runs_read(runs, rig->flow, run_id(rig, i), &arena, &members, &n) <= 0);
+            }
+        }
+        runs_free(runs);
+        assert_int_equal(fs_sim_damage(rig->sim, "tables/0000000000.parquet", offset), 0);
+    }
+    log_set_level(LOG_INFO);
+    rig_deinit(rig);
+    mem_free(rig);
+}
+
+static void test_a_long_sequence_is_cut_and_told_apart(void **state)
+{
+    (void)state;
+    enum { STEPS = 400 };
+    Member *steps = NEW_ARRAY(Member, STEPS);
+    CLEANUP(buf_deinit) Buf a = {0};
+    CLEANUP(buf_deinit) Buf b = {0};
+    Str step;
+    bool was_cut = false;
+    size_t n = 0;
+
+    for (size_t i = 0; i < STEPS; i++) {
+        steps[i].step = STR("step");
+    }
+    variant_append(steps, STEPS, &a);
+    steps[STEPS - 1].step = STR("last");
+    variant_append(steps, STEPS, &b);
+    assert_false(str_equal(buf_str(&a), buf_str(&b)));
+    for (Str rest = buf_str(&a); variant_take(&rest, &step, &was_cut) == 0; n++) {
+        assert_true(str_equal(step, STR("step")));
+    }
+    assert_true(was_cut && n < STEPS && n >= VARIANT_BYTES_MAX / 5 - 1);
+    mem_free(steps);
+}
+
+static void test_dynamic_names(void **state)
+{
+    (void)state;
+    static const char *const dynamic[] = {
+        "order-12345",          "deadbeef",
+        "2024-01-31",           "31.01.2024",
+        "mail joe@example.com", "x 6f9619ff-8b86-d011-b42d-00cf4fc964ff"};
+    static const char *const fixed[] = {"order-1234", "validate_cart", "b",       "deadbee",
+                                        "v2.10.3",    "step 12-34",    "a@b",     "face 2 face",
+                                        "10-12-14",   "@home.page",    "to@do .", ""};
+
+    for (size_t i = 0; i < ARRAY_LEN(dynamic); i++) {
+        assert_true(name_is_dynamic(str_from_cstr(dynamic[i])));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
+        assert_false(name_is_dynamic(str_from_cstr(fixed[i])));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_runs_are_those_of_their_members),
+        cmocka_unit_test(test_a_damaged_file_is_refused_or_an_error),
+        cmocka_unit_test(test_a_long_sequence_is_cut_and_told_apart),
+        cmocka_unit_test(test_dynamic_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "map/contract/random_spans.h"
+#include "map/flow/conformance.h"
 #include "map/flow/dynamic_name.h"
 #include "os/fs_sim.h"
 
@@ -448,6 +449,46 @@ static void test_dynamic_names(void **state)
     }
 }
 
+/* Words of one letter each. */
+static void assert_deviates(const char *expected, const char *actual, const char *wanted)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    CLEANUP(buf_deinit) Buf got = {0};
+    Str sides[2] = {str_from_cstr(expected), str_from_cstr(actual)};
+    Str steps[2][16];
+    Deviation *deviations;
+    size_t n;
+
+    for (size_t side = 0; side < 2; side++) {
+        for (size_t i = 0; i < sides[side].len; i++) {
+            steps[side][i] = str_slice(sides[side], i, i + 1);
+        }
+    }
+    assert_int_equal(conformance_check((StepSequence){steps[0], sides[0].len},
+                                       (StepSequence){steps[1], sides[1].len}, &arena, &deviations,
+                                       &n),
+                     0);
+    for (size_t i = 0; i < n; i++) {
+        buf_append_format(&got, "%s%.*s %.*s %zu", i == 0 ? "" : ", ",
+                          STR_ARG(deviation_name(deviations[i].kind)), STR_ARG(deviations[i].step),
+                          deviations[i].at);
+    }
+    assert_string_equal(buf_cstr(&got), wanted);
+}
+
+static void test_deviations_are_told_by_kind(void **state)
+{
+    (void)state;
+    assert_deviates("abc", "abc", "");
+    assert_deviates("abc", "ac", "skipped b 1");
+    assert_deviates("abc", "abbc", "repeated b 2");
+    assert_deviates("abc", "axbc", "inserted x 1");
+    assert_deviates("abcd", "acbd", "swapped c 1");
+    assert_deviates("abcd", "bcd", "skipped a 0");
+    assert_deviates("ab", "", "skipped a 0, skipped b 1");
+    assert_deviates("abc", "xcab", "inserted x 0, swapped c 1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -455,6 +496,7 @@ int main(void)
         cmocka_unit_test(test_a_damaged_file_is_refused_or_an_error),
         cmocka_unit_test(test_a_long_sequence_is_cut_and_told_apart),
         cmocka_unit_test(test_dynamic_names),
+        cmocka_unit_test(test_deviations_are_told_by_kind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,8 @@
  * item is the flow's name, second the run id. */
 int api_flows(ApiCall *call);
 int api_flow(ApiCall *call);
+int api_flow_diff(ApiCall *call);
+int api_flow_conformance(ApiCall *call);
 int api_flow_runs(ApiCall *call);
 int api_flow_run(ApiCall *call);
 int api_entity(ApiCall *call); /* item: its type, second: its id */

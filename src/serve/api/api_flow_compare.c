@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <math.h>
+#include <stdlib.h>
+
+#include "codec/hash.h"
+#include "map/answer/significance.h"
+#include "map/flow/conformance.h"
+#include "serve/api/api_flows.h"
+#include "serve/api/api_traces.h"
+#include "serve/api/map_json.h"
+#include "serve/api/map_question.h"
+
+/* A flow held against an expected sequence, and two windows of a flow against each other. */
+enum { DEVIATIONS_MAX = 10000 }; /* told apart by kind and step */
+
+static void number_write(JsonWriter *json, const char *key, double value)
+{
+    json_key(json, str_from_cstr(key));
+    json_double(json, value);
+}
+
+static void steps_write(JsonWriter *json, const char *key, StepSequence sequence)
+{
+    json_key_open(json, key, '[');
+    for (size_t i = 0; i < sequence.n; i++) {
+        json_string(json, sequence.steps[i]);
+    }
+    json_close(json, ']');
+}
+
+/* ---- conformance ---- */
+
+static bool has_id(const MapFlowVariant *variant, Str id)
+{
+    uint8_t bytes[8];
+    uint64_t number = 0;
+
+    if (id.len != 2 * sizeof(bytes) || str_parse_hex(id, bytes, sizeof(bytes)) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        number = number << 8 | bytes[i];
+    }
+    return hash_stable(variant->key) == number;
+}
+
+/* sequence=a>b>c, or a variant by its id, or the most frequent that did not fail. */
+static int expected_read(ApiCall *call, const MapFlowAnswer *flow, StepSequence *ret_expected)
+{
+    Str sequence = api_parameter(call, "sequence");
+    Str id = api_parameter(call, "variant");
+    const MapFlowVariant *found = flow->n_variants > 0 ? &flow->variants[0] : NULL;
+
+    if (sequence.len > 0) {
+        Str *steps = ARENA_ARRAY(&call->arena, Str, sequence.len + 1);
+        size_t n = 0;
+
+        for (bool more = true; more; n++) {
+            more = str_split(sequence, '>', &steps[n], &sequence);
+        }
+        *ret_expected = (StepSequence){steps, n};
+        return 0;
+    }
+    for (size_t i = 0; i < flow->n_variants && id.len > 0; i++) {
+        found = i == 0 ? NULL : found;
+        if (has_id(&flow->variants[i], id)) {
+            found = &flow->variants[i];
+            break;
+        }
+    }
+    for (size_t i = 0; i < flow->n_variants && id.len == 0; i++) {
+        if (flow->variants[i].failures < flow->variants[i].runs) {
+            found = &flow->variants[i];
+            break;
+        }
+    }
+    if (found == NULL) {
+        return api_fail(call, API_NOT_FOUND, "give sequence=a>b>c, or another window",
+                        "there is no such variant in this window");
+    }
+    *ret_expected = (StepSequence){found->steps, found->n_steps};
+    return 0;
+}
+
+/* Deviations of one kind at one step, over all variants. */
+typedef struct DeviationSum {
+    Deviation deviation;
+    uint64_t runs, variants;
+} DeviationSum;
+
+typedef struct Conformance {
+    DeviationSum *sums;
+    size_t n_sums;
+    uint64_t conforming, deviating, unchecked;
+} Conformance;
+
+static void add_deviation(Conformance *conformance, const Deviation *deviation, uint64_t runs)
+{
+    for (size_t i = 0; i < conformance->n_sums; i++) {
+        DeviationSum *sum = &conformance->sums[i];
+
+        if (sum->deviation.kind == deviation->kind &&
+            str_equal(sum->deviation.step, deviation->step)) {
+            sum->runs += runs;
+            sum->variants++;
+            return;
+        }
+    }
+    if (conformance->n_sums < DEVIATIONS_MAX) {
+        conformance->sums[conformance->n_sums++] = (DeviationSum){*deviation, runs, 1};
+    }
+}
+
+/* Whether the sequence had such a deviation before place @n. */
+static bool is_again(const Deviation *deviations, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (deviations[i].kind == deviations[n].kind &&
+            str_equal(deviations[i].step, deviations[n].step)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void checked_write(JsonWriter *json, const MapFlowVariant *variant,
+                          const Deviation *deviations, size_t n)
+{
+    json_open(json, '{');
+    variant_id_write(json, "id", variant->key);
+    steps_write(json, "sequence", (StepSequence){variant->steps, variant->n_steps});
+    json_key_u64(json, "runs", variant->runs);
+    json_key_bool(json, "conforms", n == 0);
+    json_key_open(json, "deviations", '[');
+    for (size_t i = 0; i < n; i++) {
+        json_open(json, '{');
+        json_key_string(json, "kind", deviation_name(deviations[i].kind));
+        json_key_string(json, "step", deviations[i].step);
+        json_key_u64(json, "at", deviations[i].at);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_close(json, '}');
+}
+
+static void check_variant(ApiCall *call, StepSequence expected, const MapFlowVariant *variant,
+                          Conformance *conformance)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    const StepSequence actual = {variant->steps, variant->n_steps};
+    Deviation *deviations = NULL;
+    size_t n = 0;
+
+    if (variant->cut || conformance_check(expected, actual, &arena, &deviations, &n) != 0) {
+        conformance->unchecked += variant->runs;
+        return;
+    }
+    conformance->conforming += n == 0 ? variant->runs : 0;
+    conformance->deviating += n == 0 ? 0 : variant->runs;
+    for (size_t i = 0; i < n; i++) {
+        if (!is_again(deviations, i)) {
+            add_deviation(conformance, &deviations[i], variant->runs);
+        }
+    }
+    checked_write(&call->json, variant, deviations, n);
+}
+
+static int compare_sums(const void *a, const void *b)
+{
+    const DeviationSum *left = a;
+    const DeviationSum *right = b;
+
+    if (left->runs != right->runs) {
+        return left->runs > right->runs ? -1 : 1;
+    }
+    int order = str_compare(left->deviation.step, right->deviation.step);
+    return order != 0 ? order : (int)left->deviation.kind - (int)right->deviation.kind;
+}
+
+static void sums_write(JsonWriter *json, Conformance *conformance)
+{
+    uint64_t checked = conformance->conforming + conformance->deviating;
+
+    qsort(conformance->sums, conformance->n_sums, sizeof(DeviationSum), compare_sums);
+    json_key_u64(json, "conforming", conformance->conforming);
+    json_key_u64(json, "deviating", conformance->deviating);
+    json_key_u64(json, "unchecked", conformance->unchecked);
+    number_write(json, "share",
+                 checked == 0 ? 0 : (double)conformance->conforming / (double)checked);
+    json_key_open(json, "deviations", '[');
+    for (size_t i = 0; i < conformance->n_sums; i++) {
+        const DeviationSum *sum = &conformance->sums[i];
+
+        json_open(json, '{');
+        json_key_string(json, "kind", deviation_name(sum->deviation.kind));
+        json_key_string(json, "step", sum->deviation.step);
+        json_key_u64(json, "runs", sum->runs);
+        json_key_u64(json, "variants", sum->variants);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+int api_flow_conformance(ApiCall *call)
+{
+    MapFlowQuestion question;
+    MapFlowAnswer flow;
+    StepSequence expected;
+    Conformance conformance = {0};
+
+    TRY(flow_question_read(call, &question));
+    if (map_flow_ask(call->api->map, &question, &call->arena, &flow) != 0) {
+        return flow_not_found(call);
+    }
+    TRY(expected_read(call, &flow, &expected));
+    conformance.sums = ARENA_ARRAY(&call->arena, DeviationSum, DEVIATIONS_MAX);
+    conformance.unchecked = flow.other_runs;
+    json_open(&call->json, '{');
+    json_key_string(&call->json, "name", question.name);
+    steps_write(&call->json, "expected", expected);
+    json_key_open(&call->json, "variants", '[');
+    for (size_t i = 0; i < flow.n_variants; i++) {
+        check_variant(call, expected, &flow.variants[i], &conformance);
+    }
+    json_close(&call->json, ']');
+    sums_write(&call->json, &conformance);
+    json_close(&call->json, '}');
+    return 0;
+}
+
+/* ---- two windows ---- */
+
+/* What a window says of one step, transition or variant. */
+typedef struct Fact {
+    Str names[2]; /* what it is told by, and the order */
+    uint64_t runs, count, errors;
+    const MapDuration *duration;
+    StepSequence sequence; /* variants */
+    Str key;
+} Fact;
+
+typedef struct Facts {
+    Fact *items;
+    size_t n;
+    uint64_t runs; /* of the flow */
+} Facts;
+
+static int compare_facts(const void *a, const void *b)
+{
+    const Fact *left = a;
+    const Fact *right = b;
+    int order = str_compare(left->names[0], right->names[0]);
+
+    return order != 0 ? order : str_compare(left->names[1], right->names[1]);
+}
+
+static Facts step_facts(const MapFlowAnswer *flow, Arena *arena)
+{
+    Facts facts = {ARENA_ARRAY(arena, Fact, flow->n_steps + 1), flow->n_steps, flow->flow.runs};
+
+    for (size_t i = 0; i < flow->n_steps; i++) {
+        const MapFlowStep *step = &flow->steps[i];
+
+        facts.items[i] = (Fact){.names = {step->name},
+                                .runs = step->runs,
+                                .count = step->count,
+                                .errors = step->errors,
+                                .duration = &step->duration};
+    }
+    return facts;
+}
+
+static Facts follow_facts(const MapFlowAnswer *flow, Arena *arena)
+{
+    Facts facts = {ARENA_ARRAY(arena, Fact, flow->n_follows + 1), flow->n_follows, flow->flow.runs};
+
+    for (size_t i = 0; i < flow->n_follows; i++) {
+        const MapFlowNext *next = &flow->follows[i];
+
+        facts.items[i] = (Fact){.names = {next->from, next->to},
+                                .runs = next->runs,
+                                .count = next->count,
+                                .duration = &next->wait};
+    }
+    return facts;
+}
+
+static Facts variant_facts(const MapFlowAnswer *flow, Arena *arena)
+{
+    Facts facts = {ARENA_ARRAY(arena, Fact, flow->n_variants + 1), flow->n_variants,
+                   flow->flow.runs};
+
+    for (size_t i = 0; i < flow->n_variants; i++) {
+        const MapFlowVariant *variant = &flow->variants[i];
+
+        facts.items[i] = (Fact){.names = {variant->key},
+                                .runs = variant->runs,
+                                .count = variant->runs,
+                                .errors = variant->failures,
+                                .duration = &variant->duration,
+                                .sequence = {variant->steps, variant->n_steps},
+                                .key = variant->key};
+    }
+    if (facts.n > 1) {
+        qsort(facts.items, facts.n, sizeof(Fact), compare_facts);
+    }
+    return facts;
+}
+
+typedef enum FactKind { FACT_STEP, FACT_FOLLOW, FACT_VARIANT } FactKind;
+
+static void fact_names_write(JsonWriter *json, FactKind kind, const Fact *fact)
+{
+    if (kind == FACT_STEP) {
+        json_key_string(json, "name", fact->names[0]);
+    } else if (kind == FACT_FOLLOW) {
+        json_key_string(json, "from", fact->names[0]);
+        json_key_string(json, "to", fact->names[1]);
+    } else {
+        variant_id_write(json, "id", fact->key);
+        steps_write(json, "sequence", fact->sequence);
+    }
+}
+
+/* Facts of @facts that @others lack. */
+static void lacking_write(JsonWriter *json, FactKind kind, const char *key, const Facts *facts,
+                          const Facts *others)
+{
+    json_key_open(json, key, '[');
+    for (size_t i = 0; i < facts->n; i++) {
+        const Fact *fact = &facts->items[i];
+
+        if (others->n == 0 ||
+            bsearch(fact, others->items, others->n, sizeof(Fact), compare_facts) == NULL) {
+            json_open(json, '{');
+            fact_names_write(json, kind, fact);
+            json_key_u64(json, "runs", fact->runs);
+            json_close(json, '}');
+        }
+    }
+    json_close(json, ']');
+}
+
+typedef struct FactChange {
+    FactKind kind;
+    const Fact *fact;
+    const char *what;
+    double a, b, probability;
+} FactChange;
+
+static void change_write(JsonWriter *json, const FactChange *change)
+{
+    json_open(json, '{');
+    fact_names_write(json, change->kind, change->fact);
+    json_key_string(json, "what", str_from_cstr(change->what));
+    number_write(json, "a", change->a);
+    number_write(json, "b", change->b);
+    if (change->probability >= 0) {
+        number_write(json, "significance", -log10(MAX(change->probability, 1e-300)));
+    }
+    json_close(json, '}');
+}
+
+static double share_of(uint64_t part, uint64_t whole)
+{
+    return whole == 0 ? 0 : (double)part / (double)whole;
+}
+
+/* A share is told when chance alone would hardly have made it; @whole of each window. */
+static void share_write(JsonWriter *json, FactChange change, const uint64_t part[2],
+                        const uint64_t whole[2])
+{
+    static const double hardly = 0.001;
+    uint64_t a = MIN(part[0], whole[0]);
+    uint64_t b = MIN(part[1], whole[1]);
+
+    change.a = share_of(a, whole[0]);
+    change.b = share_of(b, whole[1]);
+    change.probability =
+        significance_shares((double)a, (double)whole[0], (double)b, (double)whole[1]);
+    if (change.probability < hardly) {
+        change_write(json, &change);
+    }
+}
+
+/* A median is told when it moved by a quarter and enough was measured. */
+static void median_write(JsonWriter *json, FactChange change, const Fact *a, const Fact *b)
+{
+    enum { MEASURED_MIN = 20 };
+    static const double moved = 1.25;
+
+    if (!a->duration->present || !b->duration->present || a->count < MEASURED_MIN ||
+        b->count < MEASURED_MIN) {
+        return;
+    }
+    change.a = (double)a->duration->p50_ns;
+    change.b = (double)b->duration->p50_ns;
+    change.probability = -1;
+    if (change.b > change.a * moved || change.a > change.b * moved) {
+        change_write(json, &change);
+    }
+}
+
+static void changed_write(JsonWriter *json, FactKind kind, const Facts *a, const Facts *b)
+{
+    json_key_open(json, "changed", '[');
+    for (size_t i = 0; i < b->n && a->n > 0; i++) {
+        const Fact *now = &b->items[i];
+        const Fact *then = bsearch(now, a->items, a->n, sizeof(Fact), compare_facts);
+
+        if (then == NULL) {
+            continue;
+        }
+        FactChange change = {.kind = kind, .fact = now, .what = "share"};
+        share_write(json, change, (uint64_t[]){then->runs, now->runs},
+                    (uint64_t[]){a->runs, b->runs});
+        change.what = "errors";
+        share_write(json, change, (uint64_t[]){then->errors, now->errors},
+                    (uint64_t[]){then->count, now->count});
+        change.what = kind == FACT_FOLLOW ? "wait" : "duration";
+        median_write(json, change, then, now);
+    }
+    json_close(json, ']');
+}
+
+static void facts_write(JsonWriter *json, FactKind kind, const char *key, const Facts *a,
+                        const Facts *b)
+{
+    json_key_open(json, key, '{');
+    lacking_write(json, kind, "added", b, a);
+    lacking_write(json, kind, "removed", a, b);
+    changed_write(json, kind, a, b);
+    json_close(json, '}');
+}
+
+static void window_write(JsonWriter *json, const char *key, const uint32_t window[2],
+                         const MapFlow *flow)
+{
+    json_key_open(json, key, '{');
+    minute_write(json, "from", window[0]);
+    minute_write(json, "to", window[1]);
+    json_key_u64(json, "runs", flow->runs);
+    json_key_u64(json, "failures", flow->failures);
+    json_key_duration(json, "duration", &flow->duration);
+    json_close(json, '}');
+}
+
+int api_flow_diff(ApiCall *call)
+{
+    uint32_t windows[2][2];
+    MapFlowAnswer flows[2];
+    MapFlowQuestion question = {.name = call->item,
+                                .scope = api_parameter(call, "scope"),
+                                .has_environment = api_has_parameter(call, "environment"),
+                                .environment = api_parameter(call, "environment")};
+    JsonWriter *json = &call->json;
+    Arena *arena = &call->arena;
+
+    TRY(map_question_two_windows(call, windows[0], windows[1]));
+    TRY(map_question_wait(call));
+    for (size_t i = 0; i < 2; i++) {
+        question.from_minute = windows[i][0];
+        question.to_minute = windows[i][1];
+        if (map_flow_ask(call->api->map, &question, arena, &flows[i]) != 0) {
+            return flow_not_found(call);
+        }
+    }
+    Facts steps[] = {step_facts(&flows[0], arena), step_facts(&flows[1], arena)};
+    Facts follows[] = {follow_facts(&flows[0], arena), follow_facts(&flows[1], arena)};
+    Facts variants[] = {variant_facts(&flows[0], arena), variant_facts(&flows[1], arena)};
+    json_open(json, '{');
+    json_key_string(json, "name", question.name);
+    window_write(json, "a", windows[0], &flows[0].flow);
+    window_write(json, "b", windows[1], &flows[1].flow);
+    facts_write(json, FACT_STEP, "steps", &steps[0], &steps[1]);
+    facts_write(json, FACT_FOLLOW, "follows", &follows[0], &follows[1]);
+    facts_write(json, FACT_VARIANT, "variants", &variants[0], &variants[1]);
+    json_close(json, '}');
+    return 0;
+}

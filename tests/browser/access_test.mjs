@@ -13,6 +13,7 @@ const PAGES = {
   statistics: async (bench) => [`${await spanWithError(bench)}&tab=statistics`, '.table'],
   'trace map': async (bench) => [`${await spanWithError(bench)}&tab=map`, '.node'],
   events: async (bench) => [`${await spanWithError(bench)}&tab=events`, '.trace-view'],
+  flows: async () => ['#/flows?last=24h', '.table, .notice'],
   changes: async () => ['#/changes?range=24h', '.happened, .notice'],
   health: async () => ['#/health', '.finding, .notice'],
   settings: async () => ['#/settings', '.mappings, .setting'],
@@ -32,10 +33,16 @@ async function spanWithError(bench) {
   return `#/trace/${trace.trace_id}?span=${span.span_id}`
 }
 
-const onPages = Object.entries(PAGES).flatMap(([name, where]) =>
+const MOCKED = {
+  flow: async () => ['#/flows/checkout.place_order?run=ord-800000000', '.player'],
+  runs: async () => ['#/flows/checkout.place_order?view=runs', '.run'],
+  entity: async () => ['#/entity/order/48213', '.entity-item'],
+}
+
+const onPages = Object.entries({ ...PAGES, ...MOCKED }).flatMap(([name, where]) =>
   [false, true].map((dark) => ({
     name: `axe: ${name}, ${dark ? 'dark' : 'light'}`,
-    anyServer: true,
+    anyServer: name in PAGES,
     dark,
     async run(bench) {
       const [hash, ready] = await where(bench)

@@ -8,6 +8,7 @@ import { startMock } from '../../ui/mock/server.mjs'
 import { openBrowser, Skip } from './tools.mjs'
 import { tests as access } from './access_test.mjs'
 import { tests as dock } from './dock_test.mjs'
+import { tests as flows } from './flows_test.mjs'
 import { tests as frame } from './frame_test.mjs'
 import { tests as frames } from './frames_test.mjs'
 import { tests as map } from './map_test.mjs'
@@ -25,6 +26,7 @@ const chosen = [
   ...dock,
   ...traces,
   ...trace,
+  ...flows,
   ...pages,
   ...states,
   ...frame,

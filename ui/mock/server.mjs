@@ -10,6 +10,7 @@ import { createServer } from 'node:http'
 import { existsSync, readFileSync } from 'node:fs'
 import { diffAnswer, edgeAnswer, history, mapAnswer, series, time, windowOf } from './map.mjs'
 import { scaled } from './scale.mjs'
+import { entityAnswer, flowAnswer, flowList, flowRun, flowRuns } from './flows.mjs'
 import { BadQuery, parse, searchTraces } from './search.mjs'
 import { HOPS, MODEL, NODES } from './shop.mjs'
 import { BIG_TRACE, bigTrace, EVERY_MS, gridOf, traceAnswer, traceIdAt } from './traces.mjs'
@@ -132,6 +133,13 @@ export function startMock(port = 0) {
     const into =
       model.model.find((edge) => edge.target === id) ?? model.model.find((edge) => edge.source === id)
     return { node, series: into ? series(into, window, step, now) : [] }
+  }
+
+  function flows([, name, runs, id], params, now) {
+    if (name === undefined) return { items: flowList(now), cursor: null }
+    const found = id !== undefined ? flowRun(id) : runs ? flowRuns(params, now) : flowAnswer(name, now)
+    if (!found) throw new Refusal(404, 'not_found', 'No such flow.')
+    return found
   }
 
   function diff(model, params, now) {
@@ -343,6 +351,8 @@ export function startMock(port = 0) {
     if (path === 'services') return none ? { items: [], cursor: null } : services(model, params, now)
     if (path === 'traces') return none ? { items: [], cursor: null } : traces(world, params)
     if (path === 'attributes') return attributes()
+    if (parts[0] === 'flows') return none ? { items: [], cursor: null } : flows(parts, params, now)
+    if (parts[0] === 'entities') return entityAnswer(parts[1], parts[2], now)
     if (parts[0] === 'traces' && parts.length === 2) return trace(parts[1])
     if (parts[0] === 'edges' || parts[0] === 'nodes') return element(parts[0], parts[1], model, params, now)
     if (parts[0] === 'services' && parts[2] === 'operations') return operations(parts[1])

@@ -6,6 +6,9 @@ import type { List, ServiceItem, Status } from './api/types'
 import { useAnswer } from './api/use'
 import { ChangesPage } from './changes/changes_page'
 import { page, route } from './base/route'
+import { EntityPage } from './flows/entity_page'
+import { FlowPage } from './flows/flow_page'
+import { FlowsPage } from './flows/flows_page'
 import { Header } from './frame/header'
 import { Notice, UnreachableBar } from './frame/notice'
 import { Rail } from './frame/rail'
@@ -55,6 +58,7 @@ function useServices(): void {
 const TITLES: Record<string, string> = {
   map: 'Map',
   flows: 'Flows',
+  entity: 'Entity',
   traces: 'Traces',
   trace: 'Trace',
   changes: 'Changes',
@@ -74,6 +78,12 @@ function Page() {
       const id = route.value.path[1] ?? ''
       return <TracePage key={id} id={id} />
     }
+    case 'flows': {
+      const name = route.value.path[1]
+      return name === undefined ? <FlowsPage /> : <FlowPage key={name} name={name} />
+    }
+    case 'entity':
+      return <EntityPage type={route.value.path[1] ?? ''} id={route.value.path[2] ?? ''} />
     case 'changes':
       return <ChangesPage />
     case 'health':

@@ -20,12 +20,20 @@ export interface Spacing {
   row: number
 }
 
+/** From, to, and how much it wants to be straight (1 when absent). */
+export type Arc = [from: string, to: string, weight?: number]
+
+interface Neighbour {
+  cell: Cell
+  weight: number
+}
+
 interface Cell {
   /** A box, or a bend of an arc that skips layers. */
   box: Sized | null
   layer: number
-  before: Cell[]
-  after: Cell[]
+  before: Neighbour[]
+  after: Neighbour[]
   order: number
   y: number
   height: number
@@ -34,21 +42,21 @@ interface Cell {
 const SWEEPS = 6
 
 /** Arcs without those that lead back to where a walk came from. */
-function withoutCycles(boxes: Sized[], arcs: [string, string][]): [string, string][] {
-  const out = new Map<string, string[]>(boxes.map((box) => [box.id, []]))
+function withoutCycles(boxes: Sized[], arcs: Arc[]): Arc[] {
+  const out = new Map<string, { to: string; weight: number }[]>(boxes.map((box) => [box.id, []]))
   const entered = new Map<string, number>()
-  for (const [from, to] of arcs) {
+  for (const [from, to, weight = 1] of arcs) {
     if (from === to || !out.has(to)) continue
-    out.get(from)?.push(to)
+    out.get(from)?.push({ to, weight })
     entered.set(to, (entered.get(to) ?? 0) + 1)
   }
   const state = new Map<string, 'open' | 'done'>()
-  const kept: [string, string][] = []
+  const kept: Arc[] = []
   const walk = (id: string) => {
     state.set(id, 'open')
-    for (const to of out.get(id) ?? []) {
+    for (const { to, weight } of out.get(id) ?? []) {
       const seen = state.get(to)
-      kept.push(seen === 'open' ? [to, id] : [id, to])
+      kept.push(seen === 'open' ? [to, id, weight] : [id, to, weight])
       if (seen === undefined) walk(to)
     }
     state.set(id, 'done')
@@ -58,7 +66,7 @@ function withoutCycles(boxes: Sized[], arcs: [string, string][]): [string, strin
   return kept
 }
 
-function layersOf(boxes: Sized[], arcs: [string, string][]): Map<string, number> {
+function layersOf(boxes: Sized[], arcs: Arc[]): Map<string, number> {
   const into = new Map<string, string[]>()
   for (const [from, to] of arcs) into.set(to, [...(into.get(to) ?? []), from])
   const layers = new Map<string, number>()
@@ -74,7 +82,7 @@ function layersOf(boxes: Sized[], arcs: [string, string][]): Map<string, number>
 }
 
 /** The cells of each layer, with a bend for every layer that an arc only crosses. */
-function cellsOf(boxes: Sized[], arcs: [string, string][]): Cell[][] {
+function cellsOf(boxes: Sized[], arcs: Arc[]): Cell[][] {
   const layers = layersOf(boxes, arcs)
   const columns: Cell[][] = []
   const put = (box: Sized | null, layer: number): Cell => {
@@ -84,22 +92,25 @@ function cellsOf(boxes: Sized[], arcs: [string, string][]): Cell[][] {
     return cell
   }
   const cells = new Map(boxes.map((box) => [box.id, put(box, layers.get(box.id) ?? 0)]))
-  for (const [from, to] of arcs) {
+  for (const [from, to, weight = 1] of arcs) {
     let at = cells.get(from)
     const end = cells.get(to)
     if (!at || !end) continue
     while (at.layer < end.layer) {
       const next: Cell = at.layer + 1 === end.layer ? end : put(null, at.layer + 1)
-      at.after.push(next)
-      next.before.push(at)
+      at.after.push({ cell: next, weight })
+      next.before.push({ cell: at, weight })
       at = next
     }
   }
-  return columns.map((column) => column)
+  return columns
 }
 
-function mean(values: number[], otherwise: number): number {
-  return values.length === 0 ? otherwise : values.reduce((sum, value) => sum + value, 0) / values.length
+function mean(neighbours: Neighbour[], value: (cell: Cell) => number, otherwise: number): number {
+  const whole = neighbours.reduce((sum, { weight }) => sum + weight, 0)
+  return whole === 0
+    ? otherwise
+    : neighbours.reduce((sum, { cell, weight }) => sum + value(cell) * weight, 0) / whole
 }
 
 function order(columns: Cell[][]): void {
@@ -110,10 +121,7 @@ function order(columns: Cell[][]): void {
       const wish = new Map(
         column.map((cell) => [
           cell,
-          mean(
-            (forth ? cell.before : cell.after).map((other) => other.order),
-            cell.order,
-          ),
+          mean(forth ? cell.before : cell.after, (other) => other.order, cell.order),
         ]),
       )
       column.sort((a, b) => (wish.get(a) ?? 0) - (wish.get(b) ?? 0) || a.order - b.order)
@@ -158,12 +166,7 @@ function align(columns: Cell[][], gap: number): void {
   for (let sweep = 0; sweep < SWEEPS; sweep++) {
     const walk = sweep % 2 === 0 ? columns : [...columns].reverse()
     for (const column of walk) {
-      const wanted = column.map((cell) =>
-        mean(
-          [...cell.before, ...cell.after].map((other) => other.y),
-          cell.y,
-        ),
-      )
+      const wanted = column.map((cell) => mean([...cell.before, ...cell.after], (other) => other.y, cell.y))
       const settled = settle(
         wanted,
         column.map((cell) => cell.height),
@@ -175,7 +178,7 @@ function align(columns: Cell[][], gap: number): void {
 }
 
 /** Top left corners, from (0, 0) on. */
-export function layered(boxes: Sized[], arcs: [string, string][], spacing: Spacing): Map<string, Place> {
+export function layered(boxes: Sized[], arcs: Arc[], spacing: Spacing): Map<string, Place> {
   const columns = cellsOf(boxes, withoutCycles(boxes, arcs))
   order(columns)
   align(columns, spacing.row)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { hrefTo, page } from '../base/route'
-import { ChangesIcon, HealthIcon, MapIcon, StatusIcon, TracesIcon } from './icons'
+import { ChangesIcon, FlowsIcon, HealthIcon, MapIcon, StatusIcon, TracesIcon } from './icons'
 
 const ENTRIES = [
   { page: 'map', text: 'Map', icon: MapIcon, also: [''] },
+  { page: 'flows', text: 'Flows', icon: FlowsIcon, also: ['entity'] },
   { page: 'traces', text: 'Traces', icon: TracesIcon, also: ['trace'] },
   { page: 'changes', text: 'Changes', icon: ChangesIcon, also: [] },
   { page: 'health', text: 'Health', icon: HealthIcon, also: [] },

@@ -72,7 +72,7 @@ function Arrange() {
   const on = arranging.value
   return (
     <button
-      class={on ? 'control on' : 'control'}
+      class={on ? 'control pressed' : 'control'}
       aria-pressed={on}
       title={on ? 'Drag a box to move it; press to end (m)' : 'Move boxes by dragging (m)'}
       onClick={() => (arranging.value = !on)}

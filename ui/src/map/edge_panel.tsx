@@ -134,7 +134,11 @@ function For({ edge }: { edge: MapEdge }) {
       {flows.map((flow) => (
         <Row
           key={`${flow.flow} ${flow.step}`}
-          left={`${flow.flow} › ${flow.step}`}
+          left={
+            <>
+              <a href={hrefTo(['flows', flow.flow])}>{flow.flow}</a> › {flow.step}
+            </>
+          }
           right={exact(flow.count)}
         />
       ))}

@@ -3,7 +3,7 @@
 import { useMemo } from 'preact/hooks'
 import type { MapAnswer } from '../api/types'
 import { exact, plural } from '../base/format'
-import { hrefWith, param, set } from '../base/route'
+import { hrefTo, hrefWith, param, set } from '../base/route'
 import type { Comparison } from './compare'
 import { grouped, groupId } from './groups'
 import { groupedBy, Levels, openGroups, Sides } from './levels'
@@ -156,6 +156,7 @@ export function MapBody({ scene: whole, comparison, comparing }: BodyProps) {
   }
   const { scene, shown, focus, hops, ends, paths, lit } = useShown(whole)
   const table = param('view') === 'table'
+  const flow = param('flow')
   const choose = (id: string) => {
     if (ends && ends.to === '' && id !== ends.from)
       set({ path: `${ends.from}~${id}`, node: null, edge: null, at: null })
@@ -167,6 +168,15 @@ export function MapBody({ scene: whole, comparison, comparing }: BodyProps) {
         <div class="map-head-part">
           {ends && <PathTrail scene={scene} from={ends.from} to={ends.to} paths={paths} />}
           {!ends && focus !== null && <FocusTrail scene={scene} focus={focus} hops={hops} />}
+          {flow !== null && (
+            <nav class="trail" aria-label="Flow">
+              <a href={hrefTo(['flows', flow])}>{flow}</a>
+              <span class="muted">on the system map</span>
+              <a class="control" href={hrefWith({ flow: null, at: null })}>
+                Whole map
+              </a>
+            </nav>
+          )}
           {!ends && focus === null && <Levels answer={whole.answer} />}
           {comparing && <Sides />}
         </div>

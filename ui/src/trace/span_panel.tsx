@@ -147,6 +147,38 @@ function OnTheMap({ span }: { span: Span }) {
   )
 }
 
+/** The flow and the business object that the span names. */
+function Business({ span }: { span: Span }) {
+  const get = (key: string) => {
+    const text = valueText(span.attributes?.find((pair) => pair.key === key)?.value)
+    return text === '' ? undefined : text
+  }
+  const flow = get('coordimap.flow.name')
+  const run = get('coordimap.flow.run_id')
+  const [type, id] = [get('entity.type'), get('entity.id')]
+  if (flow === undefined && (type === undefined || id === undefined)) return null
+  return (
+    <Section title="For">
+      {flow !== undefined && (
+        <div class="row">
+          <a class="row-left" href={hrefTo(['flows', flow], run === undefined ? {} : { run })}>
+            {flow}
+          </a>
+          <span class="row-right muted">{get('coordimap.flow.step') ?? ''}</span>
+        </div>
+      )}
+      {type !== undefined && id !== undefined && (
+        <div class="row">
+          <a class="row-left" href={hrefTo(['entity', type, id])}>
+            {type} {id}
+          </a>
+          <span class="row-right muted">all that touched it</span>
+        </div>
+      )}
+    </Section>
+  )
+}
+
 function Ids({ span, trace }: { span: Span; trace: Trace }) {
   const parent = span.parent_span_id
   const known = parent !== undefined && trace.bySpan.has(parent)
@@ -262,6 +294,7 @@ export function SpanPanel({ row, trace, colour, skew, onClose }: Props) {
       )}
       <Links span={span} trace={trace} />
       <OnTheMap span={span} />
+      <Business span={span} />
       <Attributes title="Resource" level="resource" list={span.resource?.attributes ?? []} />
       <Ids span={span} trace={trace} />
     </Panel>

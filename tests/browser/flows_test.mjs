@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flows: list, picture, variants, player, runs, entity.
+import { check, same, until } from './tools.mjs'
+
+const FLOW = '#/flows/checkout.place_order'
+
+export const tests = [
+  {
+    name: 'flows: the list tells runs, failures and durations, and leads to a flow',
+    async run(bench) {
+      const { items } = await bench.api('flows?from=-15m&to=now')
+      await bench.open('#/flows')
+      const text = await (await bench.see('.table')).innerText()
+      for (const item of items) check(text.includes(item.name), `the list lacks ${item.name}`)
+      await bench.page.click(`text=${items[0].name}`)
+      await bench.see('.step')
+    },
+  },
+  {
+    name: 'flows: every step is drawn, rare paths are behind the slider',
+    async run(bench) {
+      const flow = await bench.api('flows/checkout.place_order?from=-15m&to=now')
+      await bench.open(FLOW)
+      await bench.see('.step')
+      same(await bench.page.locator('.step').count(), flow.steps.length, 'steps')
+      const ways = await bench.page.locator('.way').count()
+      await bench.page.fill('.rare input', '60')
+      await until(async () => (await bench.page.locator('.way').count()) < ways, 'rare paths stay')
+      check(bench.param('rare'), 'the slider is not in the address')
+      await bench.page.fill('.rare input', '0')
+      await until(async () => (await bench.page.locator('.way').count()) >= ways, 'they do not come back')
+    },
+  },
+  {
+    name: 'flows: a variant is lit in the picture',
+    async run(bench) {
+      const flow = await bench.api('flows/checkout.place_order?from=-15m&to=now')
+      await bench.open(FLOW)
+      await bench.page.click('.variant >> nth=3')
+      const { sequence } = flow.variants[3]
+      await until(
+        async () => (await bench.page.locator('.step.within').count()) === new Set(sequence).size,
+        'not exactly its steps are lit',
+      )
+      check(bench.param('variant'), 'the variant is not in the address')
+    },
+  },
+  {
+    name: 'flows: a run is played step by step, with its spans',
+    async run(bench) {
+      await bench.open(`${FLOW}?view=runs`)
+      await bench.page.click('.run:nth-child(2) a')
+      await bench.see('.player')
+      const steps = await bench.page.locator('.player-steps li').count()
+      check(steps > 3, 'the player has no steps')
+      const name = () => bench.page.innerText('.player-steps .current .player-name')
+      const first = await name()
+      await bench.page.keyboard.press('ArrowRight')
+      await until(async () => (await name()) !== first, 'the key does not go on')
+      same(bench.param('step'), '1', 'the step in the address')
+      await bench.see('.step.selected')
+      await bench.page.click('[aria-label="Play the run"]')
+      await until(() => Number(bench.param('step')) >= 3, 'it does not play')
+      await bench.page.click('text=Open trace')
+      await bench.see('.tree-row')
+    },
+  },
+  {
+    name: 'flows: runs can be narrowed to those that failed, older ones come below',
+    async run(bench) {
+      await bench.open(`${FLOW}?view=runs`)
+      await bench.see('.run')
+      await bench.page.click('.segments >> text=Failed')
+      await until(
+        async () =>
+          (await bench.page.locator('.run').count()) === (await bench.page.locator('.run .bad').count()),
+        'runs that finished are left',
+      )
+      const before = await bench.page.locator('.run').count()
+      await bench.page.click('text=Show older')
+      await until(async () => (await bench.page.locator('.run').count()) > before, 'no older runs')
+    },
+  },
+  {
+    name: 'flows: on the system map only what the flow does is asked for',
+    async run(bench) {
+      await bench.open(FLOW)
+      await bench.see('.step')
+      const asked = bench.page.waitForRequest((request) =>
+        /map\/live\?.*flow=checkout.place_order/.test(request.url()),
+      )
+      await bench.page.click('text=On the system map')
+      await asked
+      await bench.page.click('text=Whole map')
+      await until(() => bench.param('flow') === null, 'the flow stays')
+    },
+  },
+  {
+    name: 'flows: an entity’s page lists what touched it',
+    async run(bench) {
+      await bench.open('#/entity/order/48213')
+      await bench.seeText('order 48213')
+      await bench.page.click('.entity-runs a')
+      await bench.see('.player')
+    },
+  },
+]

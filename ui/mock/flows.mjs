@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// The flow "place order" of the shop with its variants, and runs made from them.
+import { time } from './map.mjs'
+import { NODES } from './shop.mjs'
+import { EVERY_MS, traceIdAt } from './traces.mjs'
+
+const NAME = 'checkout.place_order'
+const SERVICES = {
+  validate_cart: ['cart', 42],
+  reserve_stock: ['inventory', 103],
+  charge: ['payment', 320],
+  create_order: ['checkout', 44],
+  ship_order: ['shipping', 122],
+  screen_fraud: ['fraud', 64],
+  send_receipt: ['mail', 52],
+  release_stock: ['inventory', 38],
+}
+const HAPPY = [
+  'validate_cart',
+  'reserve_stock',
+  'charge',
+  'create_order',
+  'ship_order',
+  'screen_fraud',
+  'send_receipt',
+]
+const again = (times) => [...HAPPY.slice(0, 3), ...Array(times).fill('charge'), ...HAPPY.slice(3)]
+const VARIANTS = [
+  ['happy', HAPPY, 2411, 0, 1100],
+  ['retry', again(1), 167, 0, 3900],
+  ['declined', [...HAPPY.slice(0, 3), 'charge', 'charge', 'release_stock'], 36, 1, 7600],
+  ['stock', HAPPY.slice(0, 2), 30, 1, 200],
+  ['retries', again(2), 27, 0, 8200],
+  ['receipt', HAPPY.slice(0, 6), 16, 0, 1000],
+]
+const TOTAL = VARIANTS.reduce((sum, variant) => sum + variant[2], 0)
+const quantiles = (ms) => ({ p50_ns: ms * 1e6, p90_ns: ms * 2e6, p99_ns: ms * 7.6e6 })
+
+function count(into, key, by) {
+  into[key] = (into[key] ?? 0) + by
+}
+
+export function flowList(now) {
+  const failures = VARIANTS.reduce((sum, [, , runs, failed]) => sum + failed * runs, 0)
+  const item = (name, runs, failed, ms, steps, variants) => ({
+    name,
+    scope: 'shop-eu',
+    environment: 'prod',
+    runs,
+    failures: failed,
+    without_run_id: 0,
+    duration: quantiles(ms),
+    steps,
+    variants,
+    first_seen: time(now - 864e5),
+    last_seen: time(now - 4000),
+  })
+  return [
+    item(NAME, TOTAL, failures, 1240, 8, VARIANTS.length),
+    item('account.sign_up', 48, 1, 5300, 4, 3),
+    item('nightly.reconciliation', 1, 0, 420_000, 6, 1),
+  ]
+}
+
+export function flowAnswer(name, now) {
+  if (name !== NAME) return null
+  const [steps, ends, bad, follows, starts] = [{}, {}, {}, {}, {}]
+  for (const [, sequence, runs, failed] of VARIANTS) {
+    count(starts, sequence[0], runs)
+    count(ends, sequence.at(-1), runs)
+    if (failed) count(bad, sequence.at(-1), runs)
+    for (const [index, step] of sequence.entries()) {
+      count(steps, step, runs)
+      if (index > 0) count(follows, `${sequence[index - 1]} ${step}`, runs)
+    }
+  }
+  const seen = { first_seen: time(now - 864e5), last_seen: time(now - 4000) }
+  return {
+    name,
+    from: time(now - 900e3),
+    to: time(now),
+    runs: TOTAL,
+    failures: Object.values(bad).reduce((sum, runs) => sum + runs, 0),
+    without_run_id: 0,
+    duration: quantiles(1240),
+    steps: Object.entries(steps).map(([step, runs]) => ({
+      name: step,
+      count: runs,
+      errors: step === 'charge' ? 230 : 0,
+      runs,
+      share: runs / TOTAL,
+      rework: 0,
+      starts: starts[step] ?? 0,
+      ends: ends[step] ?? 0,
+      failed_ends: bad[step] ?? 0,
+      duration: quantiles(SERVICES[step][1]),
+      ...seen,
+    })),
+    follows: Object.entries(follows).map(([pair, runs]) => {
+      const [from, to] = pair.split(' ')
+      const wait = quantiles(from === to ? 2100 : 4)
+      return { from, to, count: runs, runs, share: runs / TOTAL, overlaps: 0, parallel: false, wait, ...seen }
+    }),
+    starts,
+    ends,
+    variants: VARIANTS.map(([id, sequence, runs, failed, ms]) => ({
+      id,
+      sequence,
+      cut: false,
+      runs,
+      share: runs / TOTAL,
+      failures: failed * runs,
+      duration: quantiles(ms),
+      ...seen,
+    })),
+    other_variants: 0,
+    other_runs: 0,
+    touches: [
+      ['charge', 'writes', 'table', 'payments', 2617],
+      ['charge', 'calls', 'external', 'stripe', 2617],
+      ['reserve_stock', 'writes', 'table', 'stock', 2687],
+      ['create_order', 'writes', 'table', 'orders', 2621],
+    ].map(([step, relation, type, target, touched]) => ({
+      step,
+      relation,
+      node: NODES.find((node) => node.type === type && node.name === target).id,
+      type,
+      name: target,
+      count: touched,
+    })),
+    happy_path: null,
+  }
+}
+
+/** The k-th newest run: most are happy, every tenth is retried, every thirtieth declined. */
+function variantOf(k) {
+  if (k % 30 === 7) return VARIANTS[2]
+  return k % 10 === 3 ? VARIANTS[1] : VARIANTS[0]
+}
+
+function runOf(k, id) {
+  const begin = k * EVERY_MS
+  const [variant, sequence, , failed] = variantOf(k)
+  let at = 0
+  const steps = sequence.map((step, index) => {
+    const wait = sequence[index - 1] === step ? 2100 : 4
+    const length = SERVICES[step][1]
+    at += wait
+    const span = {
+      service: { id: NODES.find((node) => node.name === SERVICES[step][0]).id, name: SERVICES[step][0] },
+      trace_id: traceIdAt(begin),
+      span_id: '0000000000000000',
+      start: time(begin + at),
+      duration_ns: length * 1e6,
+      status: step === 'charge' && sequence[index + 1] === 'charge' ? 'failed' : 'ok',
+      step,
+      wait_ns: wait * 1e6,
+    }
+    at += length
+    return span
+  })
+  return {
+    run_id: id,
+    flow: NAME,
+    scope: 'shop-eu',
+    environment: 'prod',
+    status: failed ? 'failed' : 'ok',
+    has_run_id: true,
+    start: time(begin),
+    end: time(begin + at),
+    duration_ns: at * 1e6,
+    variant,
+    sequence,
+    steps,
+    envelopes: [],
+    traces: [traceIdAt(begin)],
+    also_in: [],
+  }
+}
+
+export function flowRuns(params, now) {
+  const limit = Number(params.get('limit') ?? 50)
+  const items = []
+  let k = Number(params.get('cursor') ?? Math.floor(now / EVERY_MS) - 2)
+  for (; items.length < limit; k--) {
+    const run = runOf(k, `ord-${k}`)
+    if (params.get('status') !== null && run.status !== params.get('status')) continue
+    if (params.get('variant') !== null && run.variant !== params.get('variant')) continue
+    items.push({ ...run, steps: run.steps.length })
+  }
+  return { items, cursor: String(k) }
+}
+
+export function flowRun(id) {
+  const k = Number(id.replace('ord-', ''))
+  return Number.isInteger(k) ? runOf(k, id) : null
+}
+
+export function entityAnswer(type, id, now) {
+  const k = Math.floor(now / EVERY_MS) - 9
+  const run = {
+    flow: NAME,
+    scope: 'shop-eu',
+    environment: 'prod',
+    run_id: `ord-${k}`,
+    start: time(k * EVERY_MS),
+  }
+  return {
+    type,
+    id,
+    traces: [{ trace_id: traceIdAt(k * EVERY_MS), start: time(k * EVERY_MS), runs: [run] }],
+    runs: [run],
+    truncated: false,
+  }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// The shapes of /flows and /entities.
+import type { Quantiles } from '../api/types'
+
+export interface FlowItem {
+  name: string
+  scope: string
+  environment: string
+  runs: number
+  failures: number
+  duration?: Quantiles
+  steps: number
+  variants: number
+  last_seen?: string
+}
+
+export interface FlowStep {
+  name: string
+  count: number
+  errors?: number
+  runs?: number
+  share?: number
+  rework?: number
+  ends?: number
+  failed_ends?: number
+  duration?: Quantiles
+}
+
+export interface FlowFollow {
+  from: string
+  to: string
+  count: number
+  runs?: number
+  share?: number
+  parallel?: boolean
+  wait?: Quantiles
+}
+
+export interface FlowVariant {
+  id: string
+  sequence: string[]
+  cut?: boolean
+  runs: number
+  share?: number
+  failures?: number
+  duration?: Quantiles
+}
+
+export interface FlowTouch {
+  step: string
+  relation: string
+  node: string
+  name?: string
+  count: number
+}
+
+export interface Flow {
+  name: string
+  runs: number
+  failures: number
+  duration?: Quantiles
+  steps: FlowStep[]
+  follows: FlowFollow[]
+  starts: Record<string, number>
+  ends: Record<string, number>
+  variants: FlowVariant[]
+  other_variants?: number
+  other_runs?: number
+  touches: FlowTouch[]
+}
+
+export interface RunItem {
+  run_id: string
+  status: string
+  start: string
+  duration_ns: number
+  steps: number
+  variant?: string
+  sequence?: string[]
+  traces: string[]
+}
+
+export interface RunSpan {
+  service: { id: string; name: string }
+  trace_id: string
+  span_id: string
+  start: string
+  duration_ns: number
+  status: string
+  step?: string
+  wait_ns?: number
+}
+
+export interface Run {
+  run_id: string
+  status: string
+  start: string
+  end: string
+  duration_ns: number
+  steps: RunSpan[]
+  traces: string[]
+}
+
+export interface RunName {
+  flow: string
+  run_id: string
+  start: string
+}
+
+export interface Entity {
+  type: string
+  id: string
+  traces: { trace_id: string; start: string; runs: RunName[] }[]
+  runs: RunName[]
+  truncated?: boolean
+}

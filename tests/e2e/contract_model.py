@@ -326,7 +326,7 @@ class Model:
         self.hops = []   # (producer, queue, consumer, minute)
         self.named = []  # unpaired calls, not yet resolved
         self.proofs = collections.defaultdict(lambda: collections.defaultdict(set))
-        self.unresolved = collections.Counter()
+        self.unresolved = []
         self.stitch()
         self.relate()
 
@@ -477,7 +477,7 @@ class Model:
         if name:
             self.named.append((span, rule, name))
         else:
-            self.unresolved[span.node] += 1
+            self.unresolved.append(span)
 
     def known_service(self, span, name):
         there = [node for node in self.known if node[:2] == span.place]
@@ -544,3 +544,43 @@ class Model:
                 requests[name] += 1
                 errors[name] += reading.error
         return {name: (count, errors[name]) for name, count in requests.items()}
+
+    def same_host(self, a, b):
+        for key in ("host.id", "k8s.node.name", "k8s.pod.uid", "host.name"):
+            if key in a.span.resource and key in b.span.resource:
+                return a.span.resource[key] == b.span.resource[key]
+        return a.resource == b.resource
+
+    def has_linked_relative(self, span):
+        """Whether the span, or a consuming ancestor or descendant of its queue, has a publisher."""
+        at, line = span, [span, *span.descendants()]
+        while at.parent is not None:
+            at = at.parent
+            line.append(at)
+        return any(other.consumes and other.queue == span.queue and self.publishers[other] for other in line)
+
+    def findings(self, window=(0, 2**63)):
+        """{(code, subject): count} of the codes of §7 that need no flows."""
+        inside = [reading for reading in self.readings if window[0] <= reading.start // MINUTE < window[1]]
+        counts, spans = collections.Counter(), collections.Counter(reading.node for reading in inside)
+        environments = collections.defaultdict(set)
+        published = {reading.queue for reading in self.readings if reading.publishes}
+        for reading in inside:
+            node, parent = reading.node, reading.parent
+            environments[node[0], node[2], node[3]].add(node[1])
+            counts["orphans", node] += reading.orphan
+            counts["unresolved_peer", node] += reading in self.unresolved
+            counts["unknown_service", node] += reading.service.startswith("unknown_service")
+            counts["over_spanning", node] += reading.kind_of_span == "inner" and reading.end - reading.start < 100_000
+            counts["clock_skew", node] += (parent is not None and parent.start - reading.start > 1_000_000
+                                           and not self.same_host(reading, parent))
+            if reading.consumes and reading.queue in published and not self.has_linked_relative(reading):
+                counts["broken_queue_context", reading.queue] += 1
+        for scope, namespace, service in environments:
+            if len(environments[scope, namespace, service]) > 1 and "" in environments[scope, namespace, service]:
+                node = (scope, "", namespace, service)
+                counts["missing_environment", node] = spans[node]
+        enough = {"orphans": 0.01, "over_spanning": 0.5}
+        return {(code, node if isinstance(node, str) else node[3] + map_lines.place(*node[:3])): count
+                for (code, node), count in counts.items()
+                if count > 0 and count > enough.get(code, 0) * spans.get(node, 0)}

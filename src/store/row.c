@@ -263,15 +263,21 @@ static void put_attributes(RowDictionary *dictionary, RowOwner owner, Attributes
         }
         RowKey *key = &dictionary->key_states[number];
         put_number(buf, number);
-        put_value(dictionary, key, &attribute->value, buf);
+        if (attribute->value.type == VALUE_STRING) { /* the common case without a call */
+            buf->ptr[buf->len++] = VALUE_STRING;
+            put_key_string(dictionary, key, attribute->value.string, buf);
+            buf_reserve(buf, NUMBERS_MAX);
+        } else {
+            put_value(dictionary, key, &attribute->value, buf);
+        }
         guess = &key->next_key;
     }
 }
 
 static void read_attributes(const RowDictionary *dictionary, const uint8_t **in, Arena *arena,
                             Attributes *attributes);
-static Str read_string(const RowDictionary *dictionary, const uint8_t **in);
-static uint64_t read_number(const uint8_t **in);
+static inline Str read_string(const RowDictionary *dictionary, const uint8_t **in);
+static inline uint64_t read_number(const uint8_t **in);
 
 /* Makes the resource that the dictionary's form describes, out of the dictionary's own strings. */
 static void add_resource(RowDictionary *dictionary, uint32_t number)
@@ -439,16 +445,32 @@ void row_write(RowDictionary *dictionary, const Span *span, Buf *buf)
 
 /* Reading. Rows are our own bytes, never from outside: nothing is checked but by ASSERT. */
 
-static uint64_t read_number(const uint8_t **in)
+/* The rest of a number whose first two bytes, @low, say that there is more. */
+static __attribute__((noinline)) uint64_t read_long_number(const uint8_t **in, uint64_t low)
 {
     const uint8_t *at = *in;
-    uint64_t value = *at & 0x7f;
+    uint64_t value = low;
+    unsigned shift = 14;
 
-    for (unsigned shift = 7; *at++ & 0x80; shift += 7) {
+    do {
         value |= (uint64_t)(*at & 0x7f) << shift;
-    }
+        shift += 7;
+    } while (*at++ & 0x80);
     *in = at;
     return value;
+}
+
+/* Nearly all have one or two bytes. */
+static inline uint64_t read_number(const uint8_t **in)
+{
+    uint64_t first = *(*in)++;
+
+    if (first < 0x80) {
+        return first;
+    }
+    uint64_t second = *(*in)++;
+    uint64_t low = (first & 0x7f) | (second & 0x7f) << 7;
+    return second < 0x80 ? low : read_long_number(in, low);
 }
 
 static int64_t read_signed(const uint8_t **in)
@@ -458,7 +480,7 @@ static int64_t read_signed(const uint8_t **in)
     return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
 }
 
-static Str read_string(const RowDictionary *dictionary, const uint8_t **in)
+static inline Str read_string(const RowDictionary *dictionary, const uint8_t **in)
 {
     uint64_t number = read_number(in);
 
@@ -538,7 +560,12 @@ static void read_attributes(const RowDictionary *dictionary, const uint8_t **in,
 
     for (size_t i = 0; i < count; i++) {
         items[i].key = symbols_get(&dictionary->keys, (uint32_t)read_number(in));
-        read_value(dictionary, in, arena, &items[i].value);
+        if (**in == VALUE_STRING) { /* the common case without a call */
+            ++*in;
+            items[i].value = value_string(read_string(dictionary, in));
+        } else {
+            read_value(dictionary, in, arena, &items[i].value);
+        }
     }
     *attributes = (Attributes){.items = items, .count = count};
 }

@@ -117,6 +117,7 @@ static Store *store_new(const StoreOptions *options)
 static void store_free(Store *store)
 {
     store_drop_spares(store);
+    buf_deinit(&store->block_file);
     cut_free(store, store->cut);
     for (size_t i = 0; i < store->n_generations; i++) {
         generation_unref(store->generations[i]);

@@ -113,8 +113,9 @@ struct Store {
     Manifest manifest;
     TableFile **tables; /* of the manifest, in its order */
     size_t n_tables, tables_capacity;
-    uint64_t merge_tables_from_ms;              /* no merge of tables before, monotonic */
-    bool no_merging;                            /* a block could not be merged: not tried again */
+    uint64_t merge_tables_from_ms; /* no merge of tables before, monotonic */
+    bool no_merging;               /* a block could not be merged: not tried again */
+    Buf block_file; /* that was built last; its memory is kept while cuts follow each other */
     ManifestFiles orphan_blocks, orphan_tables; /* removed after the next commit */
 };
 

@@ -287,7 +287,7 @@ static int drop_resends(Builder *builder)
 /* Writes what the builder holds as one block file. */
 static int finish_block(Builder *builder)
 {
-    CLEANUP(buf_deinit) Buf content = {0};
+    Buf *content = &builder->store->block_file;
     Cut *cut = builder->cut;
     BlockSummary summary;
     uint64_t number;
@@ -295,11 +295,12 @@ static int finish_block(Builder *builder)
     if (builder->n_rows == 0) {
         return 0;
     }
-    block_builder_finish(builder->blocks, &content, &summary);
+    buf_clear(content);
+    block_builder_finish(builder->blocks, content, &summary);
     builder->n_rows = 0;
-    TRY(writer_new_file(builder->store, true, buf_str(&content), &number));
+    TRY(writer_new_file(builder->store, true, buf_str(content), &number));
     cut->block_files[cut->n_blocks] =
-        (ManifestFile){.number = number, .bytes = content.len, .written_s = cut->written_s};
+        (ManifestFile){.number = number, .bytes = content->len, .written_s = cut->written_s};
     int result = writer_open_block(builder->store, number, &cut->blocks[cut->n_blocks]);
     if (result != 0) { /* what was just written cannot be read */
         manifest_files_add(&builder->store->orphan_blocks, (ManifestFile){.number = number});
@@ -503,6 +504,7 @@ static void *writer(void *context)
             holds_pages = true;
         } else if (holds_pages) {
             store_drop_spares(store);
+            buf_deinit(&store->block_file);
             mem_trim();
             holds_pages = false;
         }

@@ -35,34 +35,71 @@ static void print_window(Buf *out, const char *before, JsonView window)
                       STR_ARG(time_text(arena, view_text(view_get(window, "to")))));
 }
 
-/* A node's name as people say it: a table behind its database. */
-static Str node_label(JsonView nodes, JsonView node, Arena *arena)
-{
-    Str collection = view_text(view_get(node, "collection"));
-    Str parent = view_text(view_get(node, "parent"));
-    size_t cursor = 0;
-    JsonView other;
+/* A node or an edge of the answer, found once: looking into JSON again for each would be squares.
+ */
+typedef struct Listed {
+    Str id;    /* an edge's: its source */
+    Str label; /* a node's name as people say it: a table's behind its database's */
+    JsonView view;
+} Listed;
 
-    while (collection.len > 0 && view_next(nodes, &cursor, &other)) {
-        if (str_equal(view_text(view_get(other, "id")), parent)) {
-            return arena_format(arena, "%.*s.%.*s", STR_ARG(view_text(view_get(other, "name"))),
-                                STR_ARG(collection));
-        }
+typedef struct Picture {
+    Arena *arena;
+    Listed *nodes, *edges;
+    size_t n_nodes, n_edges;
+} Picture;
+
+static Listed *list(JsonView array, const char *id, size_t *ret_n)
+{
+    Listed *items = ARENA_ARRAY(array.arena, Listed, view_count(array) + 1);
+    size_t cursor = 0, n = 0;
+    JsonView item;
+
+    while (view_next(array, &cursor, &item)) {
+        items[n++] = (Listed){.id = view_text(view_get(item, id)), .view = item};
     }
-    return collection.len > 0 ? collection : view_text(view_get(node, "name"));
+    *ret_n = n;
+    return items;
 }
 
-static Str label_of(JsonView nodes, Str id, Arena *arena)
+static const Listed *find_node(const Picture *picture, Str id)
 {
-    size_t cursor = 0;
-    JsonView node;
-
-    while (view_next(nodes, &cursor, &node)) {
-        if (str_equal(view_text(view_get(node, "id")), id)) {
-            return node_label(nodes, node, arena);
+    for (size_t i = 0; i < picture->n_nodes; i++) {
+        if (str_equal(picture->nodes[i].id, id)) {
+            return &picture->nodes[i];
         }
     }
-    return id;
+    return NULL;
+}
+
+static Picture picture_read(JsonView part)
+{
+    Picture picture = {.arena = part.arena};
+
+    picture.nodes = list(view_get(part, "nodes"), "id", &picture.n_nodes);
+    picture.edges = list(view_get(part, "edges"), "source", &picture.n_edges);
+    for (size_t i = 0; i < picture.n_nodes; i++) {
+        Listed *node = &picture.nodes[i];
+        Str collection = view_text(view_get(node->view, "collection"));
+        const Listed *parent = collection.len == 0
+                                   ? NULL
+                                   : find_node(&picture, view_text(view_get(node->view, "parent")));
+
+        node->label = collection.len > 0 ? collection : view_text(view_get(node->view, "name"));
+        if (parent != NULL) {
+            node->label = arena_format(part.arena, "%.*s.%.*s",
+                                       STR_ARG(view_text(view_get(parent->view, "name"))),
+                                       STR_ARG(collection));
+        }
+    }
+    return picture;
+}
+
+static Str label_of(const Picture *picture, Str id)
+{
+    const Listed *node = find_node(picture, id);
+
+    return node == NULL ? id : node->label;
 }
 
 static void print_numbers(Buf *out, uint64_t count, uint64_t errors, JsonView duration)
@@ -78,7 +115,7 @@ static void print_numbers(Buf *out, uint64_t count, uint64_t errors, JsonView du
     buf_append_byte(out, '\n');
 }
 
-static void print_edge(Buf *out, JsonView nodes, JsonView edge)
+static void print_edge(Buf *out, const Picture *picture, JsonView edge)
 {
     JsonView duration = view_get(edge, "duration");
 
@@ -86,41 +123,35 @@ static void print_edge(Buf *out, JsonView nodes, JsonView edge)
         duration = view_get(edge, "server_duration");
     }
     buf_append_format(out, "  %-10.*s %-34.*s", STR_ARG(view_text(view_get(edge, "relation"))),
-                      STR_ARG(label_of(nodes, view_text(view_get(edge, "target")), edge.arena)));
+                      STR_ARG(label_of(picture, view_text(view_get(edge, "target")))));
     print_numbers(out, view_u64(view_get(edge, "count")), view_u64(view_get(edge, "errors")),
                   duration);
 }
 
 /* A node that does something, with all that it does; others are told by who uses them. */
-static void print_source(Buf *out, JsonView nodes, JsonView edges, JsonView node)
+static void print_source(Buf *out, const Picture *picture, const Listed *node)
 {
-    Str id = view_text(view_get(node, "id"));
-    uint64_t requests = view_u64(view_get(node, "requests"));
-    size_t cursor = 0, n = 0;
-    JsonView edge;
+    uint64_t requests = view_u64(view_get(node->view, "requests"));
+    bool is_told = requests > 0;
 
-    while (view_next(edges, &cursor, &edge)) {
-        n += str_equal(view_text(view_get(edge, "source")), id);
+    if (is_told) {
+        buf_append_format(out, "%-47.*s", STR_ARG(node->label));
+        print_numbers(out, requests, view_u64(view_get(node->view, "errors")),
+                      view_get(node->view, "duration"));
     }
-    if (n == 0 && requests == 0) {
-        return;
-    }
-    buf_append_format(out, "%-47.*s", STR_ARG(node_label(nodes, node, node.arena)));
-    if (requests > 0) {
-        print_numbers(out, requests, view_u64(view_get(node, "errors")),
-                      view_get(node, "duration"));
-    } else {
-        buf_append_byte(out, '\n');
-    }
-    cursor = 0;
-    while (view_next(edges, &cursor, &edge)) {
-        if (str_equal(view_text(view_get(edge, "source")), id)) {
-            print_edge(out, nodes, edge);
+    for (size_t i = 0; i < picture->n_edges; i++) {
+        if (!str_equal(picture->edges[i].id, node->id)) {
+            continue;
         }
+        if (!is_told) {
+            buf_append_format(out, "%.*s\n", STR_ARG(node->label));
+            is_told = true;
+        }
+        print_edge(out, picture, picture->edges[i].view);
     }
 }
 
-static void print_hops(Buf *out, JsonView nodes, JsonView hops)
+static void print_hops(Buf *out, const Picture *picture, JsonView hops)
 {
     size_t cursor = 0;
     JsonView hop;
@@ -132,9 +163,9 @@ static void print_hops(Buf *out, JsonView nodes, JsonView hops)
         JsonView age = view_get(hop, "age");
 
         buf_append_format(out, "  %.*s > %.*s > %.*s  %llu",
-                          STR_ARG(label_of(nodes, view_text(view_get(hop, "producer")), hop.arena)),
-                          STR_ARG(label_of(nodes, view_text(view_get(hop, "queue")), hop.arena)),
-                          STR_ARG(label_of(nodes, view_text(view_get(hop, "consumer")), hop.arena)),
+                          STR_ARG(label_of(picture, view_text(view_get(hop, "producer")))),
+                          STR_ARG(label_of(picture, view_text(view_get(hop, "queue")))),
+                          STR_ARG(label_of(picture, view_text(view_get(hop, "consumer")))),
                           (unsigned long long)view_u64(view_get(hop, "count")));
         if (age.raw.len > 0) {
             buf_append_format(out, ", waited p50 %.*s p99 %.*s",
@@ -147,24 +178,23 @@ static void print_hops(Buf *out, JsonView nodes, JsonView hops)
 
 static void print_map(Buf *out, JsonView map)
 {
-    JsonView nodes = view_get(map, "nodes"), edges = view_get(map, "edges"), node;
-    size_t cursor = 0;
+    const Picture picture = picture_read(map);
 
-    buf_append_format(out, "%zu node%s, %zu edge%s, ", view_count(nodes),
-                      view_count(nodes) == 1 ? "" : "s", view_count(edges),
-                      view_count(edges) == 1 ? "" : "s");
+    buf_append_format(out, "%zu node%s, %zu edge%s, ", picture.n_nodes,
+                      picture.n_nodes == 1 ? "" : "s", picture.n_edges,
+                      picture.n_edges == 1 ? "" : "s");
     print_window(out, "", map);
     buf_append_str(out, STR("\n\n"));
-    if (view_count(nodes) == 0) {
+    if (picture.n_nodes == 0) {
         buf_append_str(out,
                        STR("Nothing happened in this window. --from -24h looks further back.\n"));
         return;
     }
     buf_append_format(out, "%-47s%9s %8s\n", "", "count", "errors");
-    while (view_next(nodes, &cursor, &node)) {
-        print_source(out, nodes, edges, node);
+    for (size_t i = 0; i < picture.n_nodes; i++) {
+        print_source(out, &picture, &picture.nodes[i]);
     }
-    print_hops(out, nodes, view_get(map, "hops"));
+    print_hops(out, &picture, view_get(map, "hops"));
     if (view_get(map, "truncated").raw.len > 0 &&
         !str_equal(view_get(map, "truncated").raw, STR("null"))) {
         buf_append_str(out, STR("\nThe rarest nodes and edges are folded into (other).\n"));
@@ -226,29 +256,31 @@ static const char *certainty(double significance)
 
 static void print_part(Buf *out, const char *title, JsonView part)
 {
-    JsonView nodes = view_get(part, "nodes"), edges = view_get(part, "edges"), item;
-    size_t cursor = 0, n = 0;
+    const Picture picture = picture_read(part);
 
-    if (view_count(nodes) + view_count(edges) == 0) {
+    if (picture.n_nodes + picture.n_edges == 0) {
         return;
     }
     buf_append_format(out, "\n%s\n", title);
-    while (view_next(nodes, &cursor, &item) && n++ < LISTED_MAX) {
-        buf_append_format(out, "  %-10.*s %.*s\n", STR_ARG(view_text(view_get(item, "type"))),
-                          STR_ARG(node_label(nodes, item, item.arena)));
+    for (size_t i = 0; i < MIN(picture.n_nodes, (size_t)LISTED_MAX); i++) {
+        const Listed *node = &picture.nodes[i];
+
+        buf_append_format(out, "  %-10.*s %.*s\n", STR_ARG(view_text(view_get(node->view, "type"))),
+                          STR_ARG(node->label));
     }
-    cursor = n = 0;
-    while (view_next(edges, &cursor, &item) && n++ < LISTED_MAX) {
+    for (size_t i = 0; i < MIN(picture.n_edges, (size_t)LISTED_MAX); i++) {
+        JsonView edge = picture.edges[i].view;
+
         buf_append_format(out, "  %.*s %.*s %.*s  %llu calls, %s\n",
-                          STR_ARG(view_text(view_get(item, "source_name"))),
-                          STR_ARG(view_text(view_get(item, "relation"))),
-                          STR_ARG(view_text(view_get(item, "target_name"))),
-                          (unsigned long long)view_u64(view_get(item, "count")),
-                          certainty(view_double(view_get(item, "significance"))));
+                          STR_ARG(view_text(view_get(edge, "source_name"))),
+                          STR_ARG(view_text(view_get(edge, "relation"))),
+                          STR_ARG(view_text(view_get(edge, "target_name"))),
+                          (unsigned long long)view_u64(view_get(edge, "count")),
+                          certainty(view_double(view_get(edge, "significance"))));
     }
-    if (view_count(nodes) > LISTED_MAX || view_count(edges) > LISTED_MAX) {
+    if (picture.n_nodes > LISTED_MAX || picture.n_edges > LISTED_MAX) {
         buf_append_format(out, "  … %zu nodes and %zu edges in all; --json has them\n",
-                          view_count(nodes), view_count(edges));
+                          picture.n_nodes, picture.n_edges);
     }
 }
 

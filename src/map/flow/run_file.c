@@ -26,6 +26,7 @@ enum {
 #define FORMAT_VERSION STR("1")
 #define SECTION_FILTER STR("filter")
 #define SECTION_NAMES STR("names")
+#define SECTION_SPREAD STR("spread")
 #define MINUTE_NS UINT64_C(60000000000)
 
 enum { ROW_COUNTS = 1, ROW_FAILED = 2, ROW_NO_RUN_ID = 4, ROW_KNOWN_BEFORE = 8 };
@@ -68,6 +69,7 @@ typedef struct Writing {
     ParquetWriter *writer;
     Symbols names;
     uint8_t *filter;
+    Buf spread;
     size_t filter_size, n_rows;
     uint64_t first_ns, last_ns;
 } Writing;
@@ -136,6 +138,9 @@ static void put_row(Writing *writing, SubjectChanges *changes)
     intern_names(&writing->names, changes);
     changes_append(changes, &writing->names, &buf);
     parquet_put_str(writing->writer, COLUMN_CHANGES, writing->n_rows, buf_str(&buf));
+    if (changes->known_before) {
+        buf_append_u64le(&writing->spread, changes->key.high);
+    }
     bloom_add(writing->filter, writing->filter_size, changes->key.high);
     writing->n_rows++;
 }
@@ -173,6 +178,7 @@ int run_file_write(SubjectChanges **changes, size_t n, Buf *ret_file, TableInfo 
     parquet_add_section(writing.writer, SECTION_FILTER,
                         str_from_bytes(writing.filter, writing.filter_size));
     put_names(&writing);
+    parquet_add_section(writing.writer, SECTION_SPREAD, buf_str(&writing.spread));
     parquet_writer_finish(writing.writer, writing.n_rows, ret_file);
     *ret_info = table_info("runs");
     if (writing.first_ns <= writing.last_ns) {
@@ -182,6 +188,7 @@ int run_file_write(SubjectChanges **changes, size_t n, Buf *ret_file, TableInfo 
     *ret_n = writing.n_rows;
     parquet_writer_free(writing.writer);
     symbols_deinit(&writing.names);
+    buf_deinit(&writing.spread);
     mem_free(writing.filter);
     return 0;
 }
@@ -246,7 +253,9 @@ static int open_parts(RunFile *file, ParseError *ret_error)
     file->n_rows = parquet_n_rows(file->parquet);
     TRY(read_names(file, ret_error));
     TRY(parquet_read_section(file->parquet, SECTION_FILTER, &file->filter, ret_error));
-    if (file->filter.len == 0 || file->filter.len % BLOOM_BLOCK != 0) {
+    TRY(parquet_read_section(file->parquet, SECTION_SPREAD, &file->spread, ret_error));
+    if (file->spread.len % sizeof(uint64_t) != 0 || file->filter.len == 0 ||
+        file->filter.len % BLOOM_BLOCK != 0) {
         ret_error->text = "the filter of the run table is damaged";
         return 1;
     }
@@ -284,6 +293,7 @@ RunFile *run_file_unref(RunFile *file)
         table_file_unref(file->table);
         buf_deinit(&file->filter);
         buf_deinit(&file->names_bytes);
+        buf_deinit(&file->spread);
         mem_free(file->names);
         mem_free(file);
     }
@@ -293,6 +303,27 @@ RunFile *run_file_unref(RunFile *file)
 bool run_file_may_have(const RunFile *file, SubjectKey key)
 {
     return bloom_may_have(file->filter.ptr, file->filter.len, key.high);
+}
+
+bool run_file_is_spread(const RunFile *file, SubjectKey key)
+{
+    size_t low = 0;
+    size_t high = file->spread.len / sizeof(uint64_t);
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        uint64_t found = load_u64le(file->spread.ptr + middle * sizeof(uint64_t));
+
+        if (found == key.high) {
+            return true;
+        }
+        if (found < key.high) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return false;
 }
 
 /* ---- reading ---- */

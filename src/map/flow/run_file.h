@@ -26,6 +26,7 @@ typedef struct RunFile {
     struct File *file; /* open: the files of this family are few */
     struct ParquetFile *parquet;
     Buf filter, names_bytes;
+    Buf spread; /* first halves of keys, ascending, of the runs that an older file has too */
     Str *names;
     size_t n_names, n_rows;
 } RunFile;
@@ -38,6 +39,9 @@ RunFile *run_file_unref(RunFile *file); /* NULL is fine */
 
 /* Whether it may have the subject: wrong about once in a hundred. */
 bool run_file_may_have(const RunFile *file, SubjectKey key);
+
+/* Whether an older file has the subject too, when this one has it; wrong once in 2^64. */
+bool run_file_is_spread(const RunFile *file, SubjectKey key);
 
 /* One row: views live as long as the arena. */
 typedef struct RunFileRow {

@@ -83,7 +83,7 @@ MUST_USE int runs_list(Runs *runs, const RunsQuestion *question, Arena *arena, R
                        size_t *ret_n, bool *ret_more);
 
 typedef struct RunsStatus {
-    uint64_t open_changes, files, file_bytes, cut_runs;
+    uint64_t open_changes, files, file_bytes;
 } RunsStatus;
 
 void runs_status(Runs *runs, RunsStatus *ret_status);

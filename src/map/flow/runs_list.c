@@ -8,13 +8,15 @@
 
 /*
  * A row of a file tells of a run as far as that file knows. Nearly all runs are in one file, and
- * their rows are the truth; those that are in several are "spread", which the later row says
- * (known_before), and are put together. So two passes over the rows: which are spread, and which
- * runs are on the page. Only those on the page are read with their members.
+ * their rows are the truth; those that are in several are "spread", which the later files tell in a
+ * list of their own, and are put together. Only files of the window's time are looked through, and
+ * only the runs on the page are read with their members.
  *
  * The lock is held for a look at the batches in memory, whose runs all count as spread; files are
  * immutable and kept by references.
  */
+#define MINUTE_NS UINT64_C(60000000000)
+
 typedef struct Candidate {
     SubjectKey key;
     Subject run; /* in the arena of the listing */
@@ -126,12 +128,18 @@ static void note_batch(Listing *listing, const RunBatch *batch)
 
 /* ---- files ---- */
 
-static int visit_spread(void *context, const RunFileRow *row)
+/* Whether another file or a batch has the run too. */
+static bool is_spread(const Listing *listing, SubjectKey key)
 {
-    if (row->changes.known_before) {
-        note_spread(context, row->key, &row->changes.subject);
+    if (table_find(&listing->spread, &key) != NULL) {
+        return true;
     }
-    return 0;
+    for (size_t i = 0; i < listing->n_files; i++) {
+        if (run_file_is_spread(listing->files[i], key)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static int visit_row(void *context, const RunFileRow *row)
@@ -140,21 +148,29 @@ static int visit_row(void *context, const RunFileRow *row)
     const Candidate candidate = {
         .key = row->key, .run = row->changes.subject, .summary = row->summary};
 
-    if (table_find(&listing->spread, &row->key) == NULL) {
+    if (is_spread(listing, row->key)) {
+        note_spread(listing, row->key, &row->changes.subject);
+    } else {
         consider(listing, &candidate, row->variant);
     }
     return 0;
 }
 
-static int scan_files(Listing *listing, int (*visit)(void *context, const RunFileRow *row))
+static int scan_files(Listing *listing)
 {
     const RunFileScan scan = {.kind = SUBJECT_RUN,
                               .summaries_only = true,
                               .wants = wants_flow,
-                              .visit = visit,
+                              .visit = visit_row,
                               .context = listing};
 
     for (size_t i = 0; i < listing->n_files; i++) {
+        const TableInfo *info = &listing->files[i]->table->info;
+
+        if (info->from_minute * MINUTE_NS >= listing->question->to_ns ||
+            info->to_minute * MINUTE_NS <= listing->question->from_ns) {
+            continue;
+        }
         TRY(run_file_scan(listing->files[i], &scan));
     }
     return 0;
@@ -232,8 +248,7 @@ static int fill_page(Listing *listing, RunFound **ret_runs, size_t *ret_n, bool 
 static int list(Listing *listing, RunFound **ret_runs, size_t *ret_n, bool *ret_more)
 {
     take_snapshot(listing);
-    TRY(scan_files(listing, visit_spread));
-    TRY(scan_files(listing, visit_row));
+    TRY(scan_files(listing));
     TRY(consider_spread(listing));
     return fill_page(listing, ret_runs, ret_n, ret_more);
 }

@@ -42,6 +42,7 @@ static void vitals_read(ApiCall *call, Vitals *vitals)
     store_status(api->store, &vitals->store);
     map_status(api->map, &vitals->map);
     assembly_status(api->assembly, &vitals->assembly);
+    runs_status(map_runs(api->map), &vitals->runs);
     if (api->server != NULL) {
         server_counters(api->server, &vitals->server);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "map/flow/runs.h"
 #include "serve/api/api_call.h"
 #include "serve/api/live.h"
 
@@ -12,6 +13,7 @@ typedef struct Vitals {
     StoreStatus store;
     MapStatus map;
     AssemblyStatus assembly;
+    RunsStatus runs;
     ServerCounters server;
     LiveStatus live;
     IngestLast last;
@@ -67,6 +69,12 @@ typedef struct Vitals {
         "Traces computed again because a span came late.")                                         \
     ROW("weft_assembly_early_settled_total", "counter", 1, v->assembly.early_settled,              \
         "Traces settled before they were quiet, for want of room.")                                \
+    ROW("weft_flow_limits_met_total", "counter", 1, v->assembly.cut_contexts,                      \
+        "Times a limit cut what a trace says of business flows (docs/adr, Flows).")                \
+    ROW("weft_flow_open_changes", "gauge", 1, v->runs.open_changes,                                \
+        "Changes of runs that are in no table yet.")                                               \
+    ROW("weft_flow_files", "gauge", 1, v->runs.files, "Tables of runs.")                           \
+    ROW("weft_flow_bytes", "gauge", 1, v->runs.file_bytes, "Their bytes.")                         \
     ROW("weft_queries_total", "counter", 1, v->calls, "Query API calls answered.")                 \
     ROW("weft_queries_failed_total", "counter", 1, v->calls_failed, "... with an error.")          \
     ROW("weft_queries_busy_total", "counter", 1, v->calls_busy,                                    \

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs over traces, days and restarts: what comes late, in pieces and after a restart ends in the same flow."""
+
+import os
+
+import requests
+
+import otlp
+from weft import Weft
+
+DAY = 86_400_000_000_000
+BASE = 1_790_000_040_000_000_000
+ALWAYS = {"from": "0", "to": "4102444800", "wait": "true"}
+
+
+def step(run, name, start, **attributes):
+    return otlp.request("shop", start_ns=start, name=name, kind=otlp.INTERNAL, attributes={
+        "coordimap.flow.name": "order", "coordimap.flow.step": name, "coordimap.flow.run_id": run, **attributes})
+
+
+def send(server, *bodies):
+    for body in bodies:
+        answer = requests.post(server.url("otlp_http", "/v1/traces"), data=body.SerializeToString(),
+                               headers={"Content-Type": "application/x-protobuf"}, timeout=30)
+        assert answer.status_code == 200, answer.text
+
+
+def told(server):
+    flow = server.ask("/api/v1/flows/order", **ALWAYS)
+    runs = server.ask("/api/v1/flows/order/runs", **ALWAYS)["items"]
+    return ({tuple(variant["sequence"]): variant["runs"] for variant in flow["variants"]}, flow["starts"], flow["ends"],
+            [(run["run_id"], run["status"], len(run["traces"])) for run in runs])
+
+
+def test_a_run_over_days_is_one_in_whatever_order_and_after_restarts(tmp_path):
+    pieces = [step("7", "place", BASE), step("7", "pay", BASE + 3000 * 10**6), step("7", "ship", BASE + 3 * DAY),
+              step("8", "place", BASE + DAY), step("7", "mail", BASE + 3 * DAY + 10**9)]
+    expected = ({("place", "pay", "ship", "mail"): 1, ("place",): 1}, {"place": 2}, {"mail": 1, "place": 1},
+                [("8", "ok", 1), ("7", "ok", 4)])
+    for order in ([0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 4, 3, 1]):
+        server = Weft(tmp_path / "".join(map(str, order))).start()
+        try:
+            for count, at in enumerate(order):
+                send(server, pieces[at], pieces[at])
+                told(server) if count else None
+                if count == 1:
+                    server.stop()
+                    server.start()
+                if count == 3:
+                    server.kill()
+                    server.start()
+            assert told(server) == expected
+            server.stop()
+            server.start()
+            assert told(server) == expected
+            # Another span of an old run.
+            send(server, step("7", "refund", BASE + 5 * DAY))
+            assert told(server)[0] == {("place", "pay", "ship", "mail", "refund"): 1, ("place",): 1}
+        finally:
+            server.kill()
+
+
+def test_windows_count_runs_whole_and_are_compared(weft):
+    body = otlp.ExportTraceServiceRequest()
+    for number in range(300):
+        names = ["place", "pay"] if number < 150 else ["place", "check", "pay"]
+        start = BASE + (0 if number < 150 else DAY) + number * 10**9
+        for at, name in enumerate(names):
+            body.MergeFrom(step(str(number), name, start + at * 50 * 10**6))
+    send(weft, body)
+    windows = {"a_from": str(BASE // 10**9), "a_to": str((BASE + DAY // 2) // 10**9),
+               "b_from": str((BASE + DAY) // 10**9), "b_to": str((BASE + 2 * DAY) // 10**9)}
+    diff = weft.ask("/api/v1/flows/order/diff", wait="true", **windows)
+    assert (diff["a"]["runs"], diff["b"]["runs"]) == (150, 150)
+    assert [added["name"] for added in diff["steps"]["added"]] == ["check"] and not diff["steps"]["removed"]
+    assert {(item["from"], item["to"]) for item in diff["follows"]["added"]} == {("place", "check"), ("check", "pay")}
+    assert [(item["from"], item["to"]) for item in diff["follows"]["removed"]] == [("place", "pay")]
+    assert [item["sequence"] for item in diff["variants"]["removed"]] == [["place", "pay"]]
+    found = weft.ask("/api/v1/flows/order/conformance", sequence="place>pay", **ALWAYS)
+    assert (found["conforming"], found["deviating"]) == (150, 150)
+    assert found["deviations"] == [{"kind": "inserted", "step": "check", "runs": 150, "variants": 1}]
+    only = weft.ask("/api/v1/flows/order/runs", variant="place>check>pay", limit=1000, **ALWAYS)["items"]
+    assert len(only) == 150 and {run["variant"] for run in only} == {only[0]["variant"]}
+    by_id = weft.ask("/api/v1/flows/order/runs", variant=only[0]["variant"], limit=1000, **ALWAYS)["items"]
+    assert by_id == only
+
+
+def test_an_entity_has_its_traces_and_runs_over_restarts(tmp_path):
+    server = Weft(tmp_path / "data").start()
+    try:
+        thing = {"entity.type": "order", "entity.id": "a/1"}
+        plain = otlp.request("mail", trace_id=os.urandom(16), start_ns=BASE + 2 * DAY, name="send", attributes=thing)
+        send(server, step("7", "place", BASE, **thing), step("7", "ship", BASE + DAY, **thing), plain)
+        for _ in range(2):
+            entity = server.ask("/api/v1/entities/order/a%2F1", wait="true")
+            assert [(len(trace["runs"])) for trace in entity["traces"]] == [1, 1, 0]
+            assert [(run["flow"], run["run_id"]) for run in entity["runs"]] == [("order", "7")]
+            server.stop()
+            server.start()
+        assert server.get("/api/v1/entities/order/b").status_code == 404
+    finally:
+        server.kill()

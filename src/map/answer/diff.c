@@ -78,22 +78,29 @@ static double pulled(double squares, double freedom, double prior)
     return fmax(1, (squares + PRIOR_WEIGHT * prior) / (freedom + PRIOR_WEIGHT));
 }
 
-/* Adds what the slices' counts say of the index of dispersion. */
+/* Adds what the slices' counts say of the index of dispersion, from the first slice with calls to
+ * the last: before and after, the edge was not there rather than quiet. */
 static void add_rate_variation(const Side *side, double *squares, double *freedom)
 {
-    uint32_t minutes = 0;
+    const ProfileSlice *slices = side->profile->slices;
+    uint32_t first = 0, end = side->profile->n_slices, minutes = 0;
 
-    for (uint32_t i = 0; i < side->profile->n_slices; i++) {
-        minutes += side->profile->slices[i].minutes;
+    while (first < end && slices[first].count == 0) {
+        first++;
     }
-    for (uint32_t i = 0; i < side->profile->n_slices; i++) {
-        const ProfileSlice *slice = &side->profile->slices[i];
-        double expected = side->count * slice->minutes / fmax(minutes, 1);
-        double off = (double)slice->count - expected;
+    while (end > first && slices[end - 1].count == 0) {
+        end--;
+    }
+    for (uint32_t i = first; i < end; i++) {
+        minutes += slices[i].minutes;
+    }
+    for (uint32_t i = first; i < end; i++) {
+        double expected = side->count * slices[i].minutes / fmax(minutes, 1);
+        double off = (double)slices[i].count - expected;
 
         *squares += expected > 0 ? off * off / expected : 0;
     }
-    *freedom += fmax(side->profile->n_slices, 1) - 1;
+    *freedom += fmax((double)end - first, 1) - 1;
 }
 
 static double rate_dispersion(const Side *a, const Side *b)

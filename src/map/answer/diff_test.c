@@ -94,6 +94,20 @@ static void each_kind_of_change_is_found(void **state)
     fixture_deinit(&fixture);
 }
 
+/* Five times the calls, all within two minutes of windows of ten. */
+static void a_short_load_is_compared_too(void **state)
+{
+    Fixture fixture;
+
+    fixture_init(&fixture, NULL);
+    send(&fixture, "web", "cart", &(Traffic){A + 3, A + 5, 50, 0, 10000000});
+    send(&fixture, "web", "cart", &(Traffic){B + 3, B + 5, 250, 0, 10000000});
+    MapDiff diff = compare(&fixture);
+    assert_int_equal(diff.n_changes, 1);
+    assert_int_equal(diff.changes[0].kind, CHANGE_RATE);
+    fixture_deinit(&fixture);
+}
+
 static void what_stays_the_same_is_not_told(void **state)
 {
     Fixture fixture;
@@ -113,8 +127,10 @@ static void thin_and_bursty_data_fool_nobody(void **state)
     fixture_init(&fixture, NULL);
     send(&fixture, "web", "cart", &(Traffic){A, A + 3, 1, 0, 1000000});
     send(&fixture, "web", "cart", &(Traffic){B, B + 1, 5, 2, 90000000});
-    send(&fixture, "web", "bursts", &(Traffic){A + 4, A + 5, 400, 0, 1000000});
-    send(&fixture, "web", "bursts", &(Traffic){B + 2, B + 3, 1200, 0, 1000000});
+    send(&fixture, "web", "bursts", &(Traffic){A + 1, A + 2, 300, 0, 1000000});
+    send(&fixture, "web", "bursts", &(Traffic){A + 8, A + 9, 500, 0, 1000000});
+    send(&fixture, "web", "bursts", &(Traffic){B + 2, B + 3, 1500, 0, 1000000});
+    send(&fixture, "web", "bursts", &(Traffic){B + 7, B + 8, 900, 0, 1000000});
     MapDiff diff = compare(&fixture);
     assert_int_equal(diff.n_changes, 0);
     fixture_deinit(&fixture);
@@ -162,6 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_came_and_went_is_told),
         cmocka_unit_test(each_kind_of_change_is_found),
+        cmocka_unit_test(a_short_load_is_compared_too),
         cmocka_unit_test(what_stays_the_same_is_not_told),
         cmocka_unit_test(thin_and_bursty_data_fool_nobody),
         cmocka_unit_test(an_unfinished_window_is_not_quieter),

@@ -202,7 +202,7 @@ static void a_trace_that_is_not_there_is_mostly_known_not_to_be(void **state)
         assert_int_equal(block_read_trace(f.block, trace, &f.arena, &spans, &n), 0);
         assert_int_equal(n, 0);
     }
-    assert_true(maybe < 60);
+    assert_true(maybe < 15);
     close_fixture(&f);
 }
 

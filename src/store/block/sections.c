@@ -86,9 +86,12 @@ void block_traces_append(Buf *buf, BlockTraceRow *rows, size_t n_rows)
     buf_append_str(buf, buf_str(&entries));
 }
 
+/* Every new trace is asked of every block of its time, so a false "yes", which costs a read, must
+ * be rarer than for other filters: 0.14 % with sixteen bits a trace, 1.3 % with ten. */
 void block_bloom_append(Buf *buf, const BlockTraceRow *rows, size_t n_rows)
 {
-    size_t size = bloom_size(n_rows);
+    enum { BITS_PER_TRACE = 16 };
+    size_t size = bloom_size(n_rows * BITS_PER_TRACE / BLOOM_BITS_PER_KEY);
     uint8_t *filter = buf_grow(buf, size);
 
     mem_fill(filter, 0, size);

@@ -131,50 +131,59 @@ function order(columns: Cell[][]): void {
 }
 
 /** Middles as near as can be to `wanted`, in order and apart: isotonic regression by pooling. */
-export function settle(wanted: number[], heights: number[], gap: number): number[] {
+export function settle(wanted: number[], heights: number[], gap: number, weights: number[] = []): number[] {
   const offsets: number[] = []
   for (const [index, height] of heights.entries()) {
     const before = index === 0 ? 0 : (offsets[index - 1] ?? 0) + (heights[index - 1] ?? 0) / 2 + gap
     offsets.push(index === 0 ? 0 : before + height / 2)
   }
-  const pools: { sum: number; count: number }[] = []
+  const pools: { sum: number; weight: number; count: number }[] = []
   for (const [index, value] of wanted.entries()) {
-    pools.push({ sum: value - (offsets[index] ?? 0), count: 1 })
+    const weight = weights[index] ?? 1
+    pools.push({ sum: (value - (offsets[index] ?? 0)) * weight, weight, count: 1 })
     for (;;) {
       const last = pools.at(-1)
       const before = pools.at(-2)
-      if (!last || !before || before.sum / before.count <= last.sum / last.count) break
+      if (!last || !before || before.sum / before.weight <= last.sum / last.weight) break
       before.sum += last.sum
+      before.weight += last.weight
       before.count += last.count
       pools.pop()
     }
   }
   return pools
-    .flatMap((pool) => Array.from({ length: pool.count }, () => pool.sum / pool.count))
+    .flatMap((pool) => Array.from({ length: pool.count }, () => pool.sum / pool.weight))
     .map((value, index) => value + (offsets[index] ?? 0))
 }
 
+/** Where a cell wants to be: at the height of its strongest neighbours. */
+function wish(cell: Cell): number {
+  const all = [...cell.before, ...cell.after]
+  const most = Math.max(0, ...all.map(({ weight }) => weight))
+  return mean(
+    all.filter(({ weight }) => weight >= most / 2),
+    (other) => other.y,
+    cell.y,
+  )
+}
+
+function weightOf(cell: Cell): number {
+  return Math.max(1e-6, ...[...cell.before, ...cell.after].map(({ weight }) => weight))
+}
+
 function align(columns: Cell[][], gap: number): void {
-  for (const column of columns) {
-    const settled = settle(
-      column.map(() => 0),
-      column.map((cell) => cell.height),
-      gap,
-    )
+  const put = (column: Cell[], wanted: number[]) => {
+    const heights = column.map((cell) => cell.height)
+    const settled = settle(wanted, heights, gap, column.map(weightOf))
     for (const [index, cell] of column.entries()) cell.y = settled[index] ?? 0
   }
-  for (let sweep = 0; sweep < SWEEPS; sweep++) {
-    const walk = sweep % 2 === 0 ? columns : [...columns].reverse()
-    for (const column of walk) {
-      const wanted = column.map((cell) => mean([...cell.before, ...cell.after], (other) => other.y, cell.y))
-      const settled = settle(
-        wanted,
-        column.map((cell) => cell.height),
-        gap,
-      )
-      for (const [index, cell] of column.entries()) cell.y = settled[index] ?? 0
-    }
-  }
+  for (const column of columns)
+    put(
+      column,
+      column.map(() => 0),
+    )
+  for (let sweep = 0; sweep < SWEEPS; sweep++)
+    for (const column of sweep % 2 === 0 ? columns : [...columns].reverse()) put(column, column.map(wish))
 }
 
 /** Top left corners, from (0, 0) on. */

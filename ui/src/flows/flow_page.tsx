@@ -51,6 +51,13 @@ function Head({ flow, runs }: { flow: Flow; runs: boolean }) {
           <a href={hrefWith({ view: 'runs' })} aria-current={runs ? 'true' : undefined}>
             Runs
           </a>
+          <a
+            class="narrow-only"
+            href={hrefWith({ view: 'variants' })}
+            aria-current={param('view') === 'variants' ? 'true' : undefined}
+          >
+            Variants
+          </a>
         </div>
       </div>
       <dl class="flow-figures">
@@ -153,7 +160,7 @@ function Shown({ flow }: { flow: Flow }) {
   const current = run ? (run.steps[at]?.step ?? null) : param('at-step')
   return (
     <>
-      <main class="column">
+      <main class={param('view') === 'variants' ? 'column flow-page aside' : 'column flow-page'}>
         <Head flow={flow} runs={runs} />
         {runs ? (
           <Runs name={flow.name} />

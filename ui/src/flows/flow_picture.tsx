@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The flow map: width of a line by runs, share above it and waiting below, loops under their box.
 import { useMemo, useRef } from 'preact/hooks'
-import { duration, share } from '../base/format'
+import { duration, exact, share } from '../base/format'
 import { useSize } from '../base/size'
 import { Layer } from '../map/layer'
 import { cut, fit } from '../map/text'
@@ -71,7 +71,7 @@ function Disc({ box, flow }: { box: StepBox; flow: Flow }) {
   const finished = flow.runs - flow.failures
   const [above, below] =
     box.id === START
-      ? ['start', String(flow.runs)]
+      ? ['start', exact(flow.runs)]
       : failed
         ? ['failed', share(flow.failures, flow.runs)]
         : ['finished', share(finished, flow.runs)]

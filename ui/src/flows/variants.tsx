@@ -126,7 +126,10 @@ export function Variants({
   const rest = flow.variants.length - shown.length + (flow.other_variants ?? 0)
   const restRuns = flow.runs - shown.reduce((sum, variant) => sum + variant.runs, 0)
   return (
-    <aside class="panel" aria-label="Variants">
+    <aside
+      class={param('view') === 'variants' ? 'panel flow-panel shown' : 'panel flow-panel'}
+      aria-label="Variants"
+    >
       <div class="panel-head">
         <div class="panel-title">
           <h2>Variants</h2>

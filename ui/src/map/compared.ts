@@ -8,7 +8,7 @@ import { useAnswer } from '../api/use'
 import { iso } from '../base/time'
 import { timeWindow } from '../base/window'
 import { comparedWith, comparisonOf, type Comparison, type Stretch } from './compare'
-import { placeParams } from './place'
+import { mapParams } from './place'
 
 export interface Compared {
   a: Stretch
@@ -60,7 +60,7 @@ function windowOf({ from, to }: Stretch): { from: string; to: string } {
 export function useCompared() {
   const both = sides()
   const ask = (stretch: Stretch | undefined) =>
-    stretch ? address('map', { ...windowOf(stretch), ...placeParams() }) : null
+    stretch ? address('map', { ...windowOf(stretch), ...mapParams() }) : null
   const before = useAnswer<MapAnswer>(ask(both?.a))
   const after = useAnswer<MapAnswer>(ask(both?.b))
   const whole = useAnswer<MapAnswer>(
@@ -73,7 +73,7 @@ export function useCompared() {
           a_to: iso(both.a.to),
           b_from: iso(both.b.from),
           b_to: iso(both.b.to),
-          ...placeParams(),
+          ...mapParams(),
         })
       : null,
   )

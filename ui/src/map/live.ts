@@ -7,7 +7,7 @@ import { address, unreachableSince } from '../api/client'
 import type { Hop, MapAnswer, MapUpdate } from '../api/types'
 import { useAnswer, type Answer } from '../api/use'
 import { timeWindow, windowParams } from '../base/window'
-import { placeParams } from './place'
+import { mapParams } from './place'
 
 const ASK_MS = 2000
 /** The longest window that is told live. */
@@ -66,12 +66,9 @@ export function useMap(wanted: boolean): { answer: Answer<MapAnswer>; map: MapAn
   const window = timeWindow.value
   const works = useSignal(true)
   const live = wanted && window.live && works.value && window.lengthMs <= LONGEST_MS
-  const events = useEvents(
-    live ? address('map/live', { window: window.last, ...placeParams() }) : null,
-    works,
-  )
+  const events = useEvents(live ? address('map/live', { window: window.last, ...mapParams() }) : null, works)
   // The first answer is asked for at once: it is there sooner than a stream can be set up.
-  const url = address('map', { ...windowParams(window), ...placeParams() })
+  const url = address('map', { ...windowParams(window), ...mapParams() })
   const told = events.value !== null
   const answer = useAnswer<MapAnswer>(wanted && !told ? url : null, window.live ? ASK_MS : null)
   return { answer, map: events.value ?? answer.data.value }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Environment and scope, as chosen in the header. An empty value in the API means "those without one"; in the
 // page's address that is written '-', so that it can be told from no choice.
-import { page, param } from '../base/route'
+import { param } from '../base/route'
 
 export function placeParams(): Record<string, string> {
   const out: Record<string, string> = {}
@@ -9,8 +9,12 @@ export function placeParams(): Record<string, string> {
   const scope = param('scope')
   if (env !== null) out['environment'] = env === '-' ? '' : env
   if (scope !== null) out['scope'] = scope === '-' ? '' : scope
-  // On the map a flow narrows the picture; elsewhere it is a part of the path.
-  const flow = param('flow')
-  if (flow !== null && page.value !== 'flows') out['flow'] = flow
   return out
+}
+
+/** What the map is asked for besides: a flow narrows it to what was done for that flow, in the system's own nodes. */
+export function mapParams(): Record<string, string> {
+  const flow = param('flow')
+  const narrowed = flow === null ? {} : { flow, type: 'service,database,table,queue,external' }
+  return { ...placeParams(), ...narrowed }
 }

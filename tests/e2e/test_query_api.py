@@ -43,11 +43,13 @@ def test_a_trace_names_the_map_edges_that_its_spans_gave(shop):
     weft, trace_id = shop
     edges = {(edge["source_name"], edge["relation"], edge["target_name"], edge["edge"])
              for span in weft.trace(trace_id)["spans"] for edge in span["map"]}
-    answer = weft.map()
+    answer = weft.map(type="service,database,table,queue,external,flow,step")
     names = {node["id"]: node["name"] for node in answer["nodes"]}
     of_map = {(names[edge["source"]], edge["relation"], names[edge["target"]], edge["id"])
               for edge in answer["edges"]}
-    assert {edge[:3] for edge in edges} == {("web", "calls", "checkout"), ("checkout", "writes", "orders")}
+    assert {edge[:3] for edge in edges} == {
+        ("web", "calls", "checkout"), ("checkout", "writes", "orders"), ("web", "performs", "choose"),
+        ("checkout", "performs", "pay")}
     assert edges <= of_map
 
 

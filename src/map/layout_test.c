@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "map/layout/layout.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "map/map_fixture.h"
@@ -243,6 +244,133 @@ static void no_graph_makes_boxes_overlap(void **state)
     }
 }
 
+/* How many of the nodes of @before stand elsewhere in @after, and have a place there. */
+static size_t count_moved(const MapAnswer *before, const MapAnswer *after, size_t *ret_common)
+{
+    size_t moved = 0;
+
+    *ret_common = 0;
+    for (size_t i = 0; i < before->n_nodes; i++) {
+        for (size_t k = 0; k < after->n_nodes; k++) {
+            const MapNode *a = &before->nodes[i], *b = &after->nodes[k];
+
+            if (str_equal(a->id, b->id)) {
+                moved += a->x != b->x || a->y != b->y;
+                ++*ret_common;
+            }
+        }
+    }
+    return moved;
+}
+
+static void what_comes_later_moves_nothing(void **state)
+{
+    Fixture fixture;
+    size_t common;
+
+    fixture_init(&fixture, NULL);
+    build_shop(&fixture);
+    MapAnswer before = ask(&fixture);
+    fixture_call(&fixture, "checkout", "loyalty", TODAY + 60);
+    fixture_call(&fixture, "loyalty", "cart", TODAY + 60);
+    fixture_call(&fixture, "search", "inventory", TODAY + 61); /* between two that were there */
+    fixture_unpaired(&fixture, service(&fixture, "shipping"), "parcels", RULE_PEER_SERVICE,
+                     TODAY + 62);
+    fixture_apply(&fixture);
+    MapAnswer after = ask(&fixture);
+    check_measures(&after);
+    assert_int_equal(count_moved(&before, &after, &common), 0);
+    assert_int_equal(common, before.n_nodes);
+    assert_true(after.n_nodes > before.n_nodes);
+    fixture_deinit(&fixture);
+}
+
+static void a_table_that_comes_later_stands_below_the_others(void **state)
+{
+    Fixture fixture;
+    size_t common;
+
+    fixture_init(&fixture, NULL);
+    build_shop(&fixture);
+    MapAnswer before = ask(&fixture);
+    fixture_edge(&fixture, service(&fixture, "checkout"), RELATION_WRITES,
+                 table(&fixture, "a_new_one"), RULE_DB_TEXT, TODAY + 60);
+    fixture_apply(&fixture);
+    MapAnswer after = ask(&fixture);
+    check_measures(&after);
+    assert_true(find(&fixture, &after, table(&fixture, "a_new_one"))->y >
+                find(&fixture, &after, table(&fixture, "payments"))->y);
+    assert_true(count_moved(&before, &after, &common) <= 1); /* what stood below the database */
+    fixture_deinit(&fixture);
+}
+
+static void another_moment_shows_the_same_places(void **state)
+{
+    Fixture fixture;
+    size_t common;
+
+    fixture_init(&fixture, NULL);
+    build_shop(&fixture);
+    fixture_call(&fixture, "web", "news", TODAY + 600);
+    fixture_call(&fixture, "gateway", "cart", TODAY + 600);
+    fixture_apply(&fixture);
+    MapAnswer all = ask(&fixture);
+    MapAnswer later = fixture_ask(
+        &fixture,
+        (MapQuestion){.from_minute = TODAY + 600, .to_minute = TODAY + 601, .with_layout = true});
+    assert_int_equal(later.n_nodes, 4);
+    assert_int_equal(count_moved(&later, &all, &common), 0);
+    assert_int_equal(common, 4);
+    fixture_deinit(&fixture);
+}
+
+static void a_system_that_grows_by_half_is_drawn_anew(void **state)
+{
+    Fixture fixture, at_once;
+    size_t common;
+
+    fixture_init(&fixture, NULL);
+    fixture_init(&at_once, NULL);
+    fixture_call(&fixture, "a", "b", TODAY);
+    for (uint32_t i = 0; i < 20; i++) {
+        char name[8];
+
+        snprintf(name, sizeof(name), "s%u", i);
+        fixture_call(&fixture, "b", name, TODAY + 10);
+        fixture_call(&at_once, "b", name, TODAY + 10);
+    }
+    fixture_call(&at_once, "a", "b", TODAY + 10);
+    fixture_apply(&fixture);
+    fixture_apply(&at_once);
+    MapAnswer grown = ask(&fixture), whole = ask(&at_once);
+    assert_int_equal(count_moved(&grown, &whole, &common), 0);
+    assert_int_equal(common, 22);
+    fixture_deinit(&fixture);
+    fixture_deinit(&at_once);
+}
+
+/* Random systems in the order of their coming: no boxes overlap, few move. */
+static void growing_systems_stay_tidy(void **state)
+{
+    for (uint32_t round = 0; round < 20; round++) {
+        Fixture fixture;
+
+        fixture_init(&fixture, NULL);
+        for (uint32_t hour = 0; hour < 6; hour++) {
+            for (uint32_t i = 0; i < 3 + random_below(20); i++) {
+                uint32_t n = 4 + hour * (2 + random_below(8));
+
+                fixture_edge(&fixture, random_node(&fixture, n), RELATION_CALLS,
+                             random_node(&fixture, n), RULE_PAIRED, TODAY + hour * 60);
+            }
+            fixture_apply(&fixture);
+            MapAnswer answer = ask(&fixture);
+            check_measures(&answer);
+        }
+        fixture_deinit(&fixture);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +379,11 @@ int main(void)
         cmocka_unit_test(a_new_leaf_leaves_the_layers_of_others_alone),
         cmocka_unit_test(rings_and_lonely_services_have_their_place),
         cmocka_unit_test(no_graph_makes_boxes_overlap),
+        cmocka_unit_test(what_comes_later_moves_nothing),
+        cmocka_unit_test(a_table_that_comes_later_stands_below_the_others),
+        cmocka_unit_test(another_moment_shows_the_same_places),
+        cmocka_unit_test(a_system_that_grows_by_half_is_drawn_anew),
+        cmocka_unit_test(growing_systems_stay_tidy),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,6 +211,8 @@ int map_merge_files(const Str *files, size_t n_files, Buf *ret_file)
 
 /* --- Questions --- */
 
+enum { LIFE_DAYS = 30 };
+
 int map_consult(Map *map, MapConsult consult, void *context)
 {
     CLEANUP(map_unlockp) Map *locked = map_read(map);
@@ -227,10 +229,69 @@ int map_ask(Map *map, const MapQuestion *question, Arena *arena, MapAnswer *ret_
     map_unlock(map);
     TRY(result);
     if (question->with_layout) {
-        layout_answer(&answer);
+        map_place(map, question, &answer);
     }
     *ret_answer = answer;
     return 0;
+}
+
+/* The question whose picture the nodes stand in: all that was seen in the days before. */
+static MapQuestion question_of_life(const MapQuestion *question)
+{
+    uint64_t end = (uint64_t)(question->to_minute / MINUTES_PER_DAY + 1) * MINUTES_PER_DAY;
+    MapQuestion life = *question;
+
+    life.to_minute = (uint32_t)MIN(end, (uint64_t)UINT32_MAX);
+    life.from_minute = MIN(question->from_minute, life.to_minute > LIFE_DAYS * MINUTES_PER_DAY
+                                                      ? life.to_minute - LIFE_DAYS * MINUTES_PER_DAY
+                                                      : 0);
+    life.with_layout = life.with_profiles = false;
+    return life;
+}
+
+static int compare_node_ids(const void *a, const void *b)
+{
+    return str_compare(((const MapNode *)a)->id, ((const MapNode *)b)->id);
+}
+
+/* Puts the nodes where those of @life stand. Returns whether all are there. */
+static bool copy_places(const MapAnswer *life, MapAnswer *answer)
+{
+    for (size_t i = 0; i < answer->n_nodes; i++) {
+        MapNode *node = &answer->nodes[i];
+        const MapNode *place = life->n_nodes == 0 ? NULL
+                                                  : bsearch(node, life->nodes, life->n_nodes,
+                                                            sizeof(*node), compare_node_ids);
+
+        if (place == NULL) {
+            return false;
+        }
+        node->x = place->x, node->y = place->y;
+        node->width = place->width, node->height = place->height;
+        node->layer = place->layer;
+    }
+    return true;
+}
+
+void map_place(Map *map, const MapQuestion *question, MapAnswer *answer)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    const MapQuestion life_question = question_of_life(question);
+    MapAnswer life = {0};
+
+    if (question->focus.len > 0 || question->flow.len > 0) {
+        layout_answer(answer); /* a part is looked at by itself: close together */
+        return;
+    }
+    map_read(map);
+    int r = answer_outline(&map->tables, &map->options, &life_question, &arena, &life);
+    map_unlock(map);
+    if (r == 0) {
+        layout_answer(&life);
+    }
+    if (r != 0 || !copy_places(&life, answer)) {
+        layout_answer(answer); /* what is folded has no life of its own */
+    }
 }
 
 static Str copy_node_id(Str key_bytes, Arena *arena)

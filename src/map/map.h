@@ -145,6 +145,14 @@ typedef struct MapAnswer {
 enum { MAP_NO_SUCH_NODE = 1 };
 MUST_USE int map_ask(Map *map, const MapQuestion *question, Arena *arena, MapAnswer *ret_answer);
 
+/*
+ * Where the nodes of @answer, the one to @question, stand: their places in the picture of all that
+ * was seen in the 30 days up to the end of the window's last day, so that going back and forth in
+ * time moves nothing; a map around a focus or of a flow is drawn by itself. map_ask() does it when
+ * the question wants a layout.
+ */
+void map_place(Map *map, const MapQuestion *question, MapAnswer *answer);
+
 /* Where an edge delta of a single trace lies on the map, unpaired names resolved as map_ask does:
  * for a trace's page. In @arena. A delta that was not applied yet has a place, too, but an unpaired
  * name that the map does not know is an external there. */

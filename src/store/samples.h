@@ -271,7 +271,7 @@ static inline int sample_read(const TableFile *file, uint64_t *ret_sum)
 static inline int sample_load_table(void *context, TableFile *file, ParseError *ret_error)
 {
     SampleObserver *observer = context;
-    uint64_t sum;
+    uint64_t sum = 0;
     int result = sample_read(file, &sum);
 
     if (result > 0) {
@@ -287,7 +287,7 @@ static inline int sample_load_table(void *context, TableFile *file, ParseError *
 static inline void sample_tables_changed(void *context, const TablesChange *change)
 {
     SampleObserver *observer = context;
-    uint64_t sum;
+    uint64_t sum = 0;
 
     observer->n_merges += change->pending == NULL;
     for (size_t i = 0; i < change->n_added; i++) {

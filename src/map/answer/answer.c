@@ -313,12 +313,16 @@ static void fill_edge(Answering *answering, const PieceOrder *order, size_t n, M
     edge->source = order->source;
     edge->target = order->target;
     edge->relation = order->piece->relation;
-    sum_edge(answering, order, n, edge);
     for (size_t i = 0; i < n; i++) {
         pieces[i] = order[i].piece;
     }
     const Evidence evidence = {
         .graph = answering->graph, .arena = answering->arena, .pieces = pieces, .n_pieces = n};
+    if (answering->sums == NULL) {
+        evidence_fill_life(&evidence, edge);
+        return;
+    }
+    sum_edge(answering, order, n, edge);
     evidence_fill(&evidence, edge);
     if (answering->question->with_profiles) {
         edge->profile = profile_take(&evidence, edge, answering->sums);
@@ -388,6 +392,23 @@ int answer_ask(const MapTables *tables, const MapOptions *options, const MapQues
     answering.answer.folded_nodes = graph.folded_nodes;
     answering.answer.folded_edges = graph.folded_edges;
     answering.answer.truncated = graph.folded_nodes + graph.folded_edges > 0;
+    *ret_answer = answering.answer;
+    return 0;
+}
+
+int answer_outline(const MapTables *tables, const MapOptions *options, const MapQuestion *question,
+                   Arena *arena, MapAnswer *ret_answer)
+{
+    CLEANUP(graph_deinit) Graph graph = {0};
+    CLEANUP(arena_deinit) Arena meanings = {0};
+    Answering answering = {
+        .graph = &graph, .options = options, .question = question, .arena = arena};
+
+    graph_build(&graph, tables, question, &meanings);
+    TRY(graph_filter(&graph));
+    graph_fold(&graph, options->nodes_max, options->edges_max);
+    answer_nodes(&answering);
+    answer_edges(&answering);
     *ret_answer = answering.answer;
     return 0;
 }

@@ -10,6 +10,10 @@
 MUST_USE int answer_ask(const MapTables *tables, const MapOptions *options,
                         const MapQuestion *question, Arena *arena, MapAnswer *ret_answer);
 
+/* As answer_ask(), but only nodes and edges with their keys, ends and lives: nothing is summed. */
+MUST_USE int answer_outline(const MapTables *tables, const MapOptions *options,
+                            const MapQuestion *question, Arena *arena, MapAnswer *ret_answer);
+
 /* The stable id of an edge, behind @buf's content. */
 void answer_edge_id(Str source_key, Relation relation, Str target_key, Buf *buf);
 

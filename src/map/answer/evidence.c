@@ -222,3 +222,8 @@ void evidence_fill(const Evidence *evidence, MapEdge *edge)
     answer_flows(evidence, edge);
     answer_exemplars(evidence, edge);
 }
+
+void evidence_fill_life(const Evidence *evidence, MapEdge *edge)
+{
+    answer_intervals(evidence, edge);
+}

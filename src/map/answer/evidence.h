@@ -16,3 +16,6 @@ typedef struct Evidence {
 
 /* Fills intervals, flows and exemplars of @edge, in the arena. */
 void evidence_fill(const Evidence *evidence, MapEdge *edge);
+
+/* Fills only since when and until when @edge was seen, and its intervals. */
+void evidence_fill_life(const Evidence *evidence, MapEdge *edge);

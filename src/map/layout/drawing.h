@@ -12,8 +12,9 @@ enum { DRAWING_NOWHERE = UINT32_MAX };
 
 typedef struct Block {
     uint32_t node;
-    uint32_t n_tables;
+    uint32_t n_tables, n_base_tables;
     double width, height;
+    double full_height; /* with the tables that came later; height: without, until they grow */
     double y;
     uint32_t layer;
     uint32_t place; /* in the order against cycles */
@@ -46,11 +47,12 @@ typedef struct Line {
 typedef struct Layout {
     MapAnswer *answer;
     Arena arena;
-    uint32_t *block_of; /* by node */
-    uint32_t *row_of;   /* by node: a table's row, from 1 */
-    Block *blocks;
-    uint32_t n_blocks;
-    Arc *arcs; /* sorted by (from, to, row) */
+    uint32_t base_minute;      /* what was first seen later came later */
+    uint32_t *block_of;        /* by node */
+    uint32_t *row_of;          /* by node: a table's row, from 1 */
+    Block *blocks;             /* the base first, then what came later, in that order */
+    uint32_t n_blocks, n_base; /* while the base is drawn, n_blocks is n_base */
+    Arc *arcs;                 /* of the base, sorted by (from, to, row) */
     size_t n_arcs;
     Slot *slots;
     uint32_t n_slots;
@@ -60,6 +62,8 @@ typedef struct Layout {
     uint32_t *layer_start;
     size_t *line_start; /* by layer of from */
     uint32_t n_layers;
+    uint32_t n_columns;   /* with what came later ... */
+    uint32_t first_layer; /* ... and where the base's first layer stands among them */
 } Layout;
 
 /* Orders arcs by (from, to, row); for qsort. */
@@ -75,6 +79,12 @@ void drawing_order_layers(Layout *layout);
 
 /* place.c: 7. */
 void drawing_place_slots(Layout *layout);
+
+/* late.c: 8. The moment up to which the picture is drawn as a whole, from when each of @n was first
+ * seen. */
+uint32_t drawing_base_minute(const uint32_t *minutes, size_t n, Arena *arena);
+void drawing_grow(Layout *layout);
+void drawing_place_late(Layout *layout, const Arc *arcs, size_t n_arcs);
 
 /* Measures that more than one step needs, in pixels at 100 %. */
 enum {

@@ -4,6 +4,8 @@
 #include "base/memory.h"
 #include "map/layout/drawing.h"
 
+enum { ONE_COLUMN_MAX = 30 };
+
 /* --- 3. Cycles --- */
 
 /* Arcs of each block, as positions in arcs. */
@@ -182,11 +184,14 @@ static int compare_arc_places(const void *a, const void *b, void *context)
                                      : drawing_compare_arcs(a, b);
 }
 
-static bool stands_right(const Layout *layout, const Block *block)
+/* In a small system databases and externals stand in one column at the end. In a large one their
+ * lines would cross all of it: there they stand right of the last that uses them. */
+static bool stands_right(const Layout *layout, const Block *block, uint32_t component_size)
 {
     NodeType type = layout->answer->nodes[block->node].key.type;
 
-    return !block->calls && block->called && (type == NODE_DATABASE || type == NODE_EXTERNAL);
+    return component_size <= ONE_COLUMN_MAX && !block->calls && block->called &&
+           (type == NODE_DATABASE || type == NODE_EXTERNAL);
 }
 
 void drawing_make_layers(Layout *layout)
@@ -195,6 +200,7 @@ void drawing_make_layers(Layout *layout)
     uint32_t n = layout->n_blocks;
     uint32_t *last = ARENA_ARRAY(&layout->arena, uint32_t, n);
     uint32_t *nearest = ARENA_ARRAY(&layout->arena, uint32_t, n);
+    uint32_t *size = ARENA_ARRAY(&layout->arena, uint32_t, n); /* of a component, at its root */
 
     join_components(layout);
     qsort_r(layout->arcs, layout->n_arcs, sizeof(Arc), compare_arc_places, blocks);
@@ -207,11 +213,14 @@ void drawing_make_layers(Layout *layout)
         uint32_t root = component_root(layout, i);
 
         last[root] = MAX(last[root], blocks[i].layer);
+        size[root]++;
         nearest[i] = DRAWING_NOWHERE;
     }
     for (uint32_t i = 0; i < n; i++) {
-        if (stands_right(layout, &blocks[i])) {
-            blocks[i].layer = last[component_root(layout, i)];
+        uint32_t root = component_root(layout, i);
+
+        if (stands_right(layout, &blocks[i], size[root])) {
+            blocks[i].layer = last[root];
         }
     }
     for (size_t i = 0; i < layout->n_arcs; i++) {

@@ -20,8 +20,9 @@
  *   6. order within layers: barycentres, to and fro, the best seen stays
  *   7. y: each layer in turn is put as near as possible (least squares under the order and the
  *      distances, solved exactly by pooling) to where its neighbours are
- *   8. x: one width per layer, a gap that grows with the number of lines in it
- *   9. what has no edge stands in rows below
+ *   8. what came later (late.c) is put where there is room, without moving anything
+ *   9. x: one width per layer, a gap that grows with the number of lines in it
+ *  10. what has no edge stands in rows below
  *
  * Ties fall to the order of names, then ids: the same set of nodes and edges has the same picture.
  */
@@ -97,6 +98,22 @@ static int compare_nodes(const void *a, const void *b, void *context)
     return order != 0 ? order : str_compare(left->id, right->id);
 }
 
+typedef struct Arrival {
+    uint32_t minute; /* 0: of the base */
+    uint32_t place;  /* by name */
+    uint32_t node;
+} Arrival;
+
+static int compare_arrivals(const void *a, const void *b)
+{
+    const Arrival *left = a, *right = b;
+
+    if (left->minute != right->minute) {
+        return left->minute < right->minute ? -1 : 1;
+    }
+    return left->place < right->place ? -1 : left->place > right->place;
+}
+
 /* Nodes are sorted by id. */
 static uint32_t find_node(const MapAnswer *answer, Str id)
 {
@@ -126,7 +143,7 @@ static uint32_t node_of_block(const Layout *layout, uint32_t node)
     return parent == DRAWING_NOWHERE ? node : parent;
 }
 
-static double block_height(const Layout *layout, const Block *block)
+static double block_height(const Layout *layout, const Block *block, uint32_t n_tables)
 {
     switch (layout->answer->nodes[block->node].key.type) {
     case NODE_QUEUE:
@@ -134,30 +151,68 @@ static double block_height(const Layout *layout, const Block *block)
     case NODE_STEP:
         return STEP_HEIGHT;
     case NODE_DATABASE:
-        return block->n_tables == 0
-                   ? DATABASE_HEIGHT
-                   : DATABASE_HEADER + DATABASE_FOOTER + TABLE_HEIGHT * (double)block->n_tables;
+        return n_tables == 0 ? DATABASE_HEIGHT
+                             : DATABASE_HEADER + DATABASE_FOOTER + TABLE_HEIGHT * (double)n_tables;
     default:
         return NODE_HEIGHT;
     }
+}
+
+/* When the picture was last drawn as a whole. */
+static uint32_t base_minute(Layout *layout)
+{
+    const MapAnswer *answer = layout->answer;
+    uint32_t *minutes = ARENA_ARRAY(&layout->arena, uint32_t, answer->n_nodes + 1);
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < answer->n_nodes; i++) {
+        if (node_of_block(layout, i) == i) {
+            minutes[n++] = answer->nodes[i].first_minute;
+        }
+    }
+    return drawing_base_minute(minutes, n, &layout->arena);
+}
+
+/* The base by name, then what came later by time, then name. */
+static uint32_t *order_nodes(Layout *layout)
+{
+    const MapAnswer *answer = layout->answer;
+    uint32_t n = (uint32_t)answer->n_nodes;
+    uint32_t *order = ARENA_ARRAY(&layout->arena, uint32_t, n + 1);
+    Arrival *arrivals = ARENA_ARRAY(&layout->arena, Arrival, n + 1);
+
+    for (uint32_t i = 0; i < n; i++) {
+        order[i] = i;
+    }
+    qsort_r(order, n, sizeof(order[0]), compare_nodes, answer->nodes);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t minute = answer->nodes[order[i]].first_minute;
+
+        arrivals[i] = (Arrival){minute > layout->base_minute ? minute : 0, i, order[i]};
+    }
+    qsort(arrivals, n, sizeof(Arrival), compare_arrivals);
+    for (uint32_t i = 0; i < n; i++) {
+        order[i] = arrivals[i].node;
+    }
+    return order;
 }
 
 static void make_blocks(Layout *layout)
 {
     const MapAnswer *answer = layout->answer;
     uint32_t n = (uint32_t)answer->n_nodes;
-    uint32_t *order = ARENA_ARRAY(&layout->arena, uint32_t, n);
 
+    layout->base_minute = base_minute(layout);
     layout->block_of = ARENA_ARRAY(&layout->arena, uint32_t, n);
     layout->row_of = ARENA_ARRAY(&layout->arena, uint32_t, n);
     layout->blocks = ARENA_ARRAY(&layout->arena, Block, n);
+    const uint32_t *order = order_nodes(layout);
     for (uint32_t i = 0; i < n; i++) {
-        order[i] = i;
-    }
-    qsort_r(order, n, sizeof(order[0]), compare_nodes, answer->nodes);
-    for (uint32_t i = 0; i < n; i++) {
+        const MapNode *node = &answer->nodes[order[i]];
+
         if (node_of_block(layout, order[i]) == order[i]) {
             layout->block_of[order[i]] = layout->n_blocks;
+            layout->n_base += node->first_minute <= layout->base_minute;
             layout->blocks[layout->n_blocks++] =
                 (Block){.node = order[i], .first_lane = DRAWING_NOWHERE};
         }
@@ -170,10 +225,15 @@ static void make_blocks(Layout *layout)
         if (owner != order[i]) {
             layout->block_of[order[i]] = layout->block_of[owner];
             layout->row_of[order[i]] = ++block->n_tables;
+            block->n_base_tables += answer->nodes[order[i]].first_minute <= layout->base_minute;
         }
     }
     for (uint32_t i = 0; i < layout->n_blocks; i++) {
-        layout->blocks[i].height = block_height(layout, &layout->blocks[i]);
+        Block *block = &layout->blocks[i];
+
+        block->full_height = block_height(layout, block, block->n_tables);
+        block->height = i < layout->n_base ? block_height(layout, block, block->n_base_tables)
+                                           : block->full_height;
     }
 }
 
@@ -192,12 +252,27 @@ int drawing_compare_arcs(const void *a, const void *b)
     return left->row < right->row ? -1 : left->row > right->row;
 }
 
-static void make_arcs(Layout *layout)
+static size_t drop_equal_arcs(Arc *arcs, size_t n)
+{
+    size_t kept = 0;
+
+    qsort(arcs, n, sizeof(Arc), drawing_compare_arcs);
+    for (size_t i = 0; i < n; i++) {
+        if (kept == 0 || drawing_compare_arcs(&arcs[kept - 1], &arcs[i]) != 0) {
+            arcs[kept++] = arcs[i];
+        }
+    }
+    return kept;
+}
+
+/* The arcs of the base; and all, for what came later. */
+static Arc *make_arcs(Layout *layout, size_t *ret_n_all)
 {
     const MapAnswer *answer = layout->answer;
-    size_t n = 0, kept = 0;
+    Arc *all = ARENA_ARRAY(&layout->arena, Arc, answer->n_edges + 1);
+    size_t n = 0;
 
-    layout->arcs = ARENA_ARRAY(&layout->arena, Arc, answer->n_edges);
+    layout->arcs = ARENA_ARRAY(&layout->arena, Arc, answer->n_edges + 1);
     for (size_t i = 0; i < answer->n_edges; i++) {
         const MapEdge *edge = &answer->edges[i];
         bool consumes = edge->relation == RELATION_CONSUMES;
@@ -206,21 +281,23 @@ static void make_arcs(Layout *layout)
         Arc arc = {.from = layout->block_of[source],
                    .to = layout->block_of[target],
                    .row = layout->row_of[target]};
+        bool is_base = edge->first_minute <= layout->base_minute && arc.from < layout->n_base &&
+                       arc.to < layout->n_base && arc.row <= layout->blocks[arc.to].n_base_tables;
 
-        if (arc.from != arc.to) {
-            layout->arcs[n++] = arc;
+        if (arc.from == arc.to) {
+            continue;
         }
-    }
-    qsort(layout->arcs, n, sizeof(Arc), drawing_compare_arcs);
-    for (size_t i = 0; i < n; i++) {
-        if (kept == 0 || drawing_compare_arcs(&layout->arcs[kept - 1], &layout->arcs[i]) != 0) {
-            layout->arcs[kept++] = layout->arcs[i];
+        if (is_base) {
+            layout->arcs[layout->n_arcs++] = arc;
         }
+        all[n++] = arc;
     }
-    layout->n_arcs = kept;
+    layout->n_arcs = drop_equal_arcs(layout->arcs, layout->n_arcs);
+    *ret_n_all = drop_equal_arcs(all, n);
+    return all;
 }
 
-/* --- 9. Without edges --- */
+/* --- 10. Without edges --- */
 
 static void place_isolated(Layout *layout)
 {
@@ -238,8 +315,8 @@ static void place_isolated(Layout *layout)
     while (columns * columns < n && columns < COLUMNS_ISOLATED_MAX) {
         columns++;
     }
-    columns = MAX(columns, layout->n_layers);
-    top = layout->n_layers > 0 ? bottom + GAP_ISOLATED : 0;
+    columns = MAX(columns, layout->n_columns);
+    top = layout->n_columns > 0 ? bottom + GAP_ISOLATED : 0;
     for (uint32_t i = 0; i < layout->n_blocks; i++) {
         Block *block = &layout->blocks[i];
 
@@ -256,7 +333,7 @@ static void place_isolated(Layout *layout)
     }
 }
 
-/* --- 8. x, and the answer --- */
+/* --- 9. x, and the answer --- */
 
 static double *place_columns(Layout *layout, uint32_t *ret_n, double **ret_widths)
 {
@@ -273,9 +350,9 @@ static double *place_columns(Layout *layout, uint32_t *ret_n, double **ret_width
         widths[block->layer] = MAX(widths[block->layer], block->width);
     }
     for (uint32_t layer = 0; layer < n; layer++) {
-        size_t lines = layer < layout->n_layers
-                           ? layout->line_start[layer + 1] - layout->line_start[layer]
-                           : 0;
+        uint32_t base = layer - layout->first_layer; /* wraps for what stands left of it */
+        size_t lines =
+            base < layout->n_layers ? layout->line_start[base + 1] - layout->line_start[base] : 0;
         double gap = GAP_LAYER_MIN + GAP_LAYER_LINE * (double)(lines > 0 ? lines - 1 : 0);
 
         widths[layer] = MAX(widths[layer], (double)WIDTH_MIN);
@@ -315,20 +392,33 @@ static void fill_answer(Layout *layout)
     }
 }
 
+/* What was there when the picture was last drawn as a whole. */
+static void draw_base(Layout *layout)
+{
+    uint32_t n_blocks = layout->n_blocks;
+
+    layout->n_blocks = layout->n_base;
+    drawing_turn_cycles(layout);
+    drawing_make_layers(layout);
+    drawing_make_slots(layout);
+    drawing_order_layers(layout);
+    drawing_place_slots(layout);
+    layout->n_blocks = n_blocks;
+}
+
 void layout_answer(MapAnswer *answer)
 {
     Layout layout = {.answer = answer};
+    size_t n_arcs;
 
     if (answer->n_nodes == 0) {
         return;
     }
     make_blocks(&layout);
-    make_arcs(&layout);
-    drawing_turn_cycles(&layout);
-    drawing_make_layers(&layout);
-    drawing_make_slots(&layout);
-    drawing_order_layers(&layout);
-    drawing_place_slots(&layout);
+    const Arc *arcs = make_arcs(&layout, &n_arcs);
+    draw_base(&layout);
+    drawing_grow(&layout);
+    drawing_place_late(&layout, arcs, n_arcs);
     place_isolated(&layout);
     fill_answer(&layout);
     arena_deinit(&layout.arena);

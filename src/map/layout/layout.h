@@ -5,7 +5,9 @@
 
 /*
  * Where everything stands: layers from left to right by the direction of calls, tables inside their
- * database, the measures of the page (pixels at 100 %). A pure function of the nodes' keys and the
- * edges' ends; counts and times do not matter, so a map that only gets busier stays where it is.
+ * database, the measures of the page (pixels at 100 %). A pure function of the nodes' keys, the
+ * edges' ends and when each was first seen; counts do not matter, so a map that only gets busier
+ * stays where it is, and one that gets a new node keeps all others where they are, until it has
+ * grown by half since it was last drawn as a whole.
  */
 void layout_answer(MapAnswer *answer);

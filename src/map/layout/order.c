@@ -5,7 +5,10 @@
 #include "base/memory.h"
 #include "map/layout/drawing.h"
 
-enum { ORDER_SWEEPS = 10 };
+enum {
+    ORDER_SWEEPS = 16,
+    SWAP_PASSES = 4, /* over a layer, at most */
+};
 
 /* --- 5. Slots and lines --- */
 
@@ -259,6 +262,122 @@ static uint64_t count_crossings(const Layout *layout, Ends *ends)
     return count;
 }
 
+/*
+ * Neighbours of a layer's slots, by their places: sorted, so that the crossings of two slots' lines
+ * are counted by one merge.
+ */
+typedef struct Neighbours {
+    double *places;
+    uint32_t *start; /* by place of the slot in its layer; n + 1 */
+} Neighbours;
+
+static int compare_places(const void *a, const void *b)
+{
+    const double *left = a, *right = b;
+
+    return *left < *right ? -1 : *left > *right;
+}
+
+static Neighbours neighbours_of(const Layout *layout, uint32_t layer, bool at_left, Arena *arena)
+{
+    uint32_t n = layout->layer_start[layer + 1] - layout->layer_start[layer];
+    uint32_t lines_of = at_left ? layer - 1 : layer;
+    bool none = at_left ? layer == 0 : layer + 1 >= layout->n_layers;
+    size_t first = none ? 0 : layout->line_start[lines_of];
+    size_t end = none ? 0 : layout->line_start[lines_of + 1];
+    Neighbours neighbours = {ARENA_ARRAY(arena, double, end - first + 1),
+                             ARENA_ARRAY(arena, uint32_t, n + 2)};
+
+    for (size_t i = first; i < end; i++) {
+        const Line *line = &layout->lines[i];
+
+        neighbours.start[layout->slots[at_left ? line->to : line->from].at + 2]++;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        neighbours.start[i + 2] += neighbours.start[i + 1];
+    }
+    for (size_t i = first; i < end; i++) {
+        const Line *line = &layout->lines[i];
+        uint32_t at = layout->slots[at_left ? line->to : line->from].at;
+
+        neighbours.places[neighbours.start[at + 1]++] =
+            at_left ? layout->slots[line->from].at : layout->slots[line->to].at + line->fraction;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        qsort(neighbours.places + neighbours.start[i],
+              neighbours.start[i + 1] - neighbours.start[i], sizeof(double), compare_places);
+    }
+    return neighbours;
+}
+
+/* How many crossings less there are when slot @b stands above slot @a, not below. */
+static int64_t swap_gain(const Neighbours *neighbours, uint32_t a, uint32_t b)
+{
+    const double *of_a = neighbours->places + neighbours->start[a];
+    const double *of_b = neighbours->places + neighbours->start[b];
+    size_t n_a = neighbours->start[a + 1] - neighbours->start[a];
+    size_t n_b = neighbours->start[b + 1] - neighbours->start[b];
+    int64_t gain = 0;
+    size_t below = 0, up_to = 0; /* of b: before the place, up to and with it */
+
+    for (size_t i = 0; i < n_a; i++) {
+        while (below < n_b && of_b[below] < of_a[i]) {
+            below++;
+        }
+        while (up_to < n_b && of_b[up_to] <= of_a[i]) {
+            up_to++;
+        }
+        gain += (int64_t)below - (int64_t)(n_b - up_to);
+    }
+    return gain;
+}
+
+/* Swaps neighbours of @layer while that takes crossings away. */
+static void swap_neighbours(Layout *layout, uint32_t layer)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    uint32_t from = layout->layer_start[layer];
+    uint32_t n = layout->layer_start[layer + 1] - from;
+    const Neighbours left = neighbours_of(layout, layer, true, &arena);
+    const Neighbours right = neighbours_of(layout, layer, false, &arena);
+    uint32_t *places = ARENA_ARRAY(&arena, uint32_t, n + 1); /* slots by their place before */
+    bool better = true;
+
+    for (uint32_t i = 0; i < n; i++) {
+        places[i] = i;
+    }
+    for (int pass = 0; pass < SWAP_PASSES && better; pass++) {
+        better = false;
+        for (uint32_t i = 0; i + 1 < n; i++) {
+            uint32_t a = places[i], b = places[i + 1];
+
+            if (swap_gain(&left, a, b) + swap_gain(&right, a, b) > 0) {
+                uint32_t slot = layout->order[from + i];
+
+                layout->order[from + i] = layout->order[from + i + 1];
+                layout->order[from + i + 1] = slot;
+                places[i] = b;
+                places[i + 1] = a;
+                better = true;
+            }
+        }
+    }
+    number_layer(layout, layer);
+}
+
+/* Barycentres find the neighbourhood, swapping the place in it. */
+static void sweep_layers(Layout *layout, int sweep)
+{
+    bool forth = sweep % 2 == 0;
+
+    for (uint32_t i = 1; i < layout->n_layers; i++) {
+        uint32_t layer = forth ? i : layout->n_layers - 1 - i;
+
+        sort_layer(layout, layer, forth);
+        swap_neighbours(layout, layer);
+    }
+}
+
 void drawing_order_layers(Layout *layout)
 {
     start_order(layout);
@@ -268,11 +387,7 @@ void drawing_order_layers(Layout *layout)
     uint64_t fewest = UINT64_MAX;
 
     for (int sweep = 0; sweep < ORDER_SWEEPS && fewest > 0; sweep++) {
-        for (uint32_t i = 1; i < layout->n_layers; i++) {
-            uint32_t layer = sweep % 2 == 0 ? i : layout->n_layers - 1 - i;
-
-            sort_layer(layout, layer, sweep % 2 == 0);
-        }
+        sweep_layers(layout, sweep);
         uint64_t crossings = count_crossings(layout, ends);
         if (crossings < fewest) {
             fewest = crossings;

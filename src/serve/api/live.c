@@ -9,7 +9,6 @@
 #include "base/map.h"
 #include "base/memory.h"
 #include "codec/json.h"
-#include "map/layout/layout.h"
 #include "os/loop.h"
 #include "serve/api/map_json.h"
 #include "serve/api/saved.h"
@@ -160,7 +159,7 @@ static void place_nodes(const Live *live, Channel *channel, MapAnswer *map, bool
     bool is_new;
 
     if (anew) {
-        layout_answer(map);
+        map_place(live->options.map, &channel->question, map);
         saved_place_nodes(live->options.saved, map);
     }
     for (size_t i = 0; i < map->n_nodes; i++) {

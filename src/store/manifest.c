@@ -282,6 +282,43 @@ int manifest_read(FileSystem *fs, Manifest *manifest, ParseError *ret_error)
     return result;
 }
 
+static bool is_known_line(Str line)
+{
+    static const Str words[] = {STR("edition "), STR("log_from "), STR("next_file "),
+                                STR("block "),   STR("table "),    STR("deleted ")};
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (str_starts_with(line, words[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int manifest_salvage(FileSystem *fs, Manifest *manifest, Buf *text, bool *ret_complete)
+{
+    Str line, rest;
+    bool has_checksum = false, is_complete;
+
+    TRY(fs_read_file(fs, manifest_path, MANIFEST_BYTES_MAX, text));
+    rest = buf_str(text);
+    is_complete = str_starts_with(rest, format_word);
+    if (is_complete) {
+        (void)str_split(rest, '\n', &line, &rest);
+    }
+    while (str_split(rest, '\n', &line, &rest)) {
+        if (has_checksum || (!is_known_line(line) && !str_starts_with(line, checksum_word))) {
+            is_complete = false;
+        } else if (str_starts_with(line, checksum_word)) {
+            has_checksum = true;
+        } else if (read_line(line, manifest) != 0) {
+            is_complete = false;
+        }
+    }
+    *ret_complete = is_complete && has_checksum && rest.len == 0;
+    return 0;
+}
+
 static void append_file(const ManifestFile *file, const char *word, Buf *buf)
 {
     buf_append_format(buf, "%s %" PRIu64 " %" PRIu64 " %" PRIu64, word, file->number, file->bytes,

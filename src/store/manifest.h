@@ -70,5 +70,10 @@ MUST_USE int manifest_parse_name(const char *name, uint64_t *ret_number);
  * damaged, @ret_error says where; MANIFEST_NEWER when it is of a newer program; or -errno. */
 MUST_USE int manifest_read(FileSystem *fs, Manifest *manifest, ParseError *ret_error);
 
+/* What can still be read of a damaged one: its text, and the lines that are well-formed, into the
+ * empty @manifest. @ret_complete: all are, from the first to the checksum; their numbers may be
+ * wrong all the same. Returns 0 or -errno. */
+MUST_USE int manifest_salvage(FileSystem *fs, Manifest *manifest, Buf *text, bool *ret_complete);
+
 /* Writes it durably. After an error either the old or the new one is there. */
 MUST_USE int manifest_write(FileSystem *fs, const Manifest *manifest);

@@ -385,21 +385,61 @@ static void a_table_without_description_is_the_maps(void **state)
     free_fixture(fixture);
 }
 
-static void a_damaged_manifest_stops_the_start(void **state)
+static int count_name(void *context, const char *name)
 {
-    Fixture *fixture = new_fixture(8);
-    const Sample sample = {1, 0, 0};
+    *(size_t *)context += str_starts_with(str_from_cstr(name), STR("MANIFEST-"));
+    return 0;
+}
 
-    assert_int_equal(open_store(fixture), 0);
-    assert_int_equal(append(fixture->store, &sample, 1), 0);
-    fixture->store = store_close(fixture->store);
-    fs_sim_kill(fixture->sim);
-    assert_int_equal(fs_sim_damage(fixture->sim, "MANIFEST", 30), 0);
+/* Whatever byte of it is wrong: all spans are there, each once, and the map's tables too. */
+static void a_damaged_manifest_is_made_anew(void **state)
+{
+    for (uint64_t at = 0; at < 120; at += 3) {
+        Fixture *fixture = new_fixture(8);
+        const Sample first = {1, 0, 0}, second = {2, 0, 0};
+        StoreStatus status;
+        size_t n_kept = 0;
+
+        assert_int_equal(open_store(fixture), 0);
+        assert_int_equal(append(fixture->store, &first, 1), 0);
+        fixture->store = store_close(fixture->store);
+        fs_sim_kill(fixture->sim);
+        assert_int_equal(open_store(fixture), 0);
+        assert_int_equal(append(fixture->store, &second, 1), 0);
+        fixture->store = store_close(fixture->store);
+        fs_sim_kill(fixture->sim);
+        if (fs_sim_damage(fixture->sim, "MANIFEST", at) != 0) {
+            free_fixture(fixture);
+            break;
+        }
+        assert_int_equal(open_store(fixture), 0);
+        assert_true(is_stored(fixture, 1) && is_stored(fixture, 2));
+        store_status(fixture->store, &status);
+        assert_int_equal(status.spans_stored, 2);
+        FileSystem *fs = fs_sim_fs(fixture->sim);
+        assert_int_equal(fs->ops->list(fs, "damaged", count_name, &n_kept), 0);
+        assert_int_equal(n_kept, 1);
+        fixture->store = store_close(fixture->store);
+        fs_sim_kill(fixture->sim);
+        assert_int_equal(open_store(fixture), 0);
+        assert_true(is_stored(fixture, 1) && is_stored(fixture, 2));
+        free_fixture(fixture);
+    }
+}
+
+static void a_directory_of_a_newer_program_is_left_alone(void **state)
+{
+    Fixture *fixture = new_fixture(9);
+    FileSystem *fs = fs_sim_fs(fixture->sim);
+    CLEANUP(buf_deinit) Buf text = {0};
+    CLEANUP(buf_deinit) Buf after = {0};
+
+    buf_append_str(&text, STR("weft-manifest 3\nedition 3\nlater 5\n"));
+    buf_append_format(&text, "checksum %016" PRIx64 "\n", hash_stable(buf_str(&text)));
+    assert_int_equal(fs_replace_file(fs, "MANIFEST", buf_str(&text)), 0);
     assert_int_equal(open_store(fixture), -EBADMSG);
-    fs_sim_kill(fixture->sim);
-    assert_int_equal(fs_sim_damage(fixture->sim, "MANIFEST", 30), 0); /* as it was */
-    assert_int_equal(open_store(fixture), 0);
-    assert_true(is_stored(fixture, 1));
+    assert_int_equal(fs_read_file(fs, "MANIFEST", 1000, &after), 0);
+    assert_true(str_equal(buf_str(&after), buf_str(&text)));
     free_fixture(fixture);
 }
 
@@ -412,7 +452,8 @@ int main(void)
         cmocka_unit_test(a_full_disk_refuses_serves_reads_and_recovers),
         cmocka_unit_test(too_much_waiting_is_busy_and_nothing_is_taken),
         cmocka_unit_test(a_damaged_block_is_set_aside_and_the_rest_is_served),
-        cmocka_unit_test(a_damaged_manifest_stops_the_start),
+        cmocka_unit_test(a_directory_of_a_newer_program_is_left_alone),
+        cmocka_unit_test(a_damaged_manifest_is_made_anew),
         cmocka_unit_test(tables_are_merged_as_the_observer_plans),
         cmocka_unit_test(a_table_without_description_is_the_maps),
     };

@@ -62,3 +62,33 @@ def test_the_map_is_that_of_the_same_spans_sent_now(source, tmp_path):
     finally:
         weft.stop()
         fresh.stop()
+
+
+def flip(text, at):
+    return text[:at] + bytes([text[at] ^ 0x41]) + text[at + 1:]
+
+
+@pytest.mark.parametrize("damage", [
+    lambda text: b"", lambda text: bytes(len(text)), lambda text: text[:len(text) // 2], lambda text: text[:-5],
+    lambda text: flip(text, 3), lambda text: flip(text, text.index(b"edition") + 8), lambda text: flip(text, text.index(b"log_from") + 9),
+    lambda text: flip(text, text.index(b"block") + 2), lambda text: flip(text, text.index(b"block") + 6),
+    lambda text: flip(text, text.index(b"table") + 2), lambda text: flip(text, text.index(b"table") + 10),
+    lambda text: text + b"more", lambda text: flip(text, text.index(b"checksum") + 12)])
+def test_a_damaged_manifest_loses_nothing(tmp_path, damage):
+    source = VERSIONS[-1]
+    bodies = format_data.read_input(source / "input.binpb.gz")
+    shutil.copytree(source / "data", tmp_path / "data")
+    manifest = tmp_path / "data/MANIFEST"
+    text = manifest.read_bytes()
+    manifest.write_bytes(damage(text))
+    weft = Weft(tmp_path / "data", *format_data.KEEP).start()
+    fresh = Weft(tmp_path / "fresh", *format_data.KEEP).start()
+    try:
+        assert "MANIFEST was damaged" in weft.output()
+        format_data.send(fresh, bodies)
+        assert format_data.spans_of(stored(weft, bodies)) == format_data.spans_of(bodies)
+        assert weft.edges() == fresh.edges()
+        assert [path.read_bytes() for path in (tmp_path / "data/damaged").glob("MANIFEST-*")] == [damage(text)]
+    finally:
+        weft.stop()
+        fresh.stop()

@@ -57,14 +57,12 @@ static int load_manifest(Store *store, const char **ret_why)
     if (result > 0) {
         log_error("store: damaged manifest", LOG_U64("offset", error.offset),
                   LOG_CSTR("what", error.text));
-        return fail(ret_why, -EBADMSG,
-                    "The file MANIFEST in the data directory is damaged; "
-                    "restore it from a backup.");
+        result = recover_rebuild_manifest(store);
     }
     return result == 0 ? 0 : fail(ret_why, result, "The file MANIFEST cannot be read.");
 }
 
-static void set_aside(Store *store, bool is_block, uint64_t number)
+void recover_set_aside(Store *store, bool is_block, uint64_t number)
 {
     char from[MANIFEST_PATH_MAX], to[MANIFEST_PATH_MAX];
 
@@ -99,7 +97,7 @@ static int open_blocks(Store *store)
         } else if (result == -ENOENT || result > 0) {
             log_error("store: block left out", LOG_U64("block", file.number),
                       LOG_CSTR("because", result > 0 ? "it is damaged" : "its file is missing"));
-            set_aside(store, true, file.number);
+            recover_set_aside(store, true, file.number);
             result = 0;
         }
     }
@@ -153,7 +151,7 @@ static int load_tables(Store *store)
             files->items[kept++] = file;
             tables_append(store, table);
         } else {
-            set_aside(store, false, file.number);
+            recover_set_aside(store, false, file.number);
         }
     }
     files->count = kept;
@@ -187,7 +185,7 @@ static int sweep_file(void *context, const char *name)
             /* Left by a crash before the first commit, or somebody lost the manifest: who knows. */
             log_error("store: no MANIFEST names this file, set aside in damaged/",
                       LOG_CSTR("directory", sweep->directory), LOG_CSTR("file", name));
-            set_aside(store, sweep->files == &store->manifest.blocks, number);
+            recover_set_aside(store, sweep->files == &store->manifest.blocks, number);
             return 0;
         }
     } else if (!str_ends_with(str_from_cstr(name), STR(".tmp"))) {

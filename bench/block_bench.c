@@ -165,7 +165,7 @@ int main(int argc, char **argv)
 {
     CorpusKind kind = argc > 1 && strcmp(argv[1], "hard") == 0 ? CORPUS_HARD : CORPUS_EASY;
     size_t n_spans = argc > 2 ? strtoul(argv[2], NULL, 10) : 262144;
-    BlockBuilder *builder = block_builder_new();
+    BlockBuilder *builder = block_builder_new(0);
     Symbols symbols = {0};
     Arena arena = {0};
     Buf file = {0};

@@ -350,7 +350,7 @@ static int run_export(const Arguments *arguments)
         if (isatty(STDOUT_FILENO)) {
             return cli_usage("a Parquet file is not for a terminal; write it with > FILE");
         }
-        export.builder = block_builder_new();
+        export.builder = block_builder_new(0);
     }
     export.client = client_new(cli_value(arguments, "url", "http://localhost:16686"));
     int status = export_all(&export, arguments);

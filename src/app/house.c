@@ -92,6 +92,7 @@ static int open_store(House *house, const HouseOptions *options, Buf *why)
         .queue_bytes_max = settings->queue_bytes,
         .generation_rows = settings->block_spans,
         .generation_age_ms = settings->block_age / NS_PER_MS,
+        .attribute_columns_max = settings->block_columns,
         .retention_age_s = settings->retention_age / NS_PER_S,
         .retention_bytes = settings->retention_bytes,
     };

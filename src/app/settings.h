@@ -52,6 +52,8 @@
     ROW(queue_bytes, BYTES, "exporters.weft.log.queue", "16MiB",                                   \
         "what may wait between socket and store; beyond it clients are asked to retry")            \
     ROW(block_spans, NUMBER, "exporters.weft.block.spans", "131072", "spans of a block")           \
+    ROW(block_columns, NUMBER, "exporters.weft.block.attribute_columns", "256",                    \
+        "attributes of a block that get a column of their own; the rarer ones go into a map")      \
     ROW(block_age, DURATION, "exporters.weft.block.age", "60s",                                    \
         "a block is written at this age even if it is small")                                      \
     ROW(quiet, DURATION, "exporters.weft.assembly.quiet", "5s",                                    \

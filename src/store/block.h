@@ -22,9 +22,12 @@ typedef struct BlockSummary {
     uint64_t n_spans, n_traces;
     uint64_t min_start_ns, max_start_ns;
     uint64_t file_bytes;
+    uint64_t n_spilled_keys; /* builder: keys that are in the map only because of the limit */
 } BlockSummary;
 
-BlockBuilder *block_builder_new(void);
+/* At most @columns_max attributes get a column of their own; 0: 256. A quarter of it is for
+ * resources'. */
+BlockBuilder *block_builder_new(size_t columns_max);
 BlockBuilder *block_builder_free(BlockBuilder *builder);
 
 /* Adds a span; all spans of a trace one after the other, each trace sorted by start. Strings and

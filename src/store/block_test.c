@@ -102,7 +102,7 @@ static void a_builder_can_be_used_again(void **state)
     Arena arena = {0};
     Maker maker = {.state = 5, .arena = &arena};
     Span *spans = make_spans(&maker, 100);
-    BlockBuilder *builder = block_builder_new();
+    BlockBuilder *builder = block_builder_new(0);
     Buf first = {0}, second = {0};
     BlockSummary summary;
 

@@ -335,6 +335,52 @@ static void identifiers_are_bytes_only_when_all_come_back(void **state)
     check_ids(make_high_bytes, PARQUET_STRING);
 }
 
+/* --- The limit of columns --- */
+
+enum { MANY_KEYS = 40 };
+
+static void rarer_keys_go_into_the_map_and_are_counted(void **state)
+{
+    static const Resource resource;
+    static const Scope scope;
+    Arena arena = {0};
+    BlockBuilder *builder = block_builder_new(16); /* 12 for spans */
+    Buf content = {0};
+    BlockSummary summary;
+    ParquetFile *file;
+    ParseError error;
+    size_t n_columns = 0;
+
+    for (size_t i = 0; i < 200; i++) {
+        size_t n = 1 + i % MANY_KEYS; /* the first keys are the most frequent */
+        Attribute *items = ARENA_ARRAY(&arena, Attribute, n);
+
+        for (size_t k = 0; k < n; k++) {
+            items[k] = (Attribute){arena_format(&arena, "key.%02zu", k), value_int((int64_t)i)};
+        }
+        block_builder_add(builder, &(Span){.trace_id = {{(uint8_t)i}},
+                                           .span_id = {{1}},
+                                           .resource = &resource,
+                                           .scope = &scope,
+                                           .attributes = {items, n}});
+    }
+    block_builder_finish(builder, &content, &summary);
+    assert_int_equal(summary.n_spilled_keys, MANY_KEYS - 12);
+    const ParquetSource source = {.bytes = buf_str(&content)};
+    assert_int_equal(parquet_open(&source, &file, &error), 0);
+    for (size_t i = 0; i < parquet_n_columns(file); i++) {
+        Str name = parquet_column(file, i)->name;
+
+        n_columns += str_starts_with(name, STR("key."));
+        assert_true(!str_starts_with(name, STR("key.")) || str_compare(name, STR("key.12")) < 0);
+    }
+    assert_int_equal(n_columns, 12);
+    parquet_close(file);
+    block_builder_free(builder);
+    buf_deinit(&content);
+    arena_deinit(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +388,7 @@ int main(void)
         cmocka_unit_test(equal_numbers_are_equal_values),
         cmocka_unit_test(values_that_are_not_there_are_mostly_denied),
         cmocka_unit_test(identifiers_are_bytes_only_when_all_come_back),
+        cmocka_unit_test(rarer_keys_go_into_the_map_and_are_counted),
         cmocka_unit_test(summaries_tell_the_most_frequent_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

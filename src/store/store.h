@@ -30,8 +30,9 @@ typedef struct StoreOptions {
     uint64_t queue_bytes_max;   /* appended but not yet applied; beyond it STORE_BUSY; 0: 64 MiB */
     uint64_t generation_rows;   /* cut a block at so many spans; 0: default 262,144 */
     uint64_t generation_age_ms; /* ... or at this age; 0: default 60,000 */
-    uint64_t retention_age_s;   /* blocks whose newest rows came longer ago go; 0: 7 days */
-    uint64_t retention_bytes;   /* oldest blocks go beyond this; 0: no limit */
+    uint64_t attribute_columns_max; /* see block_builder_new() */
+    uint64_t retention_age_s;       /* blocks whose newest rows came longer ago go; 0: 7 days */
+    uint64_t retention_bytes;       /* oldest blocks go beyond this; 0: no limit */
 } StoreOptions;
 
 /* Opens the directory, loads the manifest and the observer's tables, replays the log. Returns 0,
@@ -217,6 +218,7 @@ typedef struct StoreStatus {
     uint64_t queue_bytes;
     uint64_t commits, last_commit_ns, commit_ns_total; /* group commits and their fdatasync time */
     uint64_t retired_blocks;
+    uint64_t spilled_keys; /* attributes without a column because of the limit, per block written */
     uint64_t disk_free_bytes, disk_total_bytes;
     int write_error;                      /* -errno that refuses appends now; 0: all is well */
     uint64_t replayed_batches, replay_ns; /* of the last start */

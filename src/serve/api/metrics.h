@@ -51,6 +51,9 @@ typedef struct Vitals {
     ROW("weft_store_commits_total", "counter", 1, v->store.commits, "Group commits of the log.")   \
     ROW("weft_store_commit_seconds_total", "counter", 1e9, v->store.commit_ns_total,               \
         "Time in the log's fdatasync.")                                                            \
+    ROW("weft_store_spilled_keys_total", "counter", 1, v->store.spilled_keys,                      \
+        "Attributes that went into a block's map because of "                                      \
+        "exporters.weft.block.attribute_columns.")                                                 \
     ROW("weft_store_retired_blocks_total", "counter", 1, v->store.retired_blocks,                  \
         "Blocks deleted by retention.")                                                            \
     ROW("weft_store_write_error", "gauge", 1, v->store.write_error != 0,                           \

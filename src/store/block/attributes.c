@@ -416,7 +416,8 @@ size_t block_attributes_finish(BlockAttributes *attributes, size_t n_rows, Colum
     size_t n_keys = symbols_count(&attributes->symbols);
     CLEANUP(mem_freep) Ranked *ranked = NEW_ARRAY(Ranked, n_keys);
     CLEANUP(mem_freep) bool *is_written = NEW_ARRAY(bool, n_keys *N_TYPES);
-    size_t n_written = MIN(rank_keys(attributes, n_rows, ranked), attributes->columns_max);
+    size_t n_ranked = rank_keys(attributes, n_rows, ranked);
+    size_t n_written = MIN(n_ranked, attributes->columns_max);
     size_t n_before = attributes->n_entries;
 
     for (size_t i = 0; i < n_written; i++) {
@@ -428,6 +429,7 @@ size_t block_attributes_finish(BlockAttributes *attributes, size_t n_rows, Colum
         }
         columns[(*n_columns)++] = key->binary != NULL ? key->binary : key->columns[ranked[i].type];
     }
+    attributes->n_spilled = attributes->columns_max == 0 ? 0 : n_ranked - n_written;
     drain_columns(attributes, is_written);
     if (attributes->n_entries > 0) {
         CLEANUP(mem_freep) BlockEntry *sorted = sort_entries(attributes, n_before, n_rows);

@@ -26,6 +26,7 @@ typedef struct BlockAttributes {
     BlockKey *keys;     /* by symbol */
     size_t key_capacity;
     size_t n_candidates;
+    size_t n_spilled;    /* keys that are frequent enough for a column, and beyond columns_max */
     BlockEntry *entries; /* what is for the map whatever comes */
     size_t n_entries, entry_capacity;
     BlockGuess guesses[BLOCK_GUESSES];

@@ -32,22 +32,23 @@ struct BlockBuilder {
     size_t n_traces, trace_capacity;
     TraceId last_trace;
     size_t n_rows;
+    size_t columns_max;
     uint64_t min_start_ns, max_start_ns;
     Buf text;
 };
 
-static void begin(BlockBuilder *builder)
+static void begin(BlockBuilder *builder, size_t columns_max)
 {
-    *builder = (BlockBuilder){.min_start_ns = UINT64_MAX};
+    *builder = (BlockBuilder){.min_start_ns = UINT64_MAX, .columns_max = columns_max};
     for (unsigned i = 0; i < BLOCK_N_COLUMNS; i++) {
         builder->columns[i] = column_new(&block_columns[i]);
     }
     /* Resources have few attributes, but they are worth more: a quarter of the columns is theirs.
      */
     block_attributes_init(&builder->levels[BLOCK_SPAN_LEVEL], BLOCK_SPAN_LEVEL,
-                          BLOCK_ATTRIBUTE_COLUMNS_MAX * 3 / 4);
+                          columns_max - columns_max / 4);
     block_attributes_init(&builder->levels[BLOCK_RESOURCE_LEVEL], BLOCK_RESOURCE_LEVEL,
-                          BLOCK_ATTRIBUTE_COLUMNS_MAX / 4);
+                          columns_max / 4);
     block_attributes_init(&builder->levels[BLOCK_SCOPE_LEVEL], BLOCK_SCOPE_LEVEL, 0);
     table_init(&builder->owners, sizeof(Owner), sizeof(const void *));
 }
@@ -66,11 +67,12 @@ static void end(BlockBuilder *builder)
     buf_deinit(&builder->text);
 }
 
-BlockBuilder *block_builder_new(void)
+BlockBuilder *block_builder_new(size_t columns_max)
 {
     BlockBuilder *builder = mem_alloc(sizeof(*builder));
 
-    begin(builder);
+    begin(builder, columns_max == 0 ? (size_t)BLOCK_ATTRIBUTE_COLUMNS
+                                    : MIN(columns_max, (size_t)BLOCK_ATTRIBUTE_COLUMNS_MAX));
     return builder;
 }
 
@@ -368,17 +370,21 @@ void block_builder_finish(BlockBuilder *builder, Buf *file, BlockSummary *ret_su
 
     assemble(builder, &assembly);
     write_file(builder, &assembly, file);
-    *ret_summary = (BlockSummary){.n_spans = builder->n_rows,
-                                  .n_traces = builder->n_traces,
-                                  .min_start_ns = builder->n_rows == 0 ? 0 : builder->min_start_ns,
-                                  .max_start_ns = builder->max_start_ns,
-                                  .file_bytes = file->len - before};
+    *ret_summary =
+        (BlockSummary){.n_spans = builder->n_rows,
+                       .n_traces = builder->n_traces,
+                       .min_start_ns = builder->n_rows == 0 ? 0 : builder->min_start_ns,
+                       .max_start_ns = builder->max_start_ns,
+                       .file_bytes = file->len - before,
+                       .n_spilled_keys = builder->levels[BLOCK_SPAN_LEVEL].n_spilled +
+                                         builder->levels[BLOCK_RESOURCE_LEVEL].n_spilled};
     buf_deinit(&assembly.traces);
     buf_deinit(&assembly.bloom);
     buf_deinit(&assembly.operations);
     buf_deinit(&assembly.attributes);
     buf_deinit(&assembly.values);
     buf_deinit(&assembly.summaries);
+    size_t columns_max = builder->columns_max;
     end(builder);
-    begin(builder);
+    begin(builder, columns_max);
 }

@@ -47,8 +47,9 @@ typedef enum BlockColumn { BLOCK_COLUMNS(BLOCK_COLUMN_ID) BLOCK_N_COLUMNS } Bloc
 enum {
     BLOCK_FIRST_RARE = BLOCK_END_TIME,
     BLOCK_VERSION = 2,
-    BLOCK_ATTRIBUTE_COLUMNS_MAX = 256,
-    BLOCK_PROMOTE_DIVISOR = 100, /* a column from 1 / 100 of the rows on */
+    BLOCK_ATTRIBUTE_COLUMNS = 256,      /* unless another limit is set, ... */
+    BLOCK_ATTRIBUTE_COLUMNS_MAX = 2048, /* ... which is at most this */
+    BLOCK_PROMOTE_DIVISOR = 100,        /* a column from 1 / 100 of the rows on */
 };
 
 extern const ParquetColumn block_columns[BLOCK_N_COLUMNS];

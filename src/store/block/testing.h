@@ -289,7 +289,7 @@ static inline Span *make_spans(Maker *maker, size_t n)
 
 static inline void make_block(const Span *spans, size_t n, Buf *file, BlockSummary *ret_summary)
 {
-    BlockBuilder *builder = block_builder_new();
+    BlockBuilder *builder = block_builder_new(0);
 
     for (size_t i = 0; i < n; i++) {
         block_builder_add(builder, &spans[i]);

@@ -297,6 +297,9 @@ static int finish_block(Builder *builder)
     }
     buf_clear(content);
     block_builder_finish(builder->blocks, content, &summary);
+    pthread_mutex_lock(&builder->store->mutex);
+    builder->store->counters.spilled_keys += summary.n_spilled_keys;
+    pthread_mutex_unlock(&builder->store->mutex);
     builder->n_rows = 0;
     TRY(writer_new_file(builder->store, true, buf_str(content), &number));
     cut->block_files[cut->n_blocks] =
@@ -354,7 +357,10 @@ static int build(Builder *builder)
 
 int writer_build_blocks(Store *store, Cut *cut, const Shelf *known)
 {
-    Builder builder = {.store = store, .cut = cut, .known = known, .blocks = block_builder_new()};
+    Builder builder = {.store = store,
+                       .cut = cut,
+                       .known = known,
+                       .blocks = block_builder_new(store->options.attribute_columns_max)};
     int result = build(&builder);
 
     block_builder_free(builder.blocks);

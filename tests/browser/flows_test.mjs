@@ -104,4 +104,20 @@ export const tests = [
       await bench.see('.player')
     },
   },
+  {
+    name: 'flows: the search field finds flows and business objects',
+    async run(bench) {
+      await bench.open('')
+      await bench.see('.node')
+      await bench.page.keyboard.press('/')
+      await bench.page.keyboard.type('place_ord')
+      await bench.see('.results li:has-text("checkout.place_order")')
+      await bench.page.keyboard.press('Enter')
+      await bench.see('.step')
+      await bench.page.keyboard.press('/')
+      await bench.page.keyboard.type('order/48213')
+      await bench.page.click('.results li:has-text("All that touched")')
+      await bench.seeText('order 48213')
+    },
+  },
 ]

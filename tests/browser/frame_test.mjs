@@ -59,7 +59,7 @@ export const tests = [
       await bench.see('.node')
       await bench.page.click('[aria-label^="cart,"]')
       await bench.see('.panel')
-      await bench.page.click('.rail-entry >> nth=1')
+      await bench.page.click('.rail >> text=Traces')
       await bench.see('.trace-item')
       await bench.page.goBack()
       await bench.see('.panel')

@@ -48,10 +48,35 @@ function nodeNote(node: MapNode, names: Map<string, string>): string {
   return node.system ?? node.environment ?? ''
 }
 
+/** order/48213 or order:48213: a business object. */
+const ENTITY = /^([a-z][\w.-]{1,40})[/:]([\w.-]{1,120})$/i
+
+function entityOf(text: string): Found[] {
+  const [, type, id] = ENTITY.exec(text) ?? []
+  if (type === undefined || id === undefined) return []
+  const href = hrefTo(['entity', type, id])
+  return [{ key: 'entity', kind: 'entity', text: `All that touched ${type} ${id}`, note: '', href }]
+}
+
+interface Ranked {
+  order: number
+  found: Found
+}
+
+function flowsNamed(flows: { name: string; runs: number }[], wanted: string): Ranked[] {
+  return [...new Set(flows.map((flow) => flow.name))].flatMap((name) => {
+    const order = rank(name, wanted)
+    if (order < 0) return []
+    const href = hrefTo(['flows', name])
+    return [{ order: order + 0.25, found: { key: `flow ${name}`, kind: 'flow', text: name, note: '', href } }]
+  })
+}
+
 export function find(
   text: string,
   nodes: MapNode[],
   operations: { service: string; item: OperationItem }[],
+  flows: { name: string; runs: number }[],
 ): Found[] {
   const trace = pasted(text)
   if (trace !== null) return [{ key: 'trace', kind: 'trace', text: 'Open this trace', note: '', href: trace }]
@@ -62,7 +87,7 @@ export function find(
   const wanted = text.trim().toLowerCase()
   if (wanted === '') return []
   const names = new Map(nodes.map((node) => [node.id, node.name]))
-  const ranked: { order: number; found: Found }[] = []
+  const ranked = flowsNamed(flows, wanted)
   for (const node of nodes) {
     const order = rank(node.name, wanted)
     if (order < 0) continue
@@ -90,7 +115,7 @@ export function find(
     ranked.push({ order: order + 0.5, found })
   }
   ranked.sort((a, b) => a.order - b.order || a.found.text.localeCompare(b.found.text))
-  const out = ranked.slice(0, MOST).map((entry) => entry.found)
+  const out = [...entityOf(text.trim()), ...ranked.slice(0, MOST).map((entry) => entry.found)]
   const q = `{ name = ${quoted(text.trim())} }`
   out.push({
     key: 'name',

@@ -4,6 +4,7 @@ import { useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { address, get } from '../api/client'
 import type { List, MapAnswer, OperationItem } from '../api/types'
+import type { FlowItem } from '../flows/types'
 import { useKeys } from '../base/keys'
 import { go } from '../base/route'
 import { timeWindow, windowParams } from '../base/window'
@@ -16,6 +17,7 @@ const SERVICES_ASKED = 24
 interface Stock {
   map: MapAnswer | null
   operations: { service: string; item: OperationItem }[]
+  flows: FlowItem[]
 }
 
 /** What can be found is fetched when the field is first used, not before. */
@@ -30,7 +32,10 @@ async function stock(): Promise<Stock> {
     const list = await get<List<OperationItem>>(url).catch(() => ({ items: [] }))
     return list.items.map((item) => ({ service, item }))
   })
-  return { map: await map, operations: (await Promise.all(lists)).flat() }
+  const flows = get<List<FlowItem>>(address('flows', { from: '-24h', to: 'now', limit: 500 })).catch(() => ({
+    items: [],
+  }))
+  return { map: await map, operations: (await Promise.all(lists)).flat(), flows: (await flows).items }
 }
 
 function Results({ found, at, onChoose }: { found: Found[]; at: number; onChoose: (found: Found) => void }) {
@@ -61,7 +66,7 @@ export function Search() {
   const text = useSignal('')
   const open = useSignal(false)
   const at = useSignal(0)
-  const stocked = useSignal<Stock>({ map: null, operations: [] })
+  const stocked = useSignal<Stock>({ map: null, operations: [], flows: [] })
   useKeys({
     '/': () => {
       input.current?.focus()
@@ -73,7 +78,7 @@ export function Search() {
   }, [open.value])
 
   const nodes = shownMap.value?.nodes ?? stocked.value.map?.nodes ?? []
-  const found = open.value ? find(text.value, nodes, stocked.value.operations) : []
+  const found = open.value ? find(text.value, nodes, stocked.value.operations, stocked.value.flows) : []
   const choose = (entry: Found) => {
     open.value = false
     text.value = ''

@@ -3,10 +3,11 @@
 /*
  * How fast a block is built, how large it is by column, and how fast it is read:
  *
- *     block_bench [easy|hard] [SPANS] [FILE]
+ *     block_bench [easy|hard|rare] [SPANS] [FILE]
  *
- * With FILE the block is written there, for DuckDB and others. Strings have equal pointers when
- * they are equal, as the head gives them to the builder.
+ * rare is easy with one attribute of each span under one of 400 keys, which therefore share the
+ * map. With FILE the block is written there, for DuckDB and others. Strings have equal pointers
+ * when they are equal, as the head gives them to the builder.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,15 @@ static const Resource *intern_resource(Resource **known, size_t *n, const Resour
     return known[(*n)++];
 }
 
+static bool with_rare_keys;
+
+static void rename_attribute(Span *span, size_t number, Arena *arena)
+{
+    Attribute *item = (Attribute *)&span->attributes.items[4];
+
+    item->key = arena_format(arena, "tag.%zu", number * 7919 % 400);
+}
+
 static double add_traces(BlockBuilder *builder, CorpusKind kind, size_t n_spans, Symbols *symbols,
                          Arena *arena, TraceId *traces)
 {
@@ -72,6 +82,9 @@ static double add_traces(BlockBuilder *builder, CorpusKind kind, size_t n_spans,
         size_t n = TRACES_PER_CHUNK * (size_t)CORPUS_TRACE_SPANS;
 
         for (size_t i = 0; i < n; i++) {
+            if (with_rare_keys) {
+                rename_attribute(&spans[i], i, arena);
+            }
             spans[i].name = intern(symbols, spans[i].name);
             spans[i].resource = intern_resource(resources, &n_resources, spans[i].resource);
             intern_attributes(symbols, spans[i].attributes);
@@ -121,6 +134,16 @@ static void bench_reads(Block *block, size_t n_spans, const TraceId *traces)
                          .field = FIELD_DURATION,
                          .comparison = COMPARE_GREATER,
                          .operand = value_int(INT64_MAX)};
+    const Filter exists = {.op = FILTER_COMPARE,
+                           .field = FIELD_SPAN_ATTRIBUTE,
+                           .comparison = COMPARE_NOT_EQUAL,
+                           .key = STR("tag.7"),
+                           .operand = value_string(STR("none"))};
+    const Filter code = {.op = FILTER_COMPARE,
+                         .field = FIELD_SPAN_ATTRIBUTE,
+                         .comparison = COMPARE_EQUAL,
+                         .key = STR("http.response.status_code"),
+                         .operand = value_int(500)};
     size_t n = 0, n_read = 0;
     double before = seconds_now();
 
@@ -128,7 +151,19 @@ static void bench_reads(Block *block, size_t n_spans, const TraceId *traces)
     printf("scan      %6.2f M spans/s\n", (double)n / (seconds_now() - before) / 1e6);
     before = seconds_now();
     search(block, &equal, &n);
-    printf("attribute %6.2f M spans/s\n", (double)n_spans / (seconds_now() - before) / 1e6);
+    printf("absent    %6.2f M spans/s\n", (double)n_spans / (seconds_now() - before) / 1e6);
+    n = 0;
+    before = seconds_now();
+    search(block, &code, &n);
+    printf("attribute %6.2f M spans/s, %zu found\n",
+           (double)n_spans / (seconds_now() - before) / 1e6, n);
+    if (with_rare_keys) {
+        n = 0;
+        before = seconds_now();
+        search(block, &exists, &n);
+        printf("map key   %6.2f M spans/s, %zu found\n",
+               (double)n_spans / (seconds_now() - before) / 1e6, n);
+    }
     before = seconds_now();
     search(block, &slow, &n);
     printf("duration  %6.2f M spans/s\n", (double)n_spans / (seconds_now() - before) / 1e6);
@@ -163,6 +198,7 @@ static void print_columns(Str file, size_t n_spans)
 
 int main(int argc, char **argv)
 {
+    with_rare_keys = argc > 1 && strcmp(argv[1], "rare") == 0;
     CorpusKind kind = argc > 1 && strcmp(argv[1], "hard") == 0 ? CORPUS_HARD : CORPUS_EASY;
     size_t n_spans = argc > 2 ? strtoul(argv[2], NULL, 10) : 262144;
     BlockBuilder *builder = block_builder_new(0);

@@ -298,13 +298,18 @@ static const char not_found[] = "trace not found";
 
 /* The traces of @ids, newest start first (the ids come by the newest span that matched); what is
  * missing or too much becomes an error beside them. */
-static int traces_write(ApiCall *call, const TraceId *ids, size_t n_ids, bool tell_missing)
+static int traces_write(ApiCall *call, const TraceId *ids, size_t n_ids, bool tell_missing,
+                        StoreGap gap)
 {
     CLEANUP(buf_deinit) Buf texts = {0};
-    JaegerTag *errors = ARENA_ARRAY(&call->arena, JaegerTag, n_ids + 1);
+    JaegerTag *errors = ARENA_ARRAY(&call->arena, JaegerTag, n_ids + 2);
     TraceText *traces = ARENA_ARRAY(&call->arena, TraceText, n_ids + 1);
     size_t n_errors = 0, n_traces = 0;
 
+    if (gap != STORE_COMPLETE) {
+        errors[n_errors++] = (JaegerTag){STR(""), STR("not everything was searched in the time and "
+                                                      "memory of a query; ask for less")};
+    }
     for (size_t i = 0; i < n_ids; i++) {
         bool found = false;
 
@@ -357,14 +362,14 @@ int jaeger_traces(ApiCall *call)
     TRY(ids_read(call, ids, &n_ids));
     if (n_ids > 0) {
         TRY(api_wait(call, STORE_WAIT_APPLIED));
-        return traces_write(call, ids, n_ids, true);
+        return traces_write(call, ids, n_ids, true, STORE_COMPLETE);
     }
     TRY(question_read(call, &question));
     TRY(question_ask(call, &question, &hits));
     for (size_t i = 0; i < hits.count; i++) {
         ids[i] = hits.items[i].trace_id;
     }
-    return traces_write(call, ids, hits.count, false);
+    return traces_write(call, ids, hits.count, false, hits.gap);
 }
 
 static int item_trace_id(ApiCall *call, TraceId *ret_id)

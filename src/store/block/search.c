@@ -39,9 +39,11 @@ static bool misses_window(const Block *block, uint64_t from_ns, uint64_t to_ns)
 
 /* --- Searching --- */
 
-/* Ids and starts of the chunk of rows that is visited. */
+/* Ids and starts of the chunk of rows that is visited; ids cost most, and are read when a row is
+ * not behind the floor. */
 typedef struct Chunk {
     MatchRange range;
+    bool has_ids;
     ParquetVector ids, starts;
     Arena arena;
     TraceId trace; /* of the last visit, with its first start */
@@ -96,6 +98,11 @@ static int note_trace(BlockMatcher *matcher, Chunk *chunk, size_t row)
 {
     size_t at = row - chunk->range.from;
 
+    if (!chunk->has_ids) {
+        TRY(block_read_fixed(matcher->block, BLOCK_TRACE_ID, chunk->range.from, chunk->range.to,
+                             &chunk->arena, &chunk->ids, matcher->error));
+        chunk->has_ids = true;
+    }
     if (chunk->has_trace && is_trace(&chunk->ids, at, &chunk->trace)) {
         return 0;
     }
@@ -118,7 +125,9 @@ static int chunk_load(BlockMatcher *matcher, Chunk *chunk, size_t row)
     }
     arena_reset(&chunk->arena);
     chunk->range = (MatchRange){from, MIN(from + BLOCK_CHUNK_ROWS, matcher->n_rows)};
-    return chunk_read(matcher, chunk->range, &chunk->arena, &chunk->ids, &chunk->starts);
+    chunk->has_ids = false;
+    return block_read_fixed(matcher->block, BLOCK_START, chunk->range.from, chunk->range.to,
+                            &chunk->arena, &chunk->starts, matcher->error);
 }
 
 static int visit_matches(BlockMatcher *matcher, const BlockSearch *search, const uint64_t *bitmap,

@@ -19,6 +19,12 @@ def weft(tmp_path_factory):
         answer = requests.post(weft.url("otlp_http", "/v1/traces"), data=otlp.call("web", "cart").SerializeToString(),
                                headers={"Content-Type": "application/x-protobuf"}, timeout=10)
         assert answer.status_code == 200
+    flow = otlp.request("checkout", 2, trace_id=bytes(15) + b"\x07", attributes={"coordimap.flow.name": "checkout.place_order",
+                        "coordimap.flow.run_id": "r/1", "entity.type": "order", "entity.id": "42"})
+    for span, step in zip(otlp.spans(flow), ("reserve", "charge")):
+        span.attributes.add(key="coordimap.flow.step").value.string_value = step
+    assert requests.post(weft.url("otlp_http", "/v1/traces"), data=flow.SerializeToString(),
+                         headers={"Content-Type": "application/x-protobuf"}, timeout=10).status_code == 200
     weft.map()  # settled
     yield weft
     assert weft.stop() == 0
@@ -63,6 +69,23 @@ def test_a_trace_is_found_and_told(weft):
 def test_focus_takes_a_name(weft):
     answer = talk(weft, lambda client: client.call_tool("get_map", {"from": "-1h", "focus": "Cart"}))
     assert not answer.is_error and "web | calls | cart" in text(answer)
+
+
+@pytest.mark.parametrize("tool, arguments, says", [
+    ("list_flows", {}, "checkout.place_order"),
+    ("get_flow", {"name": "checkout.place_order"}, "reserve | charge | 1"),
+    ("compare_flow", {"name": "checkout.place_order"}, "New steps"),
+    ("list_runs", {"name": "checkout.place_order"}, "r/1 | ok"),
+    ("get_run", {"name": "checkout.place_order", "run_id": "r/1"}, "charge | checkout"),
+    ("get_entity", {"type": "order", "id": "42"}, "checkout.place_order | r/1"),
+    ("list_services", {}, "cart"),
+    ("compare_maps", {}, "New edges"),
+    ("check_instrumentation", {}, ""),
+])
+def test_every_other_tool_answers(weft, tool, arguments, says):
+    answer = talk(weft, lambda client: client.call_tool(tool, arguments))
+    assert not answer.is_error, text(answer)
+    assert says in text(answer), text(answer)
 
 
 @pytest.mark.parametrize("tool, arguments, says", [

@@ -196,11 +196,20 @@ void api_routes(ApiContext *api, Route **ret_routes, size_t *ret_n)
     *ret_n = ARRAY_LEN(endpoints);
 }
 
+static Str match_parameter(const RouteMatch *match, const char *name)
+{
+    for (size_t i = 0; name != NULL && i < match->n_parameters; i++) {
+        if (str_equal(match->parameters[i].name, str_from_cstr(name))) {
+            return match->parameters[i].value;
+        }
+    }
+    return STR("");
+}
+
 int api_ask(ApiContext *api, const Request *request, Response *ret_response)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
     RouteMatch match = {0};
-    Str item = {0};
     size_t n = 0;
 
     while (n < API_ROUTES_MAX && api->routes[n].pattern != NULL) {
@@ -210,13 +219,10 @@ int api_ask(ApiContext *api, const Request *request, Response *ret_response)
     int r = router_match(router, request->method, request->path, &arena, &match);
     if (r == 0) {
         const ApiBinding *binding = match.route->context;
+        const Str items[2] = {match_parameter(&match, binding->endpoint->item),
+                              match_parameter(&match, binding->endpoint->second)};
 
-        for (size_t i = 0; i < match.n_parameters && binding->endpoint->item != NULL; i++) {
-            if (str_equal(match.parameters[i].name, str_from_cstr(binding->endpoint->item))) {
-                item = match.parameters[i].value;
-            }
-        }
-        api_answer(binding, request, item, ret_response);
+        api_answer_items(binding, request, items, ret_response);
     }
     router_free(router);
     return r == 0 ? 0 : API_NO_ROUTE;

@@ -254,15 +254,24 @@ static void call_finish(ApiCall *call, int result)
     failure_write(call);
 }
 
-void api_answer(const ApiBinding *binding, const Request *request, Str item, Response *ret_response)
+void api_answer_items(const ApiBinding *binding, const Request *request, const Str items[2],
+                      Response *ret_response)
 {
     ApiCall call;
 
-    call_init(&call, binding, request, item);
+    call_init(&call, binding, request, items[0]);
+    call.second = arena_copy(&call.arena, items[1]);
     call_finish(&call, call_run(&call));
     *ret_response = call.response;
     call.response.body = (Buf){0};
     call_deinit(&call);
+}
+
+void api_answer(const ApiBinding *binding, const Request *request, Str item, Response *ret_response)
+{
+    const Str items[2] = {item};
+
+    api_answer_items(binding, request, items, ret_response);
 }
 
 static void call_free(ApiCall *call)

@@ -144,6 +144,10 @@ void api_handle(void *context, Exchange *exchange);
 void api_answer(const ApiBinding *binding, const Request *request, Str item,
                 Response *ret_response);
 
+/* As api_answer(), with both parameters of the path. */
+void api_answer_items(const ApiBinding *binding, const Request *request, const Str items[2],
+                      Response *ret_response);
+
 /* Notes why the call fails; returns API_FAILED. The message is printf's. */
 int api_fail(ApiCall *call, ApiError error, const char *hint, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -100,10 +100,29 @@ static void append_duration(Buf *text, double ns)
     buf_append_format(text, "%.3g ns", ns);
 }
 
+static void append_value(Digest *digest, Str column, JsonView value);
+
+/* "a > b > c": sequences read like that, and other lists well enough. */
+static void append_list(Digest *digest, Str column, JsonView list)
+{
+    size_t cursor = 0;
+    JsonView item;
+
+    for (bool first = true; view_next(list, &cursor, &item); first = false) {
+        buf_append_str(digest->text, first ? STR("") : STR(" > "));
+        append_value(digest, column, item);
+    }
+}
+
 /* A value on one line, whatever it holds. */
 static void append_value(Digest *digest, Str column, JsonView value)
 {
     Str text = name_for(digest, view_text(value));
+
+    if (text.len > 0 && text.ptr[0] == '[' && value.raw.ptr[0] == '[') {
+        append_list(digest, column, value);
+        return;
+    }
 
     if (str_ends_with(column, STR("_ns")) && text.len > 0) {
         append_duration(digest->text, view_double(value));

@@ -31,7 +31,7 @@ struct Tool {
     const char *fixed; /* parameters that are always so: "limit=20"; NULL: none */
     Argument arguments[TOOL_ARGUMENTS_MAX];
     const char *facts;
-    DigestTable tables[6];
+    DigestTable tables[10];
 };
 
 #define FROM                                                                                       \
@@ -129,6 +129,95 @@ static const Tool tools[] = {
      .tables = {{"items", "Services",
                  "name environment namespace requests errors duration.p50_ns duration.p99_ns",
                  "requests", 200}}},
+    {.name = "list_flows",
+     .title = "Business flows",
+     .description = "What the system does for people: business flows with their runs, failures and "
+                    "durations in a window.",
+     .path = "/api/v1/flows",
+     .arguments = {FROM, TO},
+     .facts = "",
+     .tables = {{"items", "Flows",
+                 "name environment runs failures duration.p50_ns duration.p99_ns steps variants",
+                 "runs", 100}}},
+    {.name = "get_flow",
+     .title = "One business flow",
+     .description =
+         "A flow's steps with counts, errors and durations, which step follows which and after "
+         "what wait, the commonest variants, and which tables, queues and services each step "
+         "touches.",
+     .path = "/api/v1/flows/{name}",
+     .arguments = {{"name", "the flow's name", ARGUMENT_TEXT, true}, FROM, TO, ENVIRONMENT},
+     .facts = "name from to runs failures duration.p50_ns duration.p99_ns",
+     .tables = {{"steps", "Steps",
+                 "name count errors runs share rework starts ends failed_ends duration.p50_ns "
+                 "duration.p99_ns",
+                 "count", 60},
+                {"follows", "Transitions", "from to count share parallel wait.p50_ns wait.p99_ns",
+                 "count", 80},
+                {"variants", "Variants", "sequence runs share failures duration.p50_ns", "runs",
+                 20},
+                {"touches", "Touches", "step relation type name count", "count", 80}}},
+    {.name = "compare_flow",
+     .title = "What changed in a flow",
+     .description = "Two windows of a flow compared: steps, transitions and variants that came, "
+                    "went or changed. Without b: the last hour; without a: as long, just before.",
+     .path = "/api/v1/flows/{name}/diff",
+     .arguments = {{"name", "the flow's name", ARGUMENT_TEXT, true},
+                   {"a_from", "window a, the earlier one", ARGUMENT_TEXT},
+                   {"a_to", "end of window a", ARGUMENT_TEXT},
+                   {"b_from", "window b, the later one", ARGUMENT_TEXT},
+                   {"b_to", "end of window b", ARGUMENT_TEXT}},
+     .facts = "name a.from a.to a.runs a.failures b.from b.to b.runs b.failures",
+     .tables = {{"steps.added", "New steps", "name runs", NULL, 30},
+                {"steps.removed", "Gone steps", "name runs", NULL, 30},
+                {"steps.changed", "Changed steps", "name runs what a b", NULL, 30},
+                {"follows.added", "New transitions", "from to runs", NULL, 30},
+                {"follows.removed", "Gone transitions", "from to runs", NULL, 30},
+                {"follows.changed", "Changed transitions", "from to runs what a b", NULL, 30},
+                {"variants.added", "New variants", "sequence runs", NULL, 15},
+                {"variants.removed", "Gone variants", "sequence runs", NULL, 15},
+                {"variants.changed", "Changed variants", "sequence runs what a b", NULL, 15}}},
+    {.name = "list_runs",
+     .title = "Runs of a flow",
+     .description = "Runs of a flow that began in a window, newest first.",
+     .path = "/api/v1/flows/{name}/runs",
+     .arguments = {{"name", "the flow's name", ARGUMENT_TEXT, true},
+                   FROM,
+                   TO,
+                   {"status", "ok or failed", ARGUMENT_TEXT},
+                   LIMIT},
+     .facts = "",
+     .tables = {{"items", "Runs", "run_id status start duration_ns sequence traces", NULL, 100}}},
+    {.name = "get_run",
+     .title = "One run of a flow",
+     .description = "The steps of one run over all its traces, what was waited for between them, "
+                    "and which lay on its critical path.",
+     .path = "/api/v1/flows/{name}/runs/{run_id}",
+     .arguments = {{"name", "the flow's name", ARGUMENT_TEXT, true},
+                   {"run_id", "the run's id", ARGUMENT_TEXT, true}},
+     .facts = "flow run_id status start duration_ns traces",
+     .tables = {{"steps", "Steps",
+                 "step service.name start duration_ns status wait_ns overlaps critical slack_ns "
+                 "trace_id",
+                 NULL, 100}}},
+    {.name = "get_entity",
+     .title = "A business object",
+     .description = "The traces and runs that touched a business object, such as order 42.",
+     .path = "/api/v1/entities/{type}/{id}",
+     .arguments = {{"type", "its type, e.g. order", ARGUMENT_TEXT, true},
+                   {"id", "its id", ARGUMENT_TEXT, true}},
+     .facts = "type id truncated",
+     .tables = {{"runs", "Runs", "flow run_id environment start", NULL, 60},
+                {"traces", "Traces", "trace_id start", NULL, 60}}},
+    {.name = "check_instrumentation",
+     .title = "Contract health",
+     .description = "What the instrumentation does wrong, how often, an example trace, and what to "
+                    "change.",
+     .path = "/api/v1/contract",
+     .arguments = {FROM, TO},
+     .facts = "",
+     .tables = {{"items", "Findings", "code subject count example_trace what_to_change", NULL,
+                 100}}},
 };
 
 /* ---- the list ---- */

@@ -69,6 +69,10 @@
     ROW(map_mappings, TEXT, "exporters.weft.map.mappings", "",                                     \
         "what unpaired names mean: lines of PATTERN -> TYPE NAME (service, database, queue, "      \
         "external)")                                                                               \
+    ROW(map_memory, BYTES, "exporters.weft.map.memory", "96MiB",                                   \
+        "sums of the map kept in memory beside their files")                                       \
+    ROW(map_retention, DURATION, "exporters.weft.map.retention", "396d",                           \
+        "sums of the map that came longer ago are deleted; the default is 13 months")              \
     ROW(loops, NUMBER, "service.loops", "0", "event loops; 0: one per core")                       \
     ROW(log_level, TEXT, "service.telemetry.logs.level", "info", "debug, info, warn or error")
 

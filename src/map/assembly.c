@@ -664,12 +664,19 @@ static void on_tables_changed(void *context, const TablesChange *change)
     kept_changed(assembly->options.map, change);
 }
 
+static void on_tables_loaded(void *context)
+{
+    const Assembly *assembly = context;
+
+    kept_loaded(assembly->options.map);
+}
+
 static bool on_plan_merge(void *context, TableFile *const *files, size_t n_files, uint64_t now_s,
                           TablePlan *ret_plan)
 {
-    (void)context;
-    (void)now_s;
-    return kept_plan(files, n_files, ret_plan);
+    const Assembly *assembly = context;
+
+    return kept_plan(assembly->options.map, files, n_files, now_s, ret_plan);
 }
 
 static int on_merge_tables(void *context, const TablePlan *plan, TableSink *sink)
@@ -700,6 +707,7 @@ Assembly *assembly_new(const AssemblyOptions *options)
         .write_tables = on_write_tables,
         .free_pending = on_free_pending,
         .load_table = on_load_table,
+        .tables_loaded = on_tables_loaded,
         .tables_changed = on_tables_changed,
         .plan_merge = on_plan_merge,
         .merge_tables = on_merge_tables,

@@ -13,6 +13,9 @@
  *
  * Cells are added behind the last one nearly always; one in the middle moves what follows.
  */
+#define CELL_COUNT_MAX ((int64_t)1 << 38)
+#define CELL_ADJUSTED_MAX ((Adjusted)1 << 102)
+
 enum {
     CELL_ERRORS = 1,
     CELL_ADJUSTED_IS_COUNT = 2,
@@ -118,7 +121,6 @@ void cells_deinit(Cells *cells)
 {
     mem_free(cells->index);
     mem_free(cells->bytes);
-    mem_free(cells->runs);
     *cells = (Cells){0};
 }
 
@@ -153,64 +155,6 @@ bool cells_touch(const Cells *cells, uint32_t from_minute, uint32_t to_minute)
     uint32_t at = cells_position(cells, from_minute);
 
     return at < cells->n_cells && cells->index[at].minute < to_minute;
-}
-
-/* --- Presence --- */
-
-static void run_insert(Cells *cells, uint32_t at, MapInterval run)
-{
-    if (cells->n_runs == cells->runs_capacity) {
-        cells->runs_capacity += cells->runs_capacity / 2 + 1;
-        cells->runs = mem_resize_array(cells->runs, cells->runs_capacity, sizeof(cells->runs[0]));
-    }
-    mem_move(cells->runs + at + 1, cells->runs + at, (cells->n_runs - at) * sizeof(cells->runs[0]));
-    cells->runs[at] = run;
-    cells->n_runs++;
-}
-
-static bool minutes_join(uint32_t earlier, uint32_t later, uint32_t gap)
-{
-    return (uint64_t)later <= (uint64_t)earlier + gap + 1;
-}
-
-static void runs_add(Cells *cells, uint32_t minute, uint32_t gap)
-{
-    uint32_t at = cells->n_runs;
-
-    while (at > 0 && cells->runs[at - 1].first_minute > minute) {
-        at--;
-    }
-    MapInterval *left = at > 0 ? &cells->runs[at - 1] : NULL;
-    MapInterval *right = at < cells->n_runs ? &cells->runs[at] : NULL;
-    bool joins_left = left != NULL && minutes_join(left->last_minute, minute, gap);
-    bool joins_right = right != NULL && minutes_join(minute, right->first_minute, gap);
-
-    if (joins_left && joins_right) {
-        left->last_minute = right->last_minute;
-        cells->n_runs--;
-        mem_move(right, right + 1, (cells->n_runs - at) * sizeof(*right));
-    } else if (joins_left) {
-        left->last_minute = MAX(left->last_minute, minute);
-    } else if (joins_right) {
-        right->first_minute = minute;
-    } else {
-        run_insert(cells, at, (MapInterval){minute, minute});
-    }
-}
-
-static void runs_rebuild(Cells *cells, uint32_t gap)
-{
-    cells->n_runs = 0;
-    for (uint32_t i = 0; i < cells->n_cells; i++) {
-        uint32_t minute = cells->index[i].minute;
-
-        if (cells->n_runs > 0 &&
-            minutes_join(cells->runs[cells->n_runs - 1].last_minute, minute, gap)) {
-            cells->runs[cells->n_runs - 1].last_minute = minute;
-        } else {
-            run_insert(cells, cells->n_runs, (MapInterval){minute, minute});
-        }
-    }
 }
 
 /* --- Adding --- */
@@ -263,7 +207,7 @@ static void cell_remove(Cells *cells, uint32_t at)
              (cells->n_cells - at) * sizeof(cells->index[0]));
 }
 
-int cells_add(Cells *cells, uint32_t minute, const CellValue *value, uint32_t gap)
+int cells_add(Cells *cells, uint32_t minute, const CellValue *value)
 {
     CLEANUP(buf_deinit) Buf buf = {0};
     uint32_t at = cells_position(cells, minute);
@@ -275,7 +219,6 @@ int cells_add(Cells *cells, uint32_t minute, const CellValue *value, uint32_t ga
         cell_append(value, &buf);
         cell_insert(cells, at, minute);
         cell_replace(cells, at, buf_str(&buf));
-        runs_add(cells, minute, gap);
         return 1;
     }
     CLEANUP(cell_value_deinit) CellValue sum = {0};
@@ -283,12 +226,148 @@ int cells_add(Cells *cells, uint32_t minute, const CellValue *value, uint32_t ga
     cell_value_add(&sum, value);
     if (cell_value_is_zero(&sum)) {
         cell_remove(cells, at);
-        runs_rebuild(cells, gap);
         return -1;
     }
     cell_append(&sum, &buf);
     cell_replace(cells, at, buf_str(&buf));
     return 0;
+}
+
+/* Gives back what a range took, when it was most. */
+static void cells_shrink(Cells *cells)
+{
+    uint32_t used = cells->n_cells == 0 ? 0 : cells->index[cells->n_cells - 1].end;
+
+    if (cells->n_cells == 0) {
+        cells_deinit(cells);
+    } else if (cells->bytes_capacity / 2 > used) {
+        cells->index = mem_resize_array(cells->index, cells->n_cells, sizeof(cells->index[0]));
+        cells->capacity = cells->n_cells;
+        cells->bytes = mem_resize(cells->bytes, used);
+        cells->bytes_capacity = used;
+    }
+}
+
+void cells_remove_range(Cells *cells, uint32_t from_minute, uint32_t to_minute)
+{
+    uint32_t first = cells_position(cells, from_minute);
+    uint32_t end = cells_position(cells, to_minute);
+
+    if (first == end) {
+        return;
+    }
+    uint32_t start = first == 0 ? 0 : cells->index[first - 1].end;
+    uint32_t stop = cells->index[end - 1].end;
+    uint32_t total = cells->index[cells->n_cells - 1].end;
+
+    mem_move(cells->bytes + start, cells->bytes + stop, total - stop);
+    mem_move(cells->index + first, cells->index + end,
+             (cells->n_cells - end) * sizeof(cells->index[0]));
+    cells->n_cells -= end - first;
+    for (uint32_t i = first; i < cells->n_cells; i++) {
+        cells->index[i].end -= stop - start;
+    }
+    cells_shrink(cells);
+}
+
+void cells_pack(const Cells *cells, uint32_t from_minute, uint32_t to_minute, Buf *buf)
+{
+    uint32_t before = from_minute;
+
+    for (uint32_t at = cells_position(cells, from_minute);
+         at < cells->n_cells && cells->index[at].minute < to_minute; at++) {
+        Str bytes = cell_bytes(cells, at);
+
+        varint_append(buf, cells->index[at].minute - before);
+        varint_append(buf, bytes.len);
+        buf_append_str(buf, bytes);
+        before = cells->index[at].minute;
+    }
+}
+
+/* Bytes of a file: whatever they say, they must not be believed. */
+static int cell_parse(Str in, CellValue *ret_value)
+{
+    const unsigned known =
+        CELL_ERRORS | CELL_ADJUSTED_IS_COUNT | CELL_ADJUSTED | CELL_DURATION | CELL_SERVER_DURATION;
+    CLEANUP(cell_value_deinit) CellValue value = {0};
+    Str adjusted;
+
+    if (in.len == 0 || ((uint8_t)in.ptr[0] & ~known) != 0) {
+        return 1;
+    }
+    unsigned flags = (uint8_t)in.ptr[0];
+    in = str_slice(in, 1, in.len);
+    TRY(zigzag_take(&in, &value.count));
+    TRY((flags & CELL_ERRORS) != 0 ? zigzag_take(&in, &value.errors) : 0);
+    if (value.count > CELL_COUNT_MAX || value.count < -CELL_COUNT_MAX ||
+        value.errors > CELL_COUNT_MAX || value.errors < -CELL_COUNT_MAX) {
+        return 1;
+    }
+    if ((flags & CELL_ADJUSTED) != 0) {
+        TRY(bytes_take(&in, sizeof(Adjusted), &adjusted));
+        mem_copy(&value.adjusted, adjusted.ptr, sizeof(Adjusted));
+        if (value.adjusted > CELL_ADJUSTED_MAX || value.adjusted < -CELL_ADJUSTED_MAX) {
+            return 1;
+        }
+    } else if ((flags & CELL_ADJUSTED_IS_COUNT) != 0) {
+        value.adjusted = (Adjusted)value.count * ADJUSTED_ONE;
+    }
+    TRY((flags & CELL_DURATION) != 0 ? sketch_take(&in, &value.duration) : 0);
+    TRY((flags & CELL_SERVER_DURATION) != 0 ? sketch_take(&in, &value.server_duration) : 0);
+    if (in.len > 0) {
+        return 1;
+    }
+    *ret_value = value;
+    value = (CellValue){0};
+    return 0;
+}
+
+int cells_unpack(Cells *cells, uint32_t from_minute, uint32_t to_minute, Str bytes)
+{
+    uint64_t minute = from_minute, step, length;
+    Str cell;
+
+    while (bytes.len > 0) {
+        CLEANUP(cell_value_deinit) CellValue value = {0};
+
+        TRY(varint_take(&bytes, &step));
+        TRY(varint_take(&bytes, &length));
+        TRY(bytes_take(&bytes, length, &cell));
+        minute += MIN(step, (uint64_t)UINT32_MAX);
+        if (minute >= to_minute) {
+            return 1;
+        }
+        TRY(cell_parse(cell, &value));
+        (void)cells_add(cells, (uint32_t)minute, &value);
+    }
+    return 0;
+}
+
+int cells_skip(Str *in, uint32_t *minute)
+{
+    uint64_t step, length;
+    Str cell;
+
+    TRY(varint_take(in, &step));
+    TRY(varint_take(in, &length));
+    TRY(bytes_take(in, length, &cell));
+    if (step >= UINT32_MAX - *minute) {
+        return 1;
+    }
+    *minute += (uint32_t)step;
+    return 0;
+}
+
+void cells_total(const Cells *cells, uint32_t from_minute, uint32_t to_minute, CellValue *sum)
+{
+    for (uint32_t at = cells_position(cells, from_minute);
+         at < cells->n_cells && cells->index[at].minute < to_minute; at++) {
+        CLEANUP(cell_value_deinit) CellValue value = {0};
+
+        cell_read(cells, at, &value);
+        cell_value_add(sum, &value);
+    }
 }
 
 static void cell_sum(const Cells *cells, uint32_t at, CellSum *sum)

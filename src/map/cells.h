@@ -29,17 +29,30 @@ typedef struct Cells {
     uint32_t n_cells, capacity;
     uint8_t *bytes;
     uint32_t bytes_capacity;
-    MapInterval *runs; /* intervals of presence, CONTRACT.md §5, in order */
-    uint32_t n_runs, runs_capacity;
 } Cells;
 
 enum { CELLS_BYTES_MAX = 1 << 30 }; /* of one series */
 
 void cells_deinit(Cells *cells);
 
-/* Adds @value to @minute; a sum that becomes zero disappears. @gap is the longest absence that does
- * not end an interval of presence. Returns how the number of cells changed: -1, 0, 1. */
-int cells_add(Cells *cells, uint32_t minute, const CellValue *value, uint32_t gap);
+/* Adds @value to @minute; a sum that becomes zero disappears. Returns how the number of cells
+ * changed: -1, 0, 1. */
+int cells_add(Cells *cells, uint32_t minute, const CellValue *value);
+
+/* Forgets the cells of from <= minute < to. */
+void cells_remove_range(Cells *cells, uint32_t from_minute, uint32_t to_minute);
+
+/* The cells of from <= minute < to as bytes, and back. unpack adds them; it returns 0, or 1 when
+ * the bytes are no cells of that time (a part may have been added). */
+void cells_pack(const Cells *cells, uint32_t from_minute, uint32_t to_minute, Buf *buf);
+MUST_USE int cells_unpack(Cells *cells, uint32_t from_minute, uint32_t to_minute, Str bytes);
+
+/* Takes the next cell off @in, for its minute alone; @minute is that of the one before, first the
+ * from_minute of the pack. Returns 0; 1 when the bytes are no cells. */
+MUST_USE int cells_skip(Str *in, uint32_t *minute);
+
+/* Adds the cells of from <= minute < to to @sum. */
+void cells_total(const Cells *cells, uint32_t from_minute, uint32_t to_minute, CellValue *sum);
 
 /* Position of the first cell at or after @minute; n_cells when there is none. */
 uint32_t cells_position(const Cells *cells, uint32_t minute);
@@ -62,8 +75,7 @@ static inline uint32_t cells_last_minute(const Cells *cells)
 
 static inline size_t cells_memory(const Cells *cells)
 {
-    return cells->capacity * sizeof(CellIndex) + cells->bytes_capacity +
-           cells->runs_capacity * sizeof(MapInterval);
+    return cells->capacity * sizeof(CellIndex) + cells->bytes_capacity;
 }
 
 /* A sum over cells; the sketches are added where there is a SketchSum for them. */

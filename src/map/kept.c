@@ -46,22 +46,32 @@ int kept_load(Map *map, TableFile *file, ParseError *ret_error)
     return runs_load(map_runs(map), file, ret_error);
 }
 
+void kept_loaded(Map *map)
+{
+    tiers_loaded(map);
+}
+
 void kept_changed(Map *map, const TablesChange *change)
 {
     const KeptPending *pending = change->pending;
+    TablesChange sums = *change;
 
+    sums.pending = pending == NULL ? NULL : pending->sums;
+    tiers_changed(map, &sums);
     runs_changed(map_runs(map), pending == NULL ? NULL : pending->runs, change);
 }
 
-bool kept_plan(TableFile *const *files, size_t n_files, TablePlan *ret_plan)
+bool kept_plan(Map *map, TableFile *const *files, size_t n_files, uint64_t now_s,
+               TablePlan *ret_plan)
 {
-    return tiers_plan(files, n_files, ret_plan) || runs_plan(files, n_files, ret_plan);
+    return tiers_plan(map, files, n_files, now_s, ret_plan) || runs_plan(files, n_files, ret_plan);
 }
 
+/* A plan without inputs adds a day up (tiers.c). */
 int kept_merge(Map *map, const TablePlan *plan, TableSink *sink)
 {
-    if (table_info_is(&plan->inputs[0]->info, RUNS_FAMILY)) {
+    if (plan->n_inputs > 0 && table_info_is(&plan->inputs[0]->info, RUNS_FAMILY)) {
         return runs_merge(map_runs(map), plan, sink);
     }
-    return tiers_merge(plan, sink);
+    return tiers_merge(map, plan, sink);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "map/map.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -11,8 +10,9 @@
 #include "map/answer/consult.h"
 #include "map/answer/mappings.h"
 #include "map/flow/runs.h"
+#include "map/answer/profile.h"
 #include "map/layout/layout.h"
-#include "map/map_file.h"
+#include "map/map_inside.h"
 
 /*
  * One writer, many readers. The lock prefers the writer: a page that polls the map must not hold up
@@ -25,18 +25,6 @@ enum {
     NODES_MAX = 10000,
     EDGES_MAX = 100000,
     POINTS_MAX = 1 << 17, /* of a series */
-};
-
-struct Map {
-    pthread_rwlock_t lock;
-    MapOptions options;
-    MapTables tables;
-    Runs *runs;
-    uint64_t deltas_applied, version;
-};
-
-struct MapPending {
-    MapRows rows; /* their names are views into the map's symbols */
 };
 
 Map *map_new(const MapOptions *options)
@@ -55,8 +43,12 @@ Map *map_new(const MapOptions *options)
     }
     map->options.nodes_max = map->options.nodes_max == 0 ? NODES_MAX : map->options.nodes_max;
     map->options.edges_max = map->options.edges_max == 0 ? EDGES_MAX : map->options.edges_max;
+    if (map->options.cells_bytes_max == 0) {
+        map->options.cells_bytes_max = PAGES_BYTES_DEFAULT;
+    }
     tables_init(&map->tables, map->options.presence_gap_minutes);
     map->runs = runs_new();
+    pages_init(&map->pages, &map->tables, map->options.cells_bytes_max);
     return map;
 }
 
@@ -64,6 +56,7 @@ Map *map_free(Map *map)
 {
     if (map != NULL) {
         mappings_unref(map->tables.mappings);
+        pages_deinit(&map->pages);
         tables_deinit(&map->tables);
         runs_free(map->runs);
         pthread_rwlock_destroy(&map->lock);
@@ -72,12 +65,17 @@ Map *map_free(Map *map)
     return NULL;
 }
 
-static void map_lock(Map *map)
+void map_lock(Map *map)
 {
     ASSERT(pthread_rwlock_wrlock(&map->lock) == 0);
 }
 
-static void map_unlock(Map *map)
+void map_lock_shared(Map *map)
+{
+    ASSERT(pthread_rwlock_rdlock(&map->lock) == 0);
+}
+
+void map_unlock(Map *map)
 {
     ASSERT(pthread_rwlock_unlock(&map->lock) == 0);
 }
@@ -88,16 +86,32 @@ static void map_unlockp(Map **map)
     map_unlock(*map);
 }
 
-/* Shares the lock, with everything that was applied in the cold series. */
-static Map *map_read(Map *map)
+enum { READ_ATTEMPTS = 3 };
+
+static const PageWindow no_window = {0, 0, MINUTES_PER_DAY};
+
+static bool is_readable(Map *map, PageWindow window)
 {
-    ASSERT(pthread_rwlock_rdlock(&map->lock) == 0);
-    if (tables_need_flush(&map->tables)) {
+    return !tables_need_flush(&map->tables) && pages_have(&map->pages, window);
+}
+
+/* Takes the lock, with everything that was applied in the cold series and the window in memory:
+ * shared, but after some attempts in which others let go what this one had loaded. */
+static Map *map_read(Map *map, PageWindow window)
+{
+    for (int i = 0; i < READ_ATTEMPTS; i++) {
+        map_lock_shared(map);
+        if (is_readable(map, window)) {
+            return map;
+        }
         map_unlock(map);
         map_lock(map);
         tables_flush(&map->tables);
-        map_unlock(map);
-        ASSERT(pthread_rwlock_rdlock(&map->lock) == 0);
+        pages_need(&map->pages, window);
+        pages_shrink(&map->pages, window);
+        if (i + 1 < READ_ATTEMPTS) {
+            map_unlock(map);
+        }
     }
     return map;
 }
@@ -139,83 +153,36 @@ Runs *map_runs(Map *map)
 
 bool map_knows_flows(Map *map)
 {
-    CLEANUP(map_unlockp) Map *locked = map_read(map);
+    CLEANUP(map_unlockp) Map *locked = map_read(map, no_window);
     const MapTables *tables = &locked->tables;
     bool found = false;
 
     for (size_t i = 0; i < symbols_count(&tables->nodes) && !found; i++) {
         NodeType type = tables->node[i].key.type;
 
-        found = tables->node[i].n_cells > 0 && (type == NODE_FLOW || type == NODE_STEP);
+        found = tables->node[i].n_series > 0 && (type == NODE_FLOW || type == NODE_STEP);
     }
     return found;
-}
-
-/* --- Tables in files --- */
-
-MapPending *map_cut(Map *map)
-{
-    MapRows rows;
-
-    map_lock(map);
-    tables_cut(&map->tables, &rows);
-    map_unlock(map);
-    if (rows.count == 0) {
-        map_rows_deinit(&rows);
-        return NULL;
-    }
-    MapPending *pending = NEW(MapPending);
-    pending->rows = rows;
-    return pending;
-}
-
-MapPending *map_pending_free(MapPending *pending)
-{
-    if (pending != NULL) {
-        map_rows_deinit(&pending->rows);
-        mem_free(pending);
-    }
-    return NULL;
-}
-
-int map_pending_write(const MapPending *pending, Buf *ret_file)
-{
-    return map_file_write(&pending->rows, ret_file);
-}
-
-int map_load(Map *map, Str file, ParseError *ret_error)
-{
-    ParseError error = {0};
-
-    map_lock(map);
-    int result = map_file_load(file, &map->tables, &error);
-    map->version++;
-    map_unlock(map);
-    if (result != 0) {
-        *ret_error = error;
-    }
-    return result;
-}
-
-int map_merge_files(const Str *files, size_t n_files, Buf *ret_file)
-{
-    CLEANUP(arena_deinit) Arena arena = {0};
-    CLEANUP(map_rows_deinit) MapRows rows = {0};
-    ParseError error = {0};
-
-    for (size_t i = 0; i < n_files; i++) {
-        TRY(map_file_read(files[i], &arena, &rows, &error));
-    }
-    return map_file_write(&rows, ret_file);
 }
 
 /* --- Questions --- */
 
 enum { LIFE_DAYS = 30 };
 
-int map_consult(Map *map, MapConsult consult, void *context)
+static PageWindow question_window(const MapQuestion *question)
 {
-    CLEANUP(map_unlockp) Map *locked = map_read(map);
+    return (PageWindow){question->from_minute, question->to_minute,
+                        question->with_profiles ? profile_unit(question) : MINUTES_PER_DAY};
+}
+
+static PageWindow steps_window(const MapSteps *steps)
+{
+    return page_steps(steps->from_minute, steps->to_minute, steps->step_minutes);
+}
+
+int map_consult(Map *map, PageWindow window, MapConsult consult, void *context)
+{
+    CLEANUP(map_unlockp) Map *locked = map_read(map, window);
 
     return consult(&locked->tables, &locked->options, context);
 }
@@ -224,7 +191,7 @@ int map_ask(Map *map, const MapQuestion *question, Arena *arena, MapAnswer *ret_
 {
     MapAnswer answer;
 
-    map_read(map);
+    map_read(map, question_window(question));
     int result = answer_ask(&map->tables, &map->options, question, arena, &answer);
     map_unlock(map);
     TRY(result);
@@ -246,6 +213,7 @@ static MapQuestion question_of_life(const MapQuestion *question)
                                                       ? life.to_minute - LIFE_DAYS * MINUTES_PER_DAY
                                                       : 0);
     life.with_layout = life.with_profiles = false;
+    life.by_presence = true;
     return life;
 }
 
@@ -283,7 +251,7 @@ void map_place(Map *map, const MapQuestion *question, MapAnswer *answer)
         layout_answer(answer); /* a part is looked at by itself: close together */
         return;
     }
-    map_read(map);
+    map_read(map, no_window);
     int r = answer_outline(&map->tables, &map->options, &life_question, &arena, &life);
     map_unlock(map);
     if (r == 0) {
@@ -313,7 +281,7 @@ static Str copy_node_label(Str key_bytes, Arena *arena)
 void map_locate(Map *map, const Delta *deltas, size_t n, Arena *arena, MapPlace *ret_places)
 {
     CLEANUP(buf_deinit) Buf edge_id = {0};
-    CLEANUP(map_unlockp) Map *locked = map_read(map);
+    CLEANUP(map_unlockp) Map *locked = map_read(map, no_window);
     Resolver *resolver = resolver_new(&locked->tables, &(MapQuestion){0}, arena);
 
     for (size_t i = 0; i < n; i++) {
@@ -457,7 +425,7 @@ static int series_of(Map *map, Str id, bool is_edge, const PointSums *sums)
 {
     MapQuestion question = {.from_minute = sums->steps.from_minute,
                             .to_minute = sums->steps.to_minute};
-    CLEANUP(map_unlockp) Map *locked = map_read(map);
+    CLEANUP(map_unlockp) Map *locked = map_read(map, steps_window(&sums->steps));
     CLEANUP(arena_deinit) Arena meanings = {0};
     CLEANUP(graph_deinit) Graph graph = {0};
     CLEANUP(pieces_deinit) GraphPieces pieces = {0};
@@ -516,7 +484,8 @@ int map_operations(Map *map, Str service, uint32_t from_minute, uint32_t to_minu
                    MapOperation **ret_operations, size_t *ret_n)
 {
     CLEANUP(answer_sums_freep) AnswerSums *scratch = answer_sums_new();
-    CLEANUP(map_unlockp) Map *locked = map_read(map);
+    CLEANUP(map_unlockp)
+    Map *locked = map_read(map, (PageWindow){from_minute, to_minute, MINUTES_PER_DAY});
     const MapTables *tables = &locked->tables;
     MapOperation *operations = ARENA_ARRAY(arena, MapOperation, tables->series.n_records + 1);
     bool known = false;
@@ -526,7 +495,7 @@ int map_operations(Map *map, Str service, uint32_t from_minute, uint32_t to_minu
         const Series *series = tables_series(tables, i);
         CellSum sum = {.duration = &scratch->duration};
 
-        if (series->key.kind != SERIES_REQUEST || series->cells.n_cells == 0 ||
+        if (series->key.kind != SERIES_REQUEST || series->presence.n_runs == 0 ||
             !str_equal(tables->node[series->key.a].key.name, service)) {
             continue;
         }
@@ -554,29 +523,33 @@ int map_operations(Map *map, Str service, uint32_t from_minute, uint32_t to_minu
 
 void map_status(Map *map, MapStatus *ret_status)
 {
-    CLEANUP(map_unlockp) Map *locked = map_read(map);
+    CLEANUP(map_unlockp) Map *locked = map_read(map, no_window);
     const MapTables *tables = &locked->tables;
     MapStatus status = {.deltas_applied = locked->deltas_applied,
                         .version = locked->version,
-                        .bytes = tables_memory(tables)};
+                        .bytes = tables_memory(tables),
+                        .refused = tables->n_refused,
+                        .file_reads = locked->pages.n_loads,
+                        .damaged_reads = locked->pages.n_damaged,
+                        .evicted_hours = locked->pages.n_evicted};
 
     for (size_t i = 0; i < symbols_count(&tables->nodes); i++) {
-        status.nodes += tables->node[i].n_cells > 0 && tables->node[i].key.type != NODE_NAME;
+        status.nodes += tables->node[i].n_series > 0 && tables->node[i].key.type != NODE_NAME;
     }
     for (size_t i = 0; i < tables->series.n_records; i++) {
         const Series *series = tables_series(tables, i);
-        const Cells *cells = &series->cells;
+        const Presence *presence = &series->presence;
         bool is_edge = series->key.kind == SERIES_EDGE;
 
-        if (cells->n_cells == 0 || (!is_edge && series->key.kind != SERIES_SPAN)) {
+        if (presence->n_runs == 0 || (!is_edge && series->key.kind != SERIES_SPAN)) {
             continue;
         }
+        uint32_t first = presence->runs[0].first_minute;
         status.edges += is_edge;
-        status.edge_minutes += is_edge ? cells->n_cells : 0;
-        status.newest_minute = MAX(status.newest_minute, cells_last_minute(cells));
-        status.oldest_minute = status.oldest_minute == 0
-                                   ? cells_first_minute(cells)
-                                   : MIN(status.oldest_minute, cells_first_minute(cells));
+        status.edge_minutes += is_edge ? series->cells.n_cells : 0;
+        status.newest_minute =
+            MAX(status.newest_minute, presence->runs[presence->n_runs - 1].last_minute);
+        status.oldest_minute = status.oldest_minute == 0 ? first : MIN(status.oldest_minute, first);
     }
     *ret_status = status;
 }

@@ -14,7 +14,10 @@ typedef struct Mappings Mappings; /* answer/mappings.h */
 typedef struct MapOptions {
     uint32_t presence_gap_minutes; /* 0: default 5 */
     size_t nodes_max,
-        edges_max; /* shown per answer; the rarest fold into (other); 0: 10,000/100,000 */
+        edges_max;          /* shown per answer; the rarest fold into (other); 0: 10,000/100,000 */
+    size_t cells_bytes_max; /* of sums kept in memory beside their files; 0: 96 MiB */
+    uint64_t kept_s;        /* sums that came longer ago go; 0: 13 months */
+    uint32_t cut_files_max; /* more are merged into hours; 0: 32 */
 } MapOptions;
 
 Map *map_new(const MapOptions *options);
@@ -33,14 +36,16 @@ struct Runs *map_runs(Map *map);
 /* Whether some flow or step is known. */
 bool map_knows_flows(Map *map);
 
-/* For StoreObserver: hands over what was applied since the last cut; writes it; reads it back. */
+/* What was applied since the last cut, for a table file; files are tiers.h's. */
 typedef struct MapPending MapPending;
 MapPending *map_cut(Map *map);
 MapPending *map_pending_free(MapPending *pending);
 MUST_USE int map_pending_write(const MapPending *pending, Buf *ret_file);
-/* 1: the file is damaged or newer (@ret_error), and the map may hold a part of it. */
+/* Adds the rows of such a file, for good. 1: it is damaged, newer, or of another level
+ * (@ret_error), and the map may hold a part of it. */
 MUST_USE int map_load(Map *map, Str file, ParseError *ret_error);
-/* 1: one of them is damaged; -EFBIG: more rows than a table may have. */
+/* One file of the sums of several such. 1: one of them is damaged; -EFBIG: more rows than a table
+ * may have. */
 MUST_USE int map_merge_files(const Str *files, size_t n_files, Buf *ret_file);
 
 /* What is asked. Times in whole minutes since the epoch: from <= minute < to. */
@@ -58,6 +63,8 @@ typedef struct MapQuestion {
     Str flow_scope, flow_environment;
     bool has_flow_environment;
     bool with_layout;
+    bool by_presence; /* what is there is told without looking at sums, which may not be in memory;
+                         for windows of whole days */
     bool with_profiles; /* edges get a profile, for comparisons */
 } MapQuestion;
 
@@ -301,8 +308,12 @@ void map_findings(Map *map, uint32_t from_minute, uint32_t to_minute, Arena *are
                   MapFinding **ret_findings, size_t *ret_n);
 
 typedef struct MapStatus {
-    uint64_t nodes, edges, edge_minutes, bytes, deltas_applied;
+    uint64_t nodes, edges;
+    uint64_t edge_minutes; /* cells of edges in memory */
+    uint64_t bytes, deltas_applied;
     uint32_t newest_minute, oldest_minute;
+    uint64_t refused;                                  /* deltas beyond the limit of series */
+    uint64_t file_reads, damaged_reads, evicted_hours; /* of sums in table files, since start */
     uint64_t version; /* grows with every apply; a live reader compares it */
 } MapStatus;
 

@@ -21,6 +21,7 @@ enum {
 
 #define FORMAT_KEY STR("weft.map_table")
 #define FORMAT_VERSION STR("1")
+#define FORMAT_VERSION_2 STR("2") /* has `minutes` and `presence` */
 
 /* Hostile sums must not overflow when a whole file of them is added up. */
 #define COUNT_MAX ((int64_t)1 << 38)
@@ -44,6 +45,8 @@ typedef enum Column {
     COLUMN_DURATION,
     COLUMN_SERVER_DURATION,
     COLUMN_EXEMPLARS,
+    COLUMN_MINUTES, /* this and those behind it: version 2 */
+    COLUMN_PRESENCE,
     COLUMNS,
 } Column;
 
@@ -73,6 +76,11 @@ static const ParquetColumn columns[COLUMNS] = {
     [COLUMN_DURATION] = TEXT_COLUMN("duration", true),
     [COLUMN_SERVER_DURATION] = TEXT_COLUMN("server_duration", true),
     [COLUMN_EXEMPLARS] = TEXT_COLUMN("exemplars", true),
+    [COLUMN_MINUTES] = {.name = {"minutes", 7},
+                        .type = PARQUET_BYTES,
+                        .optional = true,
+                        .encoding = PARQUET_PLAIN},
+    [COLUMN_PRESENCE] = TEXT_COLUMN("presence", true),
 };
 
 static Str kind_name(SeriesKind kind)
@@ -178,6 +186,8 @@ static void put_row(ParquetWriter *writer, size_t at, const MapRow *row)
     put_sketch(writer, COLUMN_SERVER_DURATION, at, &sum->server_duration);
     exemplars_append(&row->exemplars, &buf);
     put_text(writer, COLUMN_EXEMPLARS, at, buf_str(&buf));
+    put_text(writer, COLUMN_MINUTES, at, row->minutes);
+    put_text(writer, COLUMN_PRESENCE, at, row->presence);
 }
 
 static int compare_rows(const MapRow *a, const MapRow *b)
@@ -221,6 +231,7 @@ static bool put_rows(ParquetWriter *writer, size_t at, MapRow *const *rows, size
     MapRow sum = *rows[0];
 
     if (n > 1) {
+        ASSERT(sum.minutes.len == 0 && sum.presence.len == 0);
         sum.sum = (CellValue){0};
         sum.exemplars = (Exemplars){0};
         for (size_t i = 0; i < n; i++) {
@@ -239,8 +250,19 @@ static bool put_rows(ParquetWriter *writer, size_t at, MapRow *const *rows, size
     return any;
 }
 
+static bool rows_are_of_version_2(const MapRows *rows)
+{
+    bool are = false;
+
+    for (size_t i = 0; i < rows->count && !are; i++) {
+        are = rows->items[i].minutes.len > 0 || rows->items[i].presence.len > 0;
+    }
+    return are;
+}
+
 int map_file_write(const MapRows *rows, Buf *ret_file)
 {
+    bool version_2 = rows_are_of_version_2(rows);
     size_t at = 0, n = 0;
 
     if (rows->count > MAP_FILE_ROWS_MAX) {
@@ -252,7 +274,7 @@ int map_file_write(const MapRows *rows, Buf *ret_file)
     }
     qsort(sorted, rows->count, sizeof(sorted[0]), compare_row_pointers);
     ParquetWriter *writer = parquet_writer_new();
-    for (size_t i = 0; i < COLUMNS; i++) {
+    for (size_t i = 0; i < (version_2 ? COLUMNS : COLUMN_MINUTES); i++) {
         parquet_writer_add(writer, &columns[i]);
     }
     for (size_t i = 0; i < rows->count; i += n) {
@@ -260,7 +282,7 @@ int map_file_write(const MapRows *rows, Buf *ret_file)
         }
         at += put_rows(writer, at, sorted + i, n);
     }
-    parquet_set_metadata(writer, FORMAT_KEY, FORMAT_VERSION);
+    parquet_set_metadata(writer, FORMAT_KEY, version_2 ? FORMAT_VERSION_2 : FORMAT_VERSION);
     parquet_writer_finish(writer, at, ret_file);
     parquet_writer_free(writer);
     return 0;
@@ -272,6 +294,7 @@ typedef struct Reader {
     ParquetFile *file;
     size_t column[COLUMNS];
     ParquetVector vector[COLUMNS];
+    bool skip_minutes;
 } Reader;
 
 static void reader_deinit(Reader *reader)
@@ -300,13 +323,18 @@ static int reader_open(Reader *reader, Str file, ParseError *ret_error)
     Str version;
 
     TRY(clamp_offset(parquet_open(&source, &reader->file, ret_error), file, ret_error));
-    *ret_error = (ParseError){.offset = file.len, .text = "not a map table of version 1"};
+    *ret_error = (ParseError){.offset = file.len, .text = "not a map table of version 1 or 2"};
     if (!parquet_metadata(reader->file, FORMAT_KEY, &version) ||
-        !str_equal(version, FORMAT_VERSION)) {
+        (!str_equal(version, FORMAT_VERSION) && !str_equal(version, FORMAT_VERSION_2))) {
         return 1;
     }
+    bool version_2 = str_equal(version, FORMAT_VERSION_2);
     for (size_t i = 0; i < COLUMNS; i++) {
         reader->column[i] = parquet_find(reader->file, columns[i].name);
+        if (!version_2 && i >= COLUMN_MINUTES) {
+            reader->column[i] = SIZE_MAX;
+            continue;
+        }
         if (reader->column[i] == SIZE_MAX ||
             !type_fits(parquet_column(reader->file, reader->column[i]), &columns[i])) {
             ret_error->text = "a column of the map table is missing or of another type";
@@ -416,6 +444,10 @@ static int parse_row(const Reader *reader, size_t at, Arena *arena, MapRow *row)
     for (Column column = COLUMN_SOURCE; column <= COLUMN_STEP; column++) {
         names[column - COLUMN_SOURCE] = parquet_str(&vector[column], at);
     }
+    if (reader->column[COLUMN_MINUTES] != SIZE_MAX) {
+        row->presence = parquet_str(&vector[COLUMN_PRESENCE], at);
+        row->minutes = reader->skip_minutes ? (Str){0} : parquet_str(&vector[COLUMN_MINUTES], at);
+    }
     TRY(check_nodes(row));
     if (row->kind == SERIES_FLOW) {
         row->flow = flow_key(row->flow, row->source, arena);
@@ -427,6 +459,9 @@ static int read_chunk(Reader *reader, size_t from, size_t to, Arena *arena, MapR
                       ParseError *ret_error)
 {
     for (size_t i = 0; i < COLUMNS; i++) {
+        if (reader->column[i] == SIZE_MAX || (i == COLUMN_MINUTES && reader->skip_minutes)) {
+            continue;
+        }
         TRY(parquet_read(reader->file, reader->column[i], from, to, arena, &reader->vector[i],
                          ret_error));
     }
@@ -449,9 +484,9 @@ int map_file_read(Str file, Arena *arena, MapRows *rows, ParseError *ret_error)
                         file, ret_error);
 }
 
-int map_file_load(Str file, MapTables *tables, ParseError *ret_error)
+int map_file_visit(Str file, const MapRowVisitor *visitor, ParseError *ret_error)
 {
-    CLEANUP(reader_deinit) Reader reader = {0};
+    CLEANUP(reader_deinit) Reader reader = {.skip_minutes = !visitor->minutes};
 
     TRY(reader_open(&reader, file, ret_error));
     size_t n_rows = parquet_n_rows(reader.file);
@@ -464,8 +499,22 @@ int map_file_load(Str file, MapTables *tables, ParseError *ret_error)
             read_chunk(&reader, from, MIN(from + CHUNK_ROWS, n_rows), &arena, &rows, ret_error),
             file, ret_error));
         for (size_t i = 0; i < rows.count; i++) {
-            TRY(tables_add_row(tables, &rows.items[i]));
+            *ret_error = (ParseError){.offset = file.len,
+                                      .text = "a row of the map table has a value that is none"};
+            TRY(visitor->visit(visitor->context, &rows.items[i]));
         }
     }
     return 0;
+}
+
+static int load_row(void *context, const MapRow *row)
+{
+    return row->minutes.len > 0 || row->presence.len > 0 ? 1 : tables_add_row(context, row);
+}
+
+int map_file_load(Str file, MapTables *tables, ParseError *ret_error)
+{
+    const MapRowVisitor visitor = {.visit = load_row, .context = tables, .minutes = true};
+
+    return map_file_visit(file, &visitor, ret_error);
 }

@@ -18,5 +18,17 @@ MUST_USE int map_file_write(const MapRows *rows, Buf *ret_file);
  * An offset equal to the length of the file means that a value, not the format, is wrong. */
 MUST_USE int map_file_read(Str file, Arena *arena, MapRows *rows, ParseError *ret_error);
 
-/* As map_file_read, but adds the rows to @tables piece by piece. */
+/* As map_file_read, but shows the rows one by one; a row and its Strs live during the call.
+ * @minutes: whether their `minutes` are wanted. Stops when @visit returns non-zero and returns that
+ * (1 with
+ * @ret_error: the row is none that can be). */
+typedef struct MapRowVisitor {
+    int (*visit)(void *context, const MapRow *row);
+    void *context;
+    bool minutes;
+} MapRowVisitor;
+
+MUST_USE int map_file_visit(Str file, const MapRowVisitor *visitor, ParseError *ret_error);
+
+/* As map_file_read, but adds the rows of a file without `minutes` and `presence` to @tables. */
 MUST_USE int map_file_load(Str file, MapTables *tables, ParseError *ret_error);

@@ -48,6 +48,7 @@ static void hot_clear(Table *cells, Table *exemplars)
 static void series_deinit(Series *series)
 {
     cells_deinit(&series->cells);
+    presence_deinit(&series->presence);
     for (uint32_t i = 0; i < series->n_slots; i++) {
         exemplars_deinit(&series->slots[i].set);
     }
@@ -282,20 +283,139 @@ static void count_nodes(MapTables *tables, const SeriesKey *key, int change)
     const uint32_t nodes[] = {key->a, key->b, key->c};
 
     for (size_t i = 0; i < series_node_count((SeriesKind)key->kind); i++) {
-        tables->node[nodes[i]].n_cells += (uint32_t)change;
+        tables->node[nodes[i]].n_series += (uint32_t)change;
     }
+}
+
+/* Only edges have intervals; the others are there from their first minute of a day to the last. */
+static uint32_t series_gap(const MapTables *tables, const Series *series)
+{
+    return series->key.kind == SERIES_EDGE ? tables->presence_gap : MINUTES_PER_DAY;
+}
+
+static void need_minutes(MapTables *tables, const Series *series, uint32_t from, uint32_t to)
+{
+    if (tables->pager != NULL && series_is_paged((SeriesKind)series->key.kind)) {
+        tables->pager->need_minutes(tables->pager, from, to);
+    }
+}
+
+void tables_put_presence(MapTables *tables, uint32_t number, uint32_t minute)
+{
+    Series *series = tables_series(tables, number);
+
+    if (series->presence.n_runs == 0) {
+        count_nodes(tables, &series->key, 1);
+    }
+    presence_add(&series->presence, minute, series_gap(tables, series));
+}
+
+int tables_unpack_presence(MapTables *tables, uint32_t number, uint32_t from_minute,
+                           uint32_t to_minute, Str bytes)
+{
+    Series *series = tables_series(tables, number);
+    bool was_there = series->presence.n_runs > 0;
+
+    TRY(presence_unpack(&series->presence, from_minute, to_minute, bytes,
+                        series_gap(tables, series)));
+    if (!was_there && series->presence.n_runs > 0) {
+        count_nodes(tables, &series->key, 1);
+    }
+    return 0;
+}
+
+/* The minutes around one that is gone, as far as they decide what becomes of its run, must be
+ * looked at: within the gap for an edge; for the others, and only at a run's end, the whole day. */
+static void series_leave(MapTables *tables, uint32_t number, uint32_t minute)
+{
+    Series *series = tables_series(tables, number);
+    const MapInterval *found = presence_run(&series->presence, minute);
+    uint32_t gap = series_gap(tables, series), before = PRESENCE_NONE, after = PRESENCE_NONE;
+
+    if (found == NULL) {
+        return;
+    }
+    MapInterval run = *found;
+    uint32_t from = MAX(run.first_minute, minute - MIN(minute, gap + 1));
+    uint32_t to = (uint32_t)MIN((uint64_t)run.last_minute, (uint64_t)minute + gap + 1) + 1;
+    if (series->key.kind != SERIES_EDGE && minute > run.first_minute && minute < run.last_minute) {
+        return;
+    }
+    need_minutes(tables, series, from, to);
+    series = tables_series(tables, number); /* others may have come, and moved it */
+    const Cells *cells = &series->cells;
+    uint32_t at = cells_position(cells, minute);
+    if (at > 0 && cells->index[at - 1].minute >= from) {
+        before = cells->index[at - 1].minute;
+    }
+    if (at < cells->n_cells && cells->index[at].minute < to) {
+        after = cells->index[at].minute;
+    }
+    presence_remove(&series->presence, minute, before, after, gap);
+    if (series->presence.n_runs == 0) {
+        count_nodes(tables, &series->key, -1);
+    }
+}
+
+void tables_put_cell(MapTables *tables, uint32_t number, uint32_t minute, const CellValue *value)
+{
+    (void)cells_add(&tables_series(tables, number)->cells, minute, value);
 }
 
 static void series_add(MapTables *tables, uint32_t number, uint32_t minute, const CellValue *value)
 {
-    Series *series = tables_series(tables, number);
-    /* Only edges have intervals; the others' whole life is one. */
-    uint32_t gap = series->key.kind == SERIES_EDGE ? tables->presence_gap : UINT32_MAX;
-    int change = cells_add(&series->cells, minute, value, gap);
+    need_minutes(tables, tables_series(tables, number), minute, minute + 1);
+    int change = cells_add(&tables_series(tables, number)->cells, minute, value);
 
-    if (change != 0) {
-        tables->n_cells += (uint64_t)(int64_t)change;
-        count_nodes(tables, &series->key, change);
+    if (change > 0) {
+        tables_put_presence(tables, number, minute);
+    } else if (change < 0) {
+        series_leave(tables, number, minute);
+    }
+}
+
+static void slots_remove_range(Series *series, uint32_t from_minute, uint32_t to_minute)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < series->n_slots; i++) {
+        if (series->slots[i].minute >= from_minute && series->slots[i].minute < to_minute) {
+            exemplars_deinit(&series->slots[i].set);
+        } else {
+            series->slots[n++] = series->slots[i];
+        }
+    }
+    series->n_slots = n;
+    if (n == 0) {
+        mem_free(TAKE(series->slots));
+        series->slots_capacity = 0;
+    }
+}
+
+void tables_forget_cells(MapTables *tables, uint32_t from_minute, uint32_t to_minute)
+{
+    for (size_t i = 0; i < tables->series.n_records; i++) {
+        Series *series = tables_series(tables, i);
+
+        if (series_is_paged((SeriesKind)series->key.kind)) {
+            cells_remove_range(&series->cells, from_minute, to_minute);
+            slots_remove_range(series, from_minute, to_minute);
+        }
+    }
+}
+
+void tables_forget_presence(MapTables *tables, uint32_t from_minute, uint32_t to_minute)
+{
+    for (size_t i = 0; i < tables->series.n_records; i++) {
+        Series *series = tables_series(tables, i);
+        bool was_there = series->presence.n_runs > 0;
+
+        if (series_is_paged((SeriesKind)series->key.kind)) {
+            presence_remove_range(&series->presence, from_minute, to_minute);
+            if (was_there && series->presence.n_runs == 0) {
+                count_nodes(tables, &series->key, -1);
+            }
+        }
     }
 }
 
@@ -328,13 +448,15 @@ static void exemplars_merge(Exemplars *to, const Exemplars *from)
     }
 }
 
-static void series_add_exemplars(MapTables *tables, uint32_t number, uint32_t minute,
-                                 const Exemplars *from)
+void tables_put_exemplars(MapTables *tables, uint32_t number, uint32_t minute,
+                          const Exemplars *from)
 {
     Exemplars *set = series_exemplars(tables_series(tables, number), minute);
 
     exemplars_merge(set, from);
-    exemplars_drop_taken(set);
+    if (!tables->keep_taken) {
+        exemplars_drop_taken(set);
+    }
 }
 
 void tables_flush(MapTables *tables)
@@ -350,7 +472,9 @@ void tables_flush(MapTables *tables)
         HotExemplars *hot = table_at(&tables->hot_exemplars, i);
         HotExemplars *pending = table_put(&tables->pending_exemplars, &hot->key, NULL);
 
-        series_add_exemplars(tables, hot->key.series, hot->key.minute, &hot->set);
+        need_minutes(tables, tables_series(tables, hot->key.series), hot->key.minute,
+                     hot->key.minute + EXEMPLAR_MINUTES);
+        tables_put_exemplars(tables, hot->key.series, hot->key.minute, &hot->set);
         exemplars_merge(&pending->set, &hot->set);
     }
     hot_clear(&tables->hot, &tables->hot_exemplars);
@@ -366,7 +490,8 @@ size_t tables_memory(const MapTables *tables)
     for (size_t i = 0; i < tables->series.n_records; i++) {
         const Series *series = tables_series(tables, i);
 
-        size += cells_memory(&series->cells) + series->slots_capacity * sizeof(ExemplarSlot);
+        size += cells_memory(&series->cells) + series->presence.capacity * sizeof(MapInterval) +
+                series->slots_capacity * sizeof(ExemplarSlot);
         for (uint32_t k = 0; k < series->n_slots; k++) {
             size += series->slots[k].set.capacity * sizeof(Exemplar);
         }
@@ -393,12 +518,12 @@ MapRow *map_rows_add(MapRows *rows)
     return &rows->items[rows->count++];
 }
 
-static void row_name(const MapTables *tables, HotKey at, MapRow *row)
+void tables_name_row(const MapTables *tables, uint32_t series, uint32_t minute, MapRow *row)
 {
-    SeriesKey key = tables_series(tables, at.series)->key;
+    SeriesKey key = tables_series(tables, series)->key;
 
     row->kind = (SeriesKind)key.kind;
-    row->minute = at.minute;
+    row->minute = minute;
     if (row->kind == SERIES_FLOW) {
         row->flow = symbols_get(&tables->texts, key.b);
         row->step = symbols_get(&tables->texts, key.c);
@@ -432,7 +557,7 @@ void tables_cut(MapTables *tables, MapRows *ret_rows)
         if (!cell_value_is_zero(&cell->value)) {
             MapRow *row = map_rows_add(&rows);
 
-            row_name(tables, cell->key, row);
+            tables_name_row(tables, cell->key.series, cell->key.minute, row);
             row->sum = cell->value;
             cell->value = (CellValue){0};
         }
@@ -443,7 +568,7 @@ void tables_cut(MapTables *tables, MapRows *ret_rows)
         if (hot->set.n_items > 0) {
             MapRow *row = map_rows_add(&rows);
 
-            row_name(tables, hot->key, row);
+            tables_name_row(tables, hot->key.series, hot->key.minute, row);
             row->exemplars = hot->set;
             hot->set = (Exemplars){0};
         }
@@ -452,7 +577,7 @@ void tables_cut(MapTables *tables, MapRows *ret_rows)
     *ret_rows = rows;
 }
 
-int tables_add_row(MapTables *tables, const MapRow *row)
+int tables_row_series(MapTables *tables, const MapRow *row, uint32_t *ret_series)
 {
     SeriesNames names = {.kind = row->kind == SERIES_FLOW ? SERIES_EDGE : row->kind,
                          .relation = row->relation,
@@ -468,13 +593,24 @@ int tables_add_row(MapTables *tables, const MapRow *row)
     if (row->kind == SERIES_FLOW && number != SERIES_NONE) {
         number = intern_flow(tables, number, row->flow, row->step);
     }
+    tables->n_refused += number == SERIES_NONE;
+    *ret_series = number;
+    return 0;
+}
+
+int tables_add_row(MapTables *tables, const MapRow *row)
+{
+    uint32_t number;
+
+    TRY(tables_row_series(tables, row, &number));
     if (number == SERIES_NONE) {
-        tables->n_refused++;
         return 0;
     }
     series_add(tables, number, row->minute, &row->sum);
     if (row->exemplars.n_items > 0) {
-        series_add_exemplars(tables, number, row->minute, &row->exemplars);
+        need_minutes(tables, tables_series(tables, number), row->minute,
+                     row->minute + EXEMPLAR_MINUTES);
+        tables_put_exemplars(tables, number, row->minute, &row->exemplars);
     }
     return 0;
 }

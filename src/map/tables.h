@@ -3,6 +3,7 @@
 
 #include "base/map.h"
 #include "map/cells.h"
+#include "map/presence.h"
 
 /*
  * What the map knows: series of cells, keyed by interned nodes and texts. Behind Map's lock.
@@ -56,18 +57,27 @@ typedef struct ExemplarSlot {
 
 typedef struct Series {
     SeriesKey key;
-    Cells cells;
-    ExemplarSlot *slots; /* by minute */
+    Cells cells;         /* of the minutes that are in memory, see Pager */
+    Presence presence;   /* over its whole life */
+    ExemplarSlot *slots; /* by minute, as the cells */
     uint32_t n_slots, slots_capacity;
     uint32_t first_flow, next_flow; /* edges: chain of their flows' series; SERIES_NONE ends it */
 } Series;
 
 typedef struct TablesNode {
     NodeKey key;
-    uint32_t n_cells; /* that name it: 0 means that it is not known (any more) */
+    uint32_t n_series; /* that name it and are present: 0 means that it is not known (any more) */
 } TablesNode;
 
+/* Who keeps cells in files. Before @tables adds to an hour or looks at one, it asks for its minutes
+ * to be in memory. */
+typedef struct Pager {
+    void (*need_minutes)(struct Pager *pager, uint32_t from_minute, uint32_t to_minute);
+} Pager;
+
 typedef struct MapTables {
+    Pager *pager;    /* NULL: all is in memory */
+    bool keep_taken; /* exemplars that were taken back are to cancel others that come later */
     uint32_t presence_gap;
     Mappings *mappings; /* the map's, for its questions; NULL: none */
     Symbols nodes, texts;
@@ -75,7 +85,7 @@ typedef struct MapTables {
     size_t node_capacity;
     Table series;
     Table hot, hot_exemplars, pending, pending_exemplars;
-    uint64_t n_cells, n_refused;
+    uint64_t n_refused;
 } MapTables;
 
 void tables_init(MapTables *tables, uint32_t presence_gap);
@@ -88,6 +98,12 @@ static inline Series *tables_series(const MapTables *tables, size_t number)
 
 /* Whether b of its series is a text, a span's, label's, step's or sequence's name. */
 bool series_has_name(SeriesKind kind);
+
+/* Whether the kind's cells may be kept in files; proofs are few and always looked at. */
+static inline bool series_is_paged(SeriesKind kind)
+{
+    return kind != SERIES_PROOF;
+}
 
 /* How many of a series' a, b, c are nodes that it makes known. */
 size_t series_node_count(SeriesKind kind);
@@ -116,6 +132,8 @@ typedef struct MapRow {
     Str source, target, via, name, value, flow, step;
     CellValue sum;
     Exemplars exemplars;
+    Str minutes;  /* hours: cells_pack() of its minutes */
+    Str presence; /* days: presence_pack() */
 } MapRow;
 
 typedef struct MapRows {
@@ -133,3 +151,21 @@ void tables_cut(MapTables *tables, MapRows *ret_rows);
 
 /* Adds a row to the cold series. Returns 0; 1 when it names a node that is none. */
 MUST_USE int tables_add_row(MapTables *tables, const MapRow *row);
+
+/* Number of the row's series, made if it is new; SERIES_NONE when there are too many, which is
+ * counted. Returns 0; 1 when the row names a node that is none. */
+MUST_USE int tables_row_series(MapTables *tables, const MapRow *row, uint32_t *ret_series);
+
+/* What a page does: adds to cells or presence alone, without the other. Forgetting takes the cells
+ * and exemplars of a time out of memory. */
+void tables_put_cell(MapTables *tables, uint32_t series, uint32_t minute, const CellValue *value);
+void tables_put_exemplars(MapTables *tables, uint32_t series, uint32_t minute,
+                          const Exemplars *from);
+void tables_put_presence(MapTables *tables, uint32_t series, uint32_t minute);
+MUST_USE int tables_unpack_presence(MapTables *tables, uint32_t series, uint32_t from_minute,
+                                    uint32_t to_minute, Str bytes);
+void tables_forget_cells(MapTables *tables, uint32_t from_minute, uint32_t to_minute);
+void tables_forget_presence(MapTables *tables, uint32_t from_minute, uint32_t to_minute);
+
+/* The names of a series at @minute, without sums; views live as long as the tables. */
+void tables_name_row(const MapTables *tables, uint32_t series, uint32_t minute, MapRow *row);

@@ -1,87 +1,489 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "map/tiers.h"
 
-#include <stdlib.h>
+#include <errno.h>
 
+#include "base/assert.h"
+#include "base/log.h"
 #include "base/memory.h"
+#include "map/map_file.h"
+#include "map/map_inside.h"
+#include "map/roll_up.h"
 
-/* Merging is tiered by size, so that a row is rewritten a logarithmic number of times. */
+/*
+ * Plans, in the order in which they are looked for:
+ *
+ *   expire   hours and days whose newest rows came too long ago go, unread
+ *   fold     cut files become hours: inputs are the cut files, the hours that they touch, those
+ *            hours' days (they are made anew later) and the facts
+ *   day      the hours of a day that is over add up to the day; nothing goes
+ *
+ * A fold takes FOLD_HOURS_MAX hours at most; what the cut files have beyond them comes out as a cut
+ * file again. The map's lock is held while lists are looked at, never while files are read or
+ * written: the writer thread alone changes the lists, so they stay as they were planned.
+ */
 enum {
-    FILES_MAX = 32,             /* beyond it files are merged */
-    MERGE_MIN = 16,             /* a merge takes at least so many */
-    FILE_BYTES_MAX = 256 << 20, /* larger files are never merged */
+    PLAN_EXPIRE,
+    PLAN_FOLD, /* with its last hour */
+    PLAN_DAY,  /* with the day */
+    PLAN_BITS = 2,
+    FOLD_HOURS_MAX = 128,
+    FOLD_CUTS_MAX = 128,
+    FOLD_AFTER_S = 2 * 3600, /* few cut files, too, when they have waited for so long */
+    CUT_FILES_MAX = 32,
 };
+
+#define KEPT_S ((uint64_t)396 * 24 * 3600)
+
+/* --- Cuts --- */
+
+static void collect_hours(const MapRows *rows, PageHours *hours)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        if (series_is_paged(rows->items[i].kind)) {
+            page_hours_add(hours, rows->items[i].minute / MINUTES_PER_HOUR);
+        }
+    }
+    page_hours_sort(hours);
+}
+
+MapPending *map_cut(Map *map)
+{
+    MapRows rows;
+
+    map_lock(map);
+    tables_cut(&map->tables, &rows);
+    uint32_t number = map->pages.cut++;
+    map->pages.fresh_hour = 0;
+    map_unlock(map);
+    if (rows.count == 0) {
+        map_rows_deinit(&rows);
+        return NULL;
+    }
+    MapPending *pending = NEW(MapPending);
+    pending->rows = rows;
+    pending->number = number;
+    collect_hours(&rows, &pending->hours);
+    return pending;
+}
+
+MapPending *map_pending_free(MapPending *pending)
+{
+    if (pending != NULL) {
+        map_rows_deinit(&pending->rows);
+        page_hours_deinit(&pending->hours);
+        mem_free(pending);
+    }
+    return NULL;
+}
+
+int map_pending_write(const MapPending *pending, Buf *ret_file)
+{
+    return map_file_write(&pending->rows, ret_file);
+}
 
 int tiers_write(const MapPending *pending, TableSink *sink)
 {
-    CLEANUP(buf_deinit) Buf file = {0};
-    TableInfo info = table_info(TIERS_FAMILY);
+    return roll_up_emit(&pending->rows, LEVEL_CUT, sink);
+}
 
-    TRY(map_pending_write(pending, &file));
-    return sink->emit(sink, &info, buf_str(&file));
+/* --- Whole files, without a store --- */
+
+int map_load(Map *map, Str file, ParseError *ret_error)
+{
+    ParseError error = {0};
+
+    map_lock(map);
+    int result = map_file_load(file, &map->tables, &error);
+    map->version++;
+    map_unlock(map);
+    if (result != 0) {
+        *ret_error = error;
+    }
+    return result;
+}
+
+int map_merge_files(const Str *files, size_t n_files, Buf *ret_file)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    CLEANUP(map_rows_deinit) MapRows rows = {0};
+    ParseError error = {0};
+
+    for (size_t i = 0; i < n_files; i++) {
+        TRY(map_file_read(files[i], &arena, &rows, &error));
+    }
+    for (size_t i = 0; i < rows.count; i++) {
+        if (rows.items[i].minutes.len > 0 || rows.items[i].presence.len > 0) {
+            return 1;
+        }
+    }
+    return map_file_write(&rows, ret_file);
+}
+
+/* --- Starting --- */
+
+static int note_hour(void *context, const MapRow *row)
+{
+    if (row->minutes.len > 0 || row->presence.len > 0) {
+        return 1;
+    }
+    if (series_is_paged(row->kind)) {
+        page_hours_add(context, row->minute / MINUTES_PER_HOUR);
+    }
+    return 0;
+}
+
+static int visit(const TableFile *file, const MapRowVisitor *visitor, ParseError *ret_error)
+{
+    CLEANUP(buf_deinit) Buf content = {0};
+
+    TRY(table_file_read(file, &content));
+    return map_file_visit(buf_str(&content), visitor, ret_error);
+}
+
+/* Hours and days are only looked for here: reading all of them would take too long. */
+static int check_file(const TableFile *file, PageHours *hours, ParseError *ret_error)
+{
+    const MapRowVisitor visitor = {.visit = note_hour, .context = hours};
+    File *opened;
+
+    if (file->info.level == LEVEL_CUT || file->info.level == LEVEL_FACTS) {
+        TRY(visit(file, &visitor, ret_error));
+        page_hours_sort(hours);
+        return 0;
+    }
+    TRY(table_file_open(file, &opened));
+    file->fs->ops->close(opened);
+    return 0;
 }
 
 int tiers_load(Map *map, TableFile *file, ParseError *ret_error)
 {
-    CLEANUP(buf_deinit) Buf content = {0};
+    CLEANUP(page_hours_deinit) PageHours hours = {0};
 
     if (!table_info_is(&file->info, TIERS_FAMILY)) {
         return 0;
     }
-    TRY(table_file_read(file, &content));
-    return map_load(map, buf_str(&content), ret_error);
+    TRY(check_file(file, &hours, ret_error));
+    map_lock(map);
+    pages_add_file(&map->pages, file, &hours);
+    map_unlock(map);
+    return 0;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    uint64_t x = (*(TableFile *const *)a)->bytes, y = (*(TableFile *const *)b)->bytes;
+typedef struct Starting {
+    MapTables *tables;
+    uint32_t from, to; /* minutes of the file */
+} Starting;
 
-    return (x > y) - (x < y);
+/* When a series of an hour or a day was there. */
+static int learn_presence(void *context, const MapRow *row)
+{
+    const Starting *starting = context;
+    Str minutes = row->minutes;
+    uint32_t minute = starting->from, series;
+
+    TRY(tables_row_series(starting->tables, row, &series));
+    if (series == SERIES_NONE) {
+        return 0;
+    }
+    while (minutes.len > 0) {
+        TRY(cells_skip(&minutes, &minute));
+        if (minute >= starting->to) {
+            return 1;
+        }
+        tables_put_presence(starting->tables, series, minute);
+    }
+    return tables_unpack_presence(starting->tables, series, starting->from, starting->to,
+                                  row->presence);
 }
 
-/* The smallest files, up to one that is larger than all before it together. */
-bool tiers_plan(TableFile *const *files, size_t n_files, TablePlan *ret_plan)
+static int add_row(void *context, const MapRow *row)
 {
-    CLEANUP(mem_freep) TableFile **sorted = NEW_ARRAY(TableFile *, n_files + 1);
-    uint64_t sum = 0;
-    size_t n = 0, taken = 0;
+    return tables_add_row(context, row);
+}
 
-    for (size_t i = 0; i < n_files; i++) {
-        if (table_info_is(&files[i]->info, TIERS_FAMILY)) {
-            sorted[n++] = files[i];
+static void learn(Map *map, const TableFile *file)
+{
+    Starting starting = {&map->tables, file->info.from_minute, file->info.to_minute};
+    bool whole = file->info.level == LEVEL_CUT || file->info.level == LEVEL_FACTS;
+    const MapRowVisitor visitor = {whole ? add_row : learn_presence,
+                                   whole ? (void *)&map->tables : &starting, true};
+    ParseError error = {.text = "it cannot be read"};
+    int result = visit(file, &visitor, &error);
+
+    if (result != 0) {
+        map->pages.n_damaged++;
+        log_error("map: a table file is left out", LOG_U64("table", file->number),
+                  LOG_CSTR("because", error.text), LOG_I64("result", result));
+    }
+}
+
+static void learn_times(Map *map)
+{
+    const Pages *pages = &map->pages;
+
+    for (size_t i = 0; i < pages->day_files.n_records; i++) {
+        learn(map, ((PageFile *)table_at(&pages->day_files, i))->file);
+    }
+    for (size_t i = 0; i < pages->hour_files.n_records; i++) {
+        const PageFile *hour = table_at(&pages->hour_files, i);
+
+        if (pages_day_file(pages, hour->time / HOURS_PER_DAY) == NULL) {
+            learn(map, hour->file);
         }
     }
-    if (n <= FILES_MAX) {
-        return false;
-    }
-    qsort(sorted, n, sizeof(sorted[0]), by_size);
-    while (taken < MIN(n, (size_t)TABLE_INPUTS_MAX) && sorted[taken]->bytes <= FILE_BYTES_MAX &&
-           (taken < MERGE_MIN || sorted[taken]->bytes <= 2 * sum)) {
-        sum += sorted[taken]->bytes;
-        ret_plan->inputs[taken] = sorted[taken];
-        taken++;
-    }
-    ret_plan->n_inputs = taken;
-    return taken >= 2;
 }
 
-int tiers_merge(const TablePlan *plan, TableSink *sink)
+/* The rows of cut files are added as deltas are: presence needs whole sums. So each file is shown
+ * to the pages only once its rows are in memory, or an hour would be loaded with them. */
+void tiers_loaded(Map *map)
 {
-    CLEANUP(buf_deinit) Buf merged = {0};
-    Buf contents[TABLE_INPUTS_MAX] = {0};
-    Str views[TABLE_INPUTS_MAX];
-    TableInfo info = table_info(TIERS_FAMILY);
-    int result = 0;
+    Pages *pages = &map->pages;
 
-    for (size_t i = 0; i < plan->n_inputs && result == 0; i++) {
-        result = table_file_read(plan->inputs[i], &contents[i]);
-        views[i] = buf_str(&contents[i]);
+    map_lock(map);
+    learn_times(map);
+    if (pages->facts != NULL) {
+        learn(map, pages->facts);
     }
-    if (result == 0) {
-        result = map_merge_files(views, plan->n_inputs, &merged);
+    PageCut *cuts = TAKE(pages->cuts);
+    size_t n = pages->n_cuts;
+    pages->n_cuts = pages->cuts_capacity = 0;
+    pages->cut = 0; /* these are committed */
+    for (size_t i = 0; i < n; i++) {
+        learn(map, cuts[i].file);
+        pages_add_file(pages, cuts[i].file, &cuts[i].hours);
+        table_file_unref(cuts[i].file);
     }
-    for (size_t i = 0; i < plan->n_inputs; i++) {
-        buf_deinit(&contents[i]);
+    mem_free(cuts);
+    pages->cut = 1;
+    pages->fresh_hour = 0;
+    pages_shrink(pages, (PageWindow){0});
+    map_unlock(map);
+}
+
+/* --- Changes --- */
+
+static bool has_hour(TableFile *const *files, size_t n, const TableFile *hour)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (files[i]->info.level <= LEVEL_CUT ||
+            (files[i]->info.level == LEVEL_HOUR &&
+             files[i]->info.from_minute == hour->info.from_minute)) {
+            return true;
+        }
     }
-    return result == 0 ? sink->emit(sink, &info, buf_str(&merged)) : result;
+    return false;
+}
+
+/* An hour that went without cut files to be folded and without another in its place has expired. */
+static void expire(Pages *pages, const TablesChange *change)
+{
+    for (size_t i = 0; i < change->n_removed; i++) {
+        const TableFile *file = change->removed[i];
+
+        if (table_info_is(&file->info, TIERS_FAMILY) && file->info.level == LEVEL_HOUR &&
+            !has_hour(change->removed, i, file) &&
+            !has_hour(change->added, change->n_added, file)) {
+            pages_expire_hour(pages, file->info.from_minute / MINUTES_PER_HOUR);
+        }
+    }
+}
+
+/* Readers are held off for all of it: in between they would miss sums or see them twice. The hours
+ * of files are found out before. */
+void tiers_changed(Map *map, const TablesChange *change)
+{
+    const MapPending *pending = change->pending;
+    PageHours *hours = NEW_ARRAY(PageHours, change->n_added + 1);
+    ParseError error = {0};
+
+    for (size_t i = 0; i < change->n_added && pending == NULL; i++) {
+        if (table_info_is(&change->added[i]->info, TIERS_FAMILY) &&
+            check_file(change->added[i], &hours[i], &error) != 0) {
+            log_error("map: a table file that was just written cannot be read",
+                      LOG_U64("table", change->added[i]->number));
+        }
+    }
+    map_lock(map);
+    if (pending != NULL) {
+        map->pages.committed = pending->number;
+    }
+    expire(&map->pages, change);
+    for (size_t i = 0; i < change->n_removed; i++) {
+        pages_remove_file(&map->pages, change->removed[i]);
+    }
+    for (size_t i = 0; i < change->n_added; i++) {
+        TableFile *file = change->added[i];
+
+        for (size_t k = 0; pending != NULL && k < pending->hours.count; k++) {
+            page_hours_add(&hours[i], pending->hours.items[k]);
+        }
+        if (table_info_is(&file->info, TIERS_FAMILY)) {
+            pages_add_file(&map->pages, file, &hours[i]);
+        }
+    }
+    pages_shrink(&map->pages, (PageWindow){0});
+    map_unlock(map);
+    for (size_t i = 0; i < change->n_added; i++) {
+        page_hours_deinit(&hours[i]);
+    }
+    mem_free(hours);
+}
+
+/* --- Plans --- */
+
+static void plan_add(TablePlan *plan, TableFile *file)
+{
+    ASSERT(plan->n_inputs < TABLE_INPUTS_MAX);
+    if (file != NULL) {
+        plan->inputs[plan->n_inputs++] = file;
+    }
+}
+
+static bool is_expired(const Map *map, const TableFile *file, uint64_t now_s)
+{
+    uint64_t kept_s = map->options.kept_s == 0 ? KEPT_S : map->options.kept_s;
+
+    return table_info_is(&file->info, TIERS_FAMILY) &&
+           (file->info.level == LEVEL_HOUR || file->info.level == LEVEL_DAY) &&
+           file->written_s != 0 && now_s > file->written_s && now_s - file->written_s > kept_s;
+}
+
+static bool plan_expiry(const Map *map, TableFile *const *files, size_t n, uint64_t now_s,
+                        TablePlan *plan)
+{
+    for (size_t i = 0; i < n && plan->n_inputs < TABLE_INPUTS_MAX; i++) {
+        if (is_expired(map, files[i], now_s)) {
+            plan_add(plan, files[i]);
+        }
+    }
+    plan->what = PLAN_EXPIRE;
+    return plan->n_inputs > 0;
+}
+
+/* The first FOLD_HOURS_MAX hours and their days; both planned and merged by this. */
+static void plan_hours(const Pages *pages, const PageHours *hours, TablePlan *plan)
+{
+    size_t n = MIN(hours->count, (size_t)FOLD_HOURS_MAX);
+
+    for (size_t i = 0; i < n; i++) {
+        uint32_t day = hours->items[i] / HOURS_PER_DAY;
+
+        plan_add(plan, pages_hour_file(pages, hours->items[i]));
+        if (i == 0 || hours->items[i - 1] / HOURS_PER_DAY != day) {
+            plan_add(plan, pages_day_file(pages, day));
+        }
+    }
+    plan_add(plan, pages->facts);
+}
+
+static bool plan_fold(const Map *map, uint64_t now_s, TablePlan *plan)
+{
+    CLEANUP(page_hours_deinit) PageHours hours = {0};
+    const Pages *pages = &map->pages;
+    uint32_t cuts_max =
+        map->options.cut_files_max == 0 ? (uint32_t)CUT_FILES_MAX : map->options.cut_files_max;
+
+    if (pages->n_cuts == 0 ||
+        (pages->n_cuts <= cuts_max && now_s < pages->cuts[0].file->written_s + FOLD_AFTER_S)) {
+        return false;
+    }
+    for (size_t i = 0; i < MIN(pages->n_cuts, (size_t)FOLD_CUTS_MAX); i++) {
+        plan_add(plan, pages->cuts[i].file);
+        for (size_t k = 0; k < pages->cuts[i].hours.count; k++) {
+            page_hours_add(&hours, pages->cuts[i].hours.items[k]);
+        }
+    }
+    page_hours_sort(&hours);
+    plan_hours(pages, &hours, plan);
+    uint32_t last_hour =
+        hours.count <= FOLD_HOURS_MAX ? UINT32_MAX : hours.items[FOLD_HOURS_MAX - 1];
+    plan->what = (uint64_t)last_hour << PLAN_BITS | PLAN_FOLD;
+    return true;
+}
+
+/* Whether the day is over, as far as its data say, with all that it has in hours. */
+static bool day_is_complete(const Pages *pages, uint32_t day, uint32_t newest_day)
+{
+    bool any = false;
+
+    if (day >= newest_day || pages_day_file(pages, day) != NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < HOURS_PER_DAY; i++) {
+        uint32_t hour = day * HOURS_PER_DAY + i;
+
+        any |= pages_hour_file(pages, hour) != NULL;
+        for (size_t k = 0; k < pages->n_cuts; k++) {
+            if (page_hours_have(&pages->cuts[k].hours, hour)) {
+                return false;
+            }
+        }
+    }
+    return any;
+}
+
+static bool plan_day(const Map *map, TablePlan *plan)
+{
+    const Pages *pages = &map->pages;
+    uint32_t newest = 0;
+
+    for (size_t i = 0; i < pages->days.n_records; i++) {
+        newest = MAX(newest, ((const PageDay *)table_at(&pages->days, i))->day);
+    }
+    for (size_t i = 0; i < pages->days.n_records; i++) {
+        uint32_t day = ((const PageDay *)table_at(&pages->days, i))->day;
+
+        if (day_is_complete(pages, day, newest)) {
+            plan->what = (uint64_t)day << PLAN_BITS | PLAN_DAY;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool tiers_plan(Map *map, TableFile *const *files, size_t n_files, uint64_t now_s,
+                TablePlan *ret_plan)
+{
+    map_lock_shared(map);
+    bool any = plan_expiry(map, files, n_files, now_s, ret_plan) ||
+               plan_fold(map, now_s, ret_plan) || plan_day(map, ret_plan);
+    map_unlock(map);
+    return any;
+}
+
+static int merge_day(Map *map, uint32_t day, TableSink *sink)
+{
+    TableFile *files[HOURS_PER_DAY];
+    size_t n = 0;
+
+    map_lock_shared(map);
+    for (uint32_t i = 0; i < HOURS_PER_DAY; i++) {
+        TableFile *file = pages_hour_file(&map->pages, day * HOURS_PER_DAY + i);
+
+        if (file != NULL) {
+            files[n++] = table_file_ref(file);
+        }
+    }
+    map_unlock(map);
+    int result = roll_up_day(files, n, day, sink);
+    for (size_t i = 0; i < n; i++) {
+        table_file_unref(files[i]);
+    }
+    return result;
+}
+
+int tiers_merge(Map *map, const TablePlan *plan, TableSink *sink)
+{
+    uint32_t about = (uint32_t)(plan->what >> PLAN_BITS);
+
+    switch (plan->what & ((1U << PLAN_BITS) - 1)) {
+    case PLAN_FOLD:
+        return roll_up_fold(plan, about, sink);
+    case PLAN_DAY:
+        return merge_day(map, about, sink);
+    default: /* PLAN_EXPIRE */
+        return 0;
+    }
 }

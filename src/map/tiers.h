@@ -5,8 +5,8 @@
 #include "store/observer.h"
 
 /*
- * The map's table files: which there are, and which are merged into which. Called as
- * store/observer.h says for the callbacks of the same names.
+ * The map's table files: which there are, which are merged into which, and when they expire
+ * (docs/format/map-table.md). Called as store/observer.h says for the callbacks of these names.
  */
 
 /* The family of the map's files. */
@@ -14,5 +14,8 @@
 
 MUST_USE int tiers_write(const MapPending *pending, TableSink *sink);
 MUST_USE int tiers_load(Map *map, TableFile *file, ParseError *ret_error);
-bool tiers_plan(TableFile *const *files, size_t n_files, TablePlan *ret_plan);
-MUST_USE int tiers_merge(const TablePlan *plan, TableSink *sink);
+void tiers_loaded(Map *map);
+void tiers_changed(Map *map, const TablesChange *change);
+bool tiers_plan(Map *map, TableFile *const *files, size_t n_files, uint64_t now_s,
+                TablePlan *ret_plan);
+MUST_USE int tiers_merge(Map *map, const TablePlan *plan, TableSink *sink);

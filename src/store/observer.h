@@ -51,7 +51,7 @@ typedef struct TablesChange {
  *
  * on_batch, on_tick and cut are called on the applier thread only (during store_open() that is the
  * caller's); write_tables, plan_merge, merge_tables, tables_changed and free_pending on the writer
- * thread; load_table from store_open() before any other but attach.
+ * thread; load_table and tables_loaded from store_open() before any other but attach.
  */
 typedef struct StoreObserver {
     void *context;
@@ -82,6 +82,9 @@ typedef struct StoreObserver {
      * @ret_error when it is damaged: it is left out and set aside; or -errno, which ends the start.
      * A family that the observer does not know is none of its business: 0. */
     int (*load_table)(void *context, TableFile *file, ParseError *ret_error);
+
+    /* All of them were shown. */
+    void (*tables_loaded)(void *context);
 
     /* The commit of a cut or a merge is on disk: from now on these files are the committed ones.
      * Called before free_pending. References are the store's. */

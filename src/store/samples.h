@@ -314,7 +314,7 @@ static inline bool sample_plan_merge(void *context, TableFile *const *files, siz
 static inline int sample_merge_tables(void *context, const TablePlan *plan, TableSink *sink)
 {
     TableInfo info = table_info("sums");
-    uint64_t sum = 0, one;
+    uint64_t sum = 0, one = 0;
 
     info.level = 1;
     for (size_t i = 0; i < plan->n_inputs; i++) {

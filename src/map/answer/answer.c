@@ -244,7 +244,9 @@ static uint32_t label_place(const Answering *answering, const Series *series)
     uint32_t node = series->key.kind == SERIES_LABEL ? graph->of_symbol[series->key.a] : 0;
     uint32_t from_day = question->from_minute - question->from_minute % MINUTES_PER_DAY;
 
-    if (node == 0 || !cells_touch(&series->cells, from_day, question->to_minute)) {
+    MapInterval life;
+
+    if (node == 0 || !presence_clip(&series->presence, from_day, question->to_minute, &life)) {
         return GRAPH_NONE;
     }
     return answering->place[node - 1];

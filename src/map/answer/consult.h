@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "map/tables.h"
+#include "map/pages.h"
 
 /*
  * How a question of its own file looks at the map: @consult runs with everything that was applied
@@ -11,4 +11,5 @@
  */
 typedef int (*MapConsult)(const MapTables *tables, const MapOptions *options, void *context);
 
-int map_consult(Map *map, MapConsult consult, void *context);
+/* Cells of @window, and no others, are all in memory meanwhile (map/pages.h). */
+int map_consult(Map *map, PageWindow window, MapConsult consult, void *context);

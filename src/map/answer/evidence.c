@@ -25,20 +25,15 @@ static void intervals_add(Intervals *intervals, MapInterval interval)
     intervals->items[intervals->count++] = interval;
 }
 
-/* A series' own runs where it means one thing always, else minute by minute. */
-static void collect_runs(const Cells *cells, const GraphPiece *piece, Intervals *intervals)
+/* Meanings change at midnight, where runs are cut, too. */
+static void collect_runs(const Presence *presence, const GraphPiece *piece, Intervals *intervals)
 {
-    if (piece->from_minute == 0 && piece->to_minute == UINT32_MAX) {
-        for (uint32_t i = 0; i < cells->n_runs; i++) {
-            intervals_add(intervals, cells->runs[i]);
-        }
-        return;
-    }
-    for (uint32_t at = cells_position(cells, piece->from_minute);
-         at < cells->n_cells && cells->index[at].minute < piece->to_minute; at++) {
-        uint32_t minute = cells->index[at].minute;
+    for (uint32_t i = 0; i < presence->n_runs; i++) {
+        MapInterval run = presence->runs[i];
 
-        intervals_add(intervals, (MapInterval){minute, minute});
+        if (run.first_minute >= piece->from_minute && run.first_minute < piece->to_minute) {
+            intervals_add(intervals, run);
+        }
     }
 }
 
@@ -54,8 +49,14 @@ static int compare_intervals(const void *a, const void *b)
 static void intervals_join(Intervals *intervals, uint32_t gap)
 {
     size_t n = 0;
+    bool sorted = true;
 
-    qsort(intervals->items, intervals->count, sizeof(MapInterval), compare_intervals);
+    for (size_t i = 1; i < intervals->count && sorted; i++) {
+        sorted = compare_intervals(&intervals->items[i - 1], &intervals->items[i]) <= 0;
+    }
+    if (!sorted) {
+        qsort(intervals->items, intervals->count, sizeof(MapInterval), compare_intervals);
+    }
     for (size_t i = 0; i < intervals->count; i++) {
         MapInterval next = intervals->items[i];
         MapInterval *last = n > 0 ? &intervals->items[n - 1] : NULL;
@@ -76,8 +77,10 @@ static void answer_intervals(const Evidence *evidence, MapEdge *edge)
     size_t touching = 0;
 
     for (size_t i = 0; i < evidence->n_pieces; i++) {
-        collect_runs(&tables_series(evidence->graph->tables, evidence->pieces[i]->series)->cells,
-                     evidence->pieces[i], &intervals);
+        const GraphPiece *piece = evidence->pieces[i];
+
+        collect_runs(&tables_series(evidence->graph->tables, piece->series)->presence, piece,
+                     &intervals);
     }
     if (intervals.count == 0) {
         return;

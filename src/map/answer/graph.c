@@ -100,18 +100,18 @@ static GraphPiece *add_piece(GraphPieces *pieces, uint32_t series, uint32_t sour
 /* Says whether the piece is in the window and what its nodes' lives learn from it. */
 static void settle_piece(Graph *graph, GraphPiece *piece)
 {
-    const Cells *cells = &tables_series(graph->tables, piece->series)->cells;
-    uint32_t first = cells_position(cells, piece->from_minute);
-    uint32_t end =
-        piece->to_minute == UINT32_MAX ? cells->n_cells : cells_position(cells, piece->to_minute);
-
-    ASSERT(first < end);
+    const Series *series = tables_series(graph->tables, piece->series);
     const uint32_t nodes[] = {piece->source, piece->target, piece->via};
+    MapInterval life;
+
+    ASSERT(presence_clip(&series->presence, piece->from_minute, piece->to_minute, &life));
     for (size_t i = 0; i < ARRAY_LEN(nodes); i++) {
-        graph_node_lives(graph, nodes[i], cells->index[first].minute, cells->index[end - 1].minute);
+        graph_node_lives(graph, nodes[i], life.first_minute, life.last_minute);
     }
-    piece->keep =
-        cells_touch(cells, piece_from(piece, graph->question), piece_to(piece, graph->question));
+    uint32_t from = piece_from(piece, graph->question), to = piece_to(piece, graph->question);
+    piece->keep = graph->question->by_presence
+                      ? from < to && presence_clip(&series->presence, from, to, &life)
+                      : cells_touch(&series->cells, from, to);
 }
 
 static void add_edge(Graph *graph, Resolver *resolver, uint32_t number)
@@ -131,7 +131,10 @@ static void add_edge(Graph *graph, Resolver *resolver, uint32_t number)
     const Meaning *meanings;
     size_t n = resolver_meanings(resolver, &series->key, &meanings);
     for (size_t i = 0; i < n; i++) {
-        if (!cells_touch(&series->cells, meanings[i].from_minute, meanings[i].to_minute)) {
+        MapInterval life;
+
+        if (!presence_clip(&series->presence, meanings[i].from_minute, meanings[i].to_minute,
+                           &life)) {
             continue;
         }
         uint32_t target = meanings[i].key.len > 0 ? node_of_bytes(graph, meanings[i].key)
@@ -163,7 +166,7 @@ static void add_series(Graph *graph, Resolver *resolver, uint32_t number)
     const Series *series = tables_series(graph->tables, number);
     SeriesKind kind = (SeriesKind)series->key.kind;
 
-    if (series->cells.n_cells == 0) {
+    if (series->presence.n_runs == 0) {
         return;
     }
     if (kind == SERIES_EDGE) {
@@ -175,8 +178,11 @@ static void add_series(Graph *graph, Resolver *resolver, uint32_t number)
 
         settle_piece(graph, add_piece(&graph->requests, number, source));
     } else if (kind == SERIES_SPAN) {
+        const Presence *presence = &series->presence;
+
         graph_node_lives(graph, node_of_symbol(graph, series->key.a),
-                         cells_first_minute(&series->cells), cells_last_minute(&series->cells));
+                         presence->runs[0].first_minute,
+                         presence->runs[presence->n_runs - 1].last_minute);
     }
 }
 

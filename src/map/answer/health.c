@@ -119,7 +119,8 @@ void map_findings(Map *map, uint32_t from_minute, uint32_t to_minute, Arena *are
 {
     Findings findings = {.from_minute = from_minute, .to_minute = to_minute, .arena = arena};
 
-    (void)map_consult(map, take_findings, &findings);
+    (void)map_consult(map, (PageWindow){from_minute, to_minute, MINUTES_PER_DAY}, take_findings,
+                      &findings);
     *ret_findings = findings.items;
     *ret_n = findings.n_items;
 }
@@ -193,7 +194,7 @@ static void look_over(Judging *judging)
         const Series *series = tables_series(tables, i);
 
         if (series->key.kind == SERIES_EDGE && series->key.relation == RELATION_PUBLISHES &&
-            series->cells.n_cells > 0) {
+            series->presence.n_runs > 0) {
             judging->published[series->key.b] = true;
         }
         if (series->key.kind == SERIES_SPAN &&
@@ -275,7 +276,7 @@ static int compare_items(const void *a, const void *b)
 
 /* --- Flows --- */
 
-enum { STEP_NAMES_MAX = 100, MINUTES_PER_HOUR = 60 };
+enum { STEP_NAMES_MAX = 100 };
 
 /* How many steps of a flow are seen in an hour. */
 typedef struct StepHour {
@@ -390,7 +391,8 @@ void map_health(Map *map, uint32_t from_minute, uint32_t to_minute, Arena *arena
 {
     Judging judging = {.from_minute = from_minute, .to_minute = to_minute, .arena = arena};
 
-    (void)map_consult(map, judge_all, &judging);
+    (void)map_consult(map, (PageWindow){judging.from_minute, judging.to_minute, MINUTES_PER_HOUR},
+                      judge_all, &judging);
     symbols_deinit(&judging.names);
     mem_free(judging.splits);
     buf_deinit(&judging.scratch);

@@ -262,7 +262,7 @@ static void take_others(Telling *telling, const GraphPieces *pieces, bool are_re
     }
 }
 
-/* A version's label is counted by the minute (tables.c), so its first cell is its arrival. */
+/* A version's label is counted by the minute (tables.c), so its first minute is its arrival. */
 static void take_versions(Telling *telling)
 {
     uint32_t key = symbols_find(&telling->tables->texts, STR("service.version"));
@@ -273,7 +273,9 @@ static void take_versions(Telling *telling)
         uint32_t node = series->key.kind == SERIES_LABEL && series->key.b == key
                             ? telling->graph.of_symbol[series->key.a]
                             : 0;
-        uint32_t minute = node == 0 ? UINT32_MAX : cells_next(&series->cells, 0);
+        uint32_t minute = node == 0 || series->presence.n_runs == 0
+                              ? UINT32_MAX
+                              : series->presence.runs[0].first_minute;
 
         if (minute < asked->from_minute || minute >= asked->to_minute ||
             !telling->graph.nodes[node - 1].keep) {
@@ -321,8 +323,10 @@ static void sort_events(MapHistory *history)
     }
 }
 
-static void prepare(Telling *telling, const MapTables *tables)
+/* What is to be looked at, which depends on the gap. */
+static int prepare(const MapTables *tables, const MapOptions *options, void *context)
 {
+    Telling *telling = context;
     const MapQuestion *asked = &telling->question->filters;
     uint64_t minutes = asked->to_minute - MIN(asked->from_minute, asked->to_minute);
     uint64_t n_steps = (minutes + telling->step - 1) / telling->step;
@@ -343,6 +347,7 @@ static void prepare(Telling *telling, const MapTables *tables)
         (uint32_t)(telling->window.from_minute + telling->edge.n_bits * telling->step);
     telling->n_words = telling->edge.n_bits / 64 + 1;
     telling->edge.words = ARENA_ARRAY(telling->arena, uint64_t, telling->n_words);
+    return 0;
 }
 
 static int tell_history(const MapTables *tables, const MapOptions *options, void *context)
@@ -350,7 +355,6 @@ static int tell_history(const MapTables *tables, const MapOptions *options, void
     Telling *telling = context;
     CLEANUP(arena_deinit) Arena meanings = {0};
 
-    prepare(telling, tables);
     graph_build(&telling->graph, tables, &telling->window, &meanings);
     int result = graph_filter(&telling->graph);
     if (result == 0) {
@@ -376,7 +380,10 @@ int map_history(Map *map, const MapHistoryQuestion *question, Arena *arena, MapH
     Telling telling = {
         .question = question, .step = MAX(question->step_minutes, 1U), .arena = arena};
 
-    TRY(map_consult(map, tell_history, &telling));
+    TRY(map_consult(map, (PageWindow){0}, prepare, &telling));
+    PageWindow pages =
+        page_steps(telling.window.from_minute, telling.window.to_minute, telling.step);
+    TRY(map_consult(map, pages, tell_history, &telling));
     *ret_history = telling.history;
     return 0;
 }

@@ -29,6 +29,22 @@ static void take_slice(const Evidence *evidence, uint32_t from, uint32_t to, Cel
     }
 }
 
+uint32_t profile_unit(const MapQuestion *question)
+{
+    uint32_t slice = (question->to_minute - question->from_minute) / PROFILE_SLICES;
+
+    return slice >= MINUTES_PER_DAY ? MINUTES_PER_DAY : slice >= 60 ? 60 : 1;
+}
+
+/* Where slice @at begins. */
+static uint32_t slice_start(const MapQuestion *question, const MapProfile *profile, uint32_t at)
+{
+    uint64_t minutes = question->to_minute - question->from_minute;
+    uint32_t start = (uint32_t)(question->from_minute + minutes * at / profile->n_slices);
+
+    return at == 0 || at == profile->n_slices ? start : start - start % profile_unit(question);
+}
+
 const MapProfile *profile_take(const Evidence *evidence, const MapEdge *edge, AnswerSums *sums)
 {
     MapProfile *profile = ARENA_NEW(evidence->arena, MapProfile);
@@ -39,8 +55,8 @@ const MapProfile *profile_take(const Evidence *evidence, const MapEdge *edge, An
     profile->of_server = !edge->duration.present;
     for (uint32_t i = 0; i < profile->n_slices; i++) {
         ProfileSlice *slice = &profile->slices[i];
-        uint32_t from = (uint32_t)(question->from_minute + minutes * i / profile->n_slices);
-        uint32_t to = (uint32_t)(question->from_minute + minutes * (i + 1) / profile->n_slices);
+        uint32_t from = slice_start(question, profile, i);
+        uint32_t to = slice_start(question, profile, i + 1);
         CellSum sum = {.duration = &sums->duration, .server_duration = &sums->server_duration};
 
         take_slice(evidence, from, to, &sum);

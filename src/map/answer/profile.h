@@ -23,5 +23,9 @@ struct MapProfile {
     bool of_server; /* durations are the server's, for want of the caller's */
 };
 
+/* What its slices' ends within the window are multiples of: long windows are cut at whole hours or
+ * days, whose sums are there without their minutes. MINUTES_PER_DAY, 60 or 1. */
+uint32_t profile_unit(const MapQuestion *question);
+
 /* From the pieces of one edge, whose sums are in @edge already. @sums is scratch. */
 const MapProfile *profile_take(const Evidence *evidence, const MapEdge *edge, AnswerSums *sums);

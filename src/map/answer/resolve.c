@@ -75,7 +75,7 @@ static void index_build(ServiceIndex *index, const MapTables *tables, Arena *are
     for (size_t i = 0; i < n_nodes; i++) {
         const TablesNode *node = &tables->node[i];
 
-        if (node->key.type != NODE_SERVICE || node->n_cells == 0) {
+        if (node->key.type != NODE_SERVICE || node->n_series == 0) {
             continue;
         }
         uint32_t number =

@@ -197,7 +197,7 @@ void map_add_totals(Map *map, uint32_t from_minute, uint32_t to_minute, Totals *
                      .totals = totals,
                      .sums = sums};
 
-    (void)map_consult(map, add_all, &adding);
+    (void)map_consult(map, (PageWindow){from_minute, to_minute, MINUTES_PER_DAY}, add_all, &adding);
 }
 
 /* --- With each other --- */

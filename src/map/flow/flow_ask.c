@@ -75,8 +75,8 @@ static void list_run_series(const Asking *asking, FlowPlaces *places, const Seri
         .runs = (uint64_t)sum.count,
         .failures = not_negative(sum.errors),
         .duration = duration,
-        .first_minute = cells_first_minute(&series->cells),
-        .last_minute = cells_last_minute(&series->cells),
+        .first_minute = presence_first(&series->presence),
+        .last_minute = presence_last(&series->presence),
     };
     places->of_symbol[series->key.a] = (uint32_t)places->n;
 }
@@ -147,7 +147,7 @@ static int list_flows(const MapTables *tables, const MapOptions *options, void *
     for (size_t i = 0; i < tables->series.n_records; i++) {
         const Series *series = tables_series(tables, i);
 
-        if (series->key.kind == SERIES_RUN && series->cells.n_cells > 0) {
+        if (series->key.kind == SERIES_RUN && series->presence.n_runs > 0) {
             list_run_series(&asking, &places, series);
         }
     }
@@ -166,7 +166,8 @@ void map_flow_list(Map *map, uint32_t from_minute, uint32_t to_minute, Arena *ar
 {
     FlowList list = {.from_minute = from_minute, .to_minute = to_minute, .arena = arena};
 
-    (void)map_consult(map, list_flows, &list);
+    (void)map_consult(map, (PageWindow){from_minute, to_minute, MINUTES_PER_DAY}, list_flows,
+                      &list);
     *ret_flows = list.flows;
     *ret_n = list.n;
 }
@@ -215,7 +216,7 @@ static Parts find_parts(const Asking *asking, const MapFlowQuestion *question, S
         for (size_t i = 0; i < tables->series.n_records; i++) {
             const Series *series = tables_series(tables, i);
 
-            if (series->key.kind != kind || series->cells.n_cells == 0 ||
+            if (series->key.kind != kind || series->presence.n_runs == 0 ||
                 !is_wanted(question, &tables->node[series->key.a].key)) {
                 continue;
             }
@@ -252,8 +253,8 @@ static PartSum sum_parts(const Asking *asking, const Part *parts, size_t n)
         total.count += not_negative(sum.count);
         total.errors += not_negative(sum.errors);
         total.runs += runs_of(&sum);
-        total.first_minute = MIN(total.first_minute, cells_first_minute(&parts[i].series->cells));
-        total.last_minute = MAX(total.last_minute, cells_last_minute(&parts[i].series->cells));
+        total.first_minute = MIN(total.first_minute, presence_first(&parts[i].series->presence));
+        total.last_minute = MAX(total.last_minute, presence_last(&parts[i].series->presence));
     }
     total.duration = answer_duration(&asking->sums->duration);
     return total;
@@ -519,7 +520,8 @@ int map_flow_ask(Map *map, const MapFlowQuestion *question, Arena *arena, MapFlo
 {
     FlowAsk ask = {.question = question, .arena = arena};
 
-    TRY(map_consult(map, ask_tables, &ask));
+    TRY(map_consult(map, (PageWindow){question->from_minute, question->to_minute, MINUTES_PER_DAY},
+                    ask_tables, &ask));
     TRY(ask_touches(map, question, arena, &ask.answer));
     *ret_answer = ask.answer;
     return 0;
@@ -595,7 +597,7 @@ void map_lost_steps(Map *map, uint32_t from_minute, uint32_t to_minute, Arena *a
 {
     LostSteps lost = {.from_minute = from_minute, .to_minute = to_minute, .arena = arena};
 
-    (void)map_consult(map, find_lost, &lost);
+    (void)map_consult(map, (PageWindow){from_minute, to_minute, MINUTES_PER_DAY}, find_lost, &lost);
     *ret_steps = lost.steps;
     *ret_n = lost.n;
 }

@@ -155,6 +155,9 @@ static int load_tables(Store *store)
         }
     }
     files->count = kept;
+    if (store->observer->tables_loaded != NULL) {
+        store->observer->tables_loaded(store->observer->context);
+    }
     return 0;
 }
 

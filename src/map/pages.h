@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "map/tables.h"
+#include "store/table_file.h"
+
+/*
+ * Which cells are in memory. All sums are in table files once they are committed; memory holds the
+ * hours that were written or asked about last. docs/format/map-table.md has the levels.
+ *
+ *   hour:  not here | its sum, one cell at its first minute | minute by minute
+ *   day:   one cell at its first minute for all of it | its hours, each as above
+ *
+ * A delta needs its hour minute by minute, so sums in memory are whole and presence follows from
+ * them. What is not committed yet is in memory only, and stays. Presence and proofs of all of time
+ * are in memory always. Behind Map's lock: pages_need, the pager and whatever changes files
+ * want it exclusively.
+ */
+enum {
+    LEVEL_CUT,   /* rows as a cut left them, minutes of any time */
+    LEVEL_HOUR,  /* one hour's sums, and its minutes packed */
+    LEVEL_DAY,   /* one day's sums and presence: what its hours add up to */
+    LEVEL_FACTS, /* proofs */
+};
+
+enum { HOURS_PER_DAY = 24, MINUTES_PER_HOUR = 60, PAGES_BYTES_DEFAULT = 96 << 20 };
+
+/* The hours that a file of LEVEL_CUT has rows in. */
+typedef struct PageHours {
+    uint32_t *items; /* sorted, each once */
+    size_t count, capacity;
+} PageHours;
+
+void page_hours_add(PageHours *hours, uint32_t hour); /* out of order: call sort before reading */
+void page_hours_sort(PageHours *hours);
+bool page_hours_have(const PageHours *hours, uint32_t hour);
+void page_hours_deinit(PageHours *hours);
+
+typedef struct PageCut {
+    TableFile *file;
+    PageHours hours;
+} PageCut;
+
+/* A file by its hour or day. */
+typedef struct PageFile {
+    uint32_t time;
+    TableFile *file;
+} PageFile;
+
+typedef enum PageState {
+    PAGE_ABSENT,
+    PAGE_SUM,
+    PAGE_MINUTES,
+    PAGE_EMPTY, /* neither files nor cells have anything */
+} PageState;
+
+typedef struct PageDay {
+    uint32_t day;
+    bool is_sum; /* then all hours are absent */
+    uint8_t hours[HOURS_PER_DAY];
+    uint32_t changed[HOURS_PER_DAY]; /* number of the cut that the last change goes into */
+    uint64_t used[HOURS_PER_DAY];    /* when last looked at, in `tick`s */
+} PageDay;
+
+typedef struct Pages {
+    Pager pager; /* first, so that the tables' pager is ours */
+    MapTables *tables;
+    size_t bytes_max; /* of cells in memory; what is not committed may be more */
+    Table days;       /* PageDay: all that there are files or cells of */
+    PageCut *cuts;    /* by number */
+    size_t n_cuts, cuts_capacity;
+    Table hour_files, day_files; /* PageFile */
+    TableFile *facts;
+    uint32_t cut, committed; /* numbers of the cut that collects now, of the last committed one */
+    uint32_t fresh_hour;     /* + 1: is there by minutes and marked as changed */
+    uint64_t tick;
+    uint64_t n_loads, n_damaged, n_evicted; /* files read, unreadable; hours let go */
+} Pages;
+
+void pages_init(Pages *pages, MapTables *tables, size_t bytes_max);
+void pages_deinit(Pages *pages);
+
+/* A committed file of the map's family; takes a reference and, for LEVEL_CUT, the hours. */
+void pages_add_file(Pages *pages, TableFile *file, PageHours *hours);
+void pages_remove_file(Pages *pages, const TableFile *file);
+TableFile *pages_hour_file(const Pages *pages, uint32_t hour); /* NULL: none */
+TableFile *pages_day_file(const Pages *pages, uint32_t day);
+
+/* What is looked at: from <= minute < to, in parts whose ends within the window are multiples of
+ * @unit minutes: MINUTES_PER_DAY, MINUTES_PER_HOUR or 1. */
+typedef struct PageWindow {
+    uint32_t from_minute, to_minute, unit;
+} PageWindow;
+
+/* A window in steps from its first minute on. */
+PageWindow page_steps(uint32_t from_minute, uint32_t to_minute, uint32_t step);
+
+/* Whether every sum over the window and its parts can be taken from memory (wants the lock shared);
+ * and makes it so. */
+bool pages_have(Pages *pages, PageWindow window);
+void pages_need(Pages *pages, PageWindow window);
+
+/* Lets hours go, the longest unused first, until the cells in memory fit; keeps what is not
+ * committed, and the window. */
+void pages_shrink(Pages *pages, PageWindow keep);
+
+/* Its data have expired: cells and presence go. */
+void pages_expire_hour(Pages *pages, uint32_t hour);

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "map/presence.h"
+
+#include "base/assert.h"
+#include "base/memory.h"
+#include "codec/varint.h"
+
+enum { DAY = 1440 };
+
+void presence_deinit(Presence *presence)
+{
+    mem_free(presence->runs);
+    *presence = (Presence){0};
+}
+
+/* Position of the first run that ends at or after @minute. */
+static uint32_t position(const Presence *presence, uint32_t minute)
+{
+    uint32_t from = 0, to = presence->n_runs;
+
+    if (to > 0 && presence->runs[to - 1].last_minute < minute) {
+        return to;
+    }
+    while (from < to) {
+        uint32_t middle = from + (to - from) / 2;
+
+        if (presence->runs[middle].last_minute < minute) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    return from;
+}
+
+static void insert(Presence *presence, uint32_t at, MapInterval run)
+{
+    if (presence->n_runs == presence->capacity) {
+        presence->capacity += presence->capacity / 2 + 1;
+        presence->runs =
+            mem_resize_array(presence->runs, presence->capacity, sizeof(presence->runs[0]));
+    }
+    mem_move(presence->runs + at + 1, presence->runs + at,
+             (presence->n_runs - at) * sizeof(presence->runs[0]));
+    presence->runs[at] = run;
+    presence->n_runs++;
+}
+
+static void erase(Presence *presence, uint32_t at, uint32_t n)
+{
+    presence->n_runs -= n;
+    mem_move(presence->runs + at, presence->runs + at + n,
+             (presence->n_runs - at) * sizeof(presence->runs[0]));
+}
+
+static bool join(uint32_t earlier, uint32_t later, uint32_t gap)
+{
+    return earlier / DAY == later / DAY && (uint64_t)later <= (uint64_t)earlier + gap + 1;
+}
+
+void presence_add(Presence *presence, uint32_t minute, uint32_t gap)
+{
+    uint32_t at = position(presence, minute);
+    MapInterval *left = at > 0 ? &presence->runs[at - 1] : NULL;
+    MapInterval *right = at < presence->n_runs ? &presence->runs[at] : NULL;
+
+    if (right != NULL && right->first_minute <= minute) {
+        return;
+    }
+    bool joins_left = left != NULL && join(left->last_minute, minute, gap);
+    bool joins_right = right != NULL && join(minute, right->first_minute, gap);
+    if (joins_left && joins_right) {
+        left->last_minute = right->last_minute;
+        erase(presence, at, 1);
+    } else if (joins_left) {
+        left->last_minute = minute;
+    } else if (joins_right) {
+        right->first_minute = minute;
+    } else {
+        insert(presence, at, (MapInterval){minute, minute});
+    }
+}
+
+const MapInterval *presence_run(const Presence *presence, uint32_t minute)
+{
+    uint32_t at = position(presence, minute);
+
+    return at < presence->n_runs && presence->runs[at].first_minute <= minute ? &presence->runs[at]
+                                                                              : NULL;
+}
+
+void presence_remove(Presence *presence, uint32_t minute, uint32_t before, uint32_t after,
+                     uint32_t gap)
+{
+    uint32_t at = position(presence, minute);
+
+    if (at == presence->n_runs || presence->runs[at].first_minute > minute) {
+        return;
+    }
+    MapInterval run = presence->runs[at];
+    if (before == PRESENCE_NONE && after == PRESENCE_NONE) {
+        erase(presence, at, 1);
+    } else if (before == PRESENCE_NONE) {
+        presence->runs[at].first_minute = after;
+    } else if (after == PRESENCE_NONE) {
+        presence->runs[at].last_minute = before;
+    } else if (!join(before, after, gap)) {
+        presence->runs[at].last_minute = before;
+        insert(presence, at + 1, (MapInterval){after, run.last_minute});
+    }
+}
+
+void presence_remove_range(Presence *presence, uint32_t from_minute, uint32_t to_minute)
+{
+    uint32_t first = position(presence, from_minute), end = first;
+
+    while (end < presence->n_runs && presence->runs[end].first_minute < to_minute) {
+        end++;
+    }
+    erase(presence, first, end - first);
+}
+
+bool presence_clip(const Presence *presence, uint32_t from_minute, uint32_t to_minute,
+                   MapInterval *ret_life)
+{
+    uint32_t first = position(presence, from_minute);
+    uint32_t last = to_minute == UINT32_MAX ? presence->n_runs : position(presence, to_minute);
+
+    if (last < presence->n_runs && presence->runs[last].first_minute < to_minute) {
+        last++;
+    }
+    if (first >= last) {
+        return false;
+    }
+    ret_life->first_minute = MAX(presence->runs[first].first_minute, from_minute);
+    ret_life->last_minute = MIN(presence->runs[last - 1].last_minute, to_minute - 1);
+    return true;
+}
+
+void presence_pack(const Presence *presence, uint32_t from_minute, uint32_t to_minute, Buf *buf)
+{
+    uint32_t before = from_minute;
+
+    for (uint32_t i = position(presence, from_minute);
+         i < presence->n_runs && presence->runs[i].first_minute < to_minute; i++) {
+        varint_append(buf, presence->runs[i].first_minute - before);
+        varint_append(buf, presence->runs[i].last_minute - presence->runs[i].first_minute);
+        before = presence->runs[i].last_minute;
+    }
+}
+
+int presence_unpack(Presence *presence, uint32_t from_minute, uint32_t to_minute, Str bytes,
+                    uint32_t gap)
+{
+    uint64_t at = from_minute, step, length;
+    uint32_t first = position(presence, from_minute), place = first;
+
+    while (bytes.len > 0) {
+        TRY(varint_take(&bytes, &step));
+        TRY(varint_take(&bytes, &length));
+        if (step > DAY || length > DAY || at + step + length >= to_minute) {
+            return 1;
+        }
+        MapInterval run = {(uint32_t)(at + step), (uint32_t)(at + step + length)};
+        if (place > first && join((uint32_t)at, run.first_minute, gap)) {
+            presence->runs[place - 1].last_minute = run.last_minute;
+        } else {
+            insert(presence, place++, run);
+        }
+        at = run.last_minute;
+    }
+    return 0;
+}

@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "map/map_fixture.h"
+#include "map/tiers.h"
+#include "os/fs_sim.h"
+#include "store/manifest.h"
+
+/*
+ * A map whose sums live in files, beside one that keeps all in memory: whatever is applied and
+ * taken back, cut, folded, let go and started anew, both answer the same.
+ */
+enum { FILES_MAX = 2048, DAYS = 3, LIVE_MAX = 3000 };
+
+/* What the store does for the map, on a simulated disk. */
+typedef struct Disk {
+    FsSim *sim;
+    TableFile *files[FILES_MAX];
+    size_t n_files;
+    uint64_t next, now_s;
+} Disk;
+
+typedef struct Emitted {
+    TableSink sink;
+    Disk *disk;
+    TableFile *files[FILES_MAX];
+    size_t n;
+} Emitted;
+
+static int emit(TableSink *sink, const TableInfo *info, Str content)
+{
+    Emitted *emitted = (Emitted *)sink;
+    Disk *disk = emitted->disk;
+    FileSystem *fs = fs_sim_fs(disk->sim);
+    char path[MANIFEST_PATH_MAX];
+
+    manifest_table_path(disk->next, path);
+    assert_int_equal(fs_replace_file(fs, path, content), 0);
+    TableFile *file = table_file_new(fs, disk->next++, content.len, info);
+    file->written_s = disk->now_s;
+    emitted->files[emitted->n++] = file;
+    return 0;
+}
+
+static void commit(Disk *disk, Map *map, const Emitted *emitted, TablesChange change)
+{
+    size_t kept = 0;
+
+    change.added = emitted->files;
+    change.n_added = emitted->n;
+    tiers_changed(map, &change);
+    for (size_t i = 0; i < disk->n_files; i++) {
+        bool gone = false;
+
+        for (size_t k = 0; k < change.n_removed; k++) {
+            gone |= change.removed[k] == disk->files[i];
+        }
+        if (gone) {
+            atomic_store(&disk->files[i]->retired, true);
+            table_file_unref(disk->files[i]);
+        } else {
+            disk->files[kept++] = disk->files[i];
+        }
+    }
+    disk->n_files = kept;
+    for (size_t i = 0; i < emitted->n; i++) {
+        disk->files[disk->n_files++] = emitted->files[i];
+    }
+}
+
+static void cut(Disk *disk, Map *map)
+{
+    MapPending *pending = map_cut(map);
+    Emitted emitted = {.sink = {emit}, .disk = disk};
+
+    if (pending != NULL) {
+        assert_int_equal(tiers_write(pending, &emitted.sink), 0);
+        commit(disk, map, &emitted, (TablesChange){.pending = pending});
+        map_pending_free(pending);
+    }
+}
+
+/* One merge, if there is one to be done. */
+static bool merge(Disk *disk, Map *map)
+{
+    TablePlan *plan = NEW(TablePlan);
+    Emitted emitted = {.sink = {emit}, .disk = disk};
+    bool any = tiers_plan(map, disk->files, disk->n_files, disk->now_s, plan);
+
+    if (any) {
+        assert_int_equal(tiers_merge(map, plan, &emitted.sink), 0);
+        commit(disk, map, &emitted,
+               (TablesChange){.removed = plan->inputs, .n_removed = plan->n_inputs});
+    }
+    mem_free(plan);
+    return any;
+}
+
+static size_t count_level(const Disk *disk, uint32_t level)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < disk->n_files; i++) {
+        n += disk->files[i]->info.level == level;
+    }
+    return n;
+}
+
+static Map *restart(Disk *disk, Map *map, const MapOptions *options)
+{
+    ParseError error;
+
+    map_free(map);
+    map = map_new(options);
+    for (size_t i = 0; i < disk->n_files; i++) {
+        assert_int_equal(tiers_load(map, disk->files[i], &error), 0);
+    }
+    tiers_loaded(map);
+    return map;
+}
+
+static void disk_init(Disk *disk)
+{
+    *disk = (Disk){.sim = fs_sim_new(1), .next = 1, .now_s = 1000000};
+    assert_int_equal(fs_sim_fs(disk->sim)->ops->make_directory(fs_sim_fs(disk->sim), "tables"), 0);
+}
+
+static void disk_deinit(Disk *disk)
+{
+    for (size_t i = 0; i < disk->n_files; i++) {
+        table_file_unref(disk->files[i]);
+    }
+    fs_sim_free(disk->sim);
+}
+
+/* --- What both answer --- */
+
+static void dump_answer(Map *map, uint32_t from, uint32_t to, bool exemplars, Arena *arena,
+                        Buf *text)
+{
+    MapQuestion question = {.from_minute = from, .to_minute = to};
+    MapAnswer answer;
+
+    assert_int_equal(map_ask(map, &question, arena, &answer), 0);
+    for (size_t i = 0; i < answer.n_nodes; i++) {
+        const MapNode *node = &answer.nodes[i];
+
+        buf_append_format(text, "%.*s %u-%u %lu %lu %lu", STR_ARG(node->id), node->first_minute,
+                          node->last_minute, node->requests, node->errors, node->duration.p99_ns);
+        for (size_t k = 0; k < node->n_labels; k++) {
+            buf_append_format(text, " %.*s", STR_ARG(node->labels[k].value));
+        }
+        buf_append_byte(text, '\n');
+    }
+    for (size_t i = 0; i < answer.n_edges; i++) {
+        const MapEdge *edge = &answer.edges[i];
+
+        buf_append_format(text, "%.*s %lu %lu %a %lu %lu %lu", STR_ARG(edge->id), edge->count,
+                          edge->errors, edge->adjusted_count, edge->duration.p50_ns,
+                          edge->duration.p99_ns, edge->server_duration.p90_ns);
+        for (size_t k = 0; k < edge->n_intervals; k++) {
+            buf_append_format(text, " %u-%u", edge->intervals[k].first_minute,
+                              edge->intervals[k].last_minute);
+        }
+        for (size_t k = 0; k < edge->n_flows; k++) {
+            buf_append_format(text, " %.*s:%lu", STR_ARG(edge->flows[k].step),
+                              edge->flows[k].count);
+        }
+        for (size_t k = 0; k < edge->n_latest && exemplars; k++) {
+            buf_append_format(text, " t%lu", edge->latest[k].start_ns);
+        }
+        for (size_t k = 0; k < edge->n_slowest && exemplars; k++) {
+            buf_append_format(text, " s%lu", edge->slowest[k].duration_ns);
+        }
+        buf_append_byte(text, '\n');
+    }
+    for (size_t i = 0; i < answer.n_hops; i++) {
+        buf_append_format(text, "hop %lu %lu\n", answer.hops[i].count, answer.hops[i].age.p99_ns);
+    }
+}
+
+static void dump_rest(Map *map, Str node_id, uint32_t from, uint32_t to, Arena *arena, Buf *text)
+{
+    static const uint32_t steps[] = {7, 60, 1440};
+    MapFinding *findings;
+    MapPoint *points;
+    size_t n;
+
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        const MapSteps window = {from, to, steps[i]};
+
+        if (map_node_series(map, node_id, &window, arena, &points, &n) == 0) {
+            for (size_t k = 0; k < n; k++) {
+                buf_append_format(text, " %lu:%lu", points[k].count, points[k].duration.p90_ns);
+            }
+        }
+    }
+    map_findings(map, from, to, arena, &findings, &n);
+    for (size_t i = 0; i < n; i++) {
+        buf_append_format(text, "\nfinding %d %lu %lu", findings[i].kind, findings[i].count,
+                          findings[i].spans);
+    }
+}
+
+static void assert_same(Fixture *fixture, Map *map, uint32_t from, uint32_t to, bool exemplars)
+{
+    Map *model = fixture->map;
+    Str web = fixture_id(fixture, service(fixture, "web"));
+    CLEANUP(arena_deinit) Arena arena = {0};
+    CLEANUP(buf_deinit) Buf left = {0}, right = {0};
+
+    dump_answer(model, from, to, exemplars, &arena, &left);
+    dump_answer(map, from, to, exemplars, &arena, &right);
+    if (to != UINT32_MAX) {
+        dump_rest(model, web, from, to, &arena, &left);
+        dump_rest(map, web, from, to, &arena, &right);
+    }
+    if (!str_equal(buf_str(&left), buf_str(&right))) {
+        fail_msg("from %u to %u\n--- in memory\n%.*s\n--- from files\n%.*s", from, to,
+                 STR_ARG(buf_str(&left)), STR_ARG(buf_str(&right)));
+    }
+}
+
+/* --- Random deltas --- */
+
+static uint64_t state_of_random;
+
+static uint32_t random_below(uint32_t limit)
+{
+    state_of_random = state_of_random * 6364136223846793005U + 1442695040888963407U;
+    return (uint32_t)(state_of_random >> 33) % limit;
+}
+
+static Str random_service(Fixture *fixture)
+{
+    const char *names[] = {"web", "cart", "mail", "pay"};
+
+    return service(fixture, names[random_below(ARRAY_LEN(names))]);
+}
+
+static void add_random(Fixture *fixture, uint32_t minute)
+{
+    Delta *delta = fixture_edge(fixture, random_service(fixture), RELATION_CALLS,
+                                random_service(fixture), RULE_PAIRED, minute);
+
+    delta->kind = (DeltaKind)random_below(DELTA_SPAN + 1);
+    delta->via = queue(fixture, "orders");
+    delta->name = STR("GET /");
+    delta->value = random_below(2) == 0 ? STR("1.1") : STR("1.2");
+    delta->flow = random_below(2) == 0 ? flow(fixture, "order") : (Str){0};
+    delta->step = delta->flow.len > 0 ? STR("pay") : (Str){0};
+    delta->errors = random_below(2);
+    delta->adjusted = random_below(2) == 0 ? ADJUSTED_ONE : 12345;
+    delta->duration_ns = random_below(100000000);
+    delta->has_server_duration = random_below(2) == 0;
+    delta->server_duration_ns = random_below(1000);
+    delta->start_ns += random_below(1000000);
+    delta->trace_id.bytes[3] = (uint8_t)random_below(255);
+    if (delta->kind == DELTA_PROOF) {
+        delta->source = unpaired(fixture, "10.0.0.1");
+        delta->minute = minute / 1440;
+    }
+    if (delta->kind == DELTA_EDGE && random_below(3) == 0) {
+        delta->target = unpaired(fixture, "10.0.0.1");
+        delta->rule = RULE_SERVER_ADDRESS;
+    }
+}
+
+static uint32_t random_minute(uint32_t step, uint32_t steps)
+{
+    uint32_t now = (uint32_t)((uint64_t)DAYS * 1440 * step / steps);
+
+    if (random_below(4) == 0) { /* late, by whatever */
+        return TODAY + random_below(now + 1);
+    }
+    return TODAY + now + random_below(9);
+}
+
+typedef struct World {
+    Fixture fixture; /* the model is its map */
+    Disk disk;
+    Map *map;
+    MapOptions options;
+    Delta live[LIVE_MAX];
+    size_t n_live;
+    bool takes_back;
+} World;
+
+static void change(World *world, uint32_t step, uint32_t steps)
+{
+    Deltas *deltas = &world->fixture.deltas;
+    bool take = world->takes_back && world->n_live > 0 && random_below(100) < 40;
+
+    if (!take && world->n_live == LIVE_MAX) {
+        return;
+    }
+    if (take) {
+        size_t at = random_below((uint32_t)world->n_live);
+
+        *deltas_add(deltas) = world->live[at];
+        world->live[at] = world->live[--world->n_live];
+    } else {
+        add_random(&world->fixture, random_minute(step, steps));
+        world->live[world->n_live++] = deltas->items[deltas->count - 1];
+    }
+    map_apply(world->fixture.map, deltas, take ? -1 : 1);
+    map_apply(world->map, deltas, take ? -1 : 1);
+    deltas->count = 0;
+}
+
+static void compare(World *world)
+{
+    uint32_t hour = TODAY + 60 * random_below(DAYS * 24),
+             minute = TODAY + random_below(DAYS * 1440);
+
+    assert_same(&world->fixture, world->map, 0, UINT32_MAX, !world->takes_back);
+    assert_same(&world->fixture, world->map, hour, hour + 60, !world->takes_back);
+    assert_same(&world->fixture, world->map, minute, minute + 61, !world->takes_back);
+    assert_same(&world->fixture, world->map, minute, minute + 3000, !world->takes_back);
+    assert_same(&world->fixture, world->map, TODAY, TODAY + 1440, !world->takes_back);
+    assert_same(&world->fixture, world->map, hour, hour + 1440, !world->takes_back);
+}
+
+static void live(bool takes_back, size_t cells_bytes_max, uint64_t seed)
+{
+    enum { STEPS = 2000 };
+    World *world = NEW(World);
+
+    state_of_random = seed;
+    world->options = (MapOptions){.cells_bytes_max = cells_bytes_max, .cut_files_max = 3};
+    world->takes_back = takes_back;
+    world->map = map_new(&world->options);
+    fixture_init(&world->fixture, NULL);
+    disk_init(&world->disk);
+    for (uint32_t step = 0; step < STEPS; step++) {
+        change(world, step, STEPS);
+        if (random_below(40) == 0) {
+            cut(&world->disk, world->map);
+        }
+        if (random_below(60) == 0) {
+            while (merge(&world->disk, world->map)) {
+            }
+        }
+        if (random_below(150) == 0) {
+            compare(world);
+        }
+        if (random_below(400) == 0) {
+            cut(&world->disk, world->map);
+            world->map = restart(&world->disk, world->map, &world->options);
+        }
+    }
+    compare(world);
+    assert_true(count_level(&world->disk, 1) > 5 && count_level(&world->disk, 2) > 0);
+    map_free(world->map);
+    disk_deinit(&world->disk);
+    fixture_deinit(&world->fixture);
+    mem_free(world);
+}
+
+static void files_answer_as_memory_does(void **state)
+{
+    live(true, 1, 1);
+    live(true, 1, 2);
+    live(false, 1, 3);
+    live(true, 0, 4); /* all fits into memory */
+}
+
+/* --- */
+
+/* Months of a busy hour a day: what is in memory does not grow with them. */
+static void memory_holds_what_is_recent(void **state)
+{
+    MapOptions options = {.cells_bytes_max = 64 << 10, .cut_files_max = 4};
+    Fixture fixture;
+    Disk disk;
+    MapStatus status;
+
+    fixture_init(&fixture, &options);
+    disk_init(&disk);
+    for (uint32_t day = 0; day < 90; day++) {
+        for (uint32_t i = 0; i < 600; i++) {
+            Delta *delta = fixture_edge(&fixture, service(&fixture, "web"), RELATION_CALLS,
+                                        service(&fixture, i % 2 == 0 ? "cart" : "pay"), RULE_PAIRED,
+                                        TODAY + day * 1440 + i);
+            delta->duration_ns = i * 1000003;
+        }
+        fixture_apply(&fixture);
+        cut(&disk, fixture.map);
+        while (merge(&disk, fixture.map)) {
+        }
+        map_status(fixture.map, &status);
+        assert_in_range(status.bytes, 0, 600 << 10);
+    }
+    assert_true(status.evicted_hours > 500);
+    assert_int_equal(status.damaged_reads, 0);
+    fixture.map = restart(&disk, fixture.map, &options);
+    MapAnswer answer =
+        fixture_ask(&fixture, (MapQuestion){.from_minute = TODAY, .to_minute = TODAY + 90 * 1440});
+    assert_int_equal(answer.n_edges, 2);
+    assert_int_equal(answer.edges[0].count, 90 * 300);
+    assert_int_equal(answer.edges[0].n_intervals, 90);
+    map_status(fixture.map, &status);
+    assert_in_range(status.bytes, 0, 600 << 10);
+    fixture_deinit(&fixture);
+    disk_deinit(&disk);
+}
+
+static void what_came_too_long_ago_goes(void **state)
+{
+    MapOptions options = {.cut_files_max = 1, .kept_s = 3600, .cells_bytes_max = 1};
+    Fixture fixture;
+    Disk disk;
+
+    fixture_init(&fixture, &options);
+    disk_init(&disk);
+    for (uint32_t day = 0; day < 4; day++) {
+        fixture_call(&fixture, "web", day == 0 ? "old" : "cart", TODAY + day * 1440);
+        fixture_apply(&fixture);
+        cut(&disk, fixture.map);
+        while (merge(&disk, fixture.map)) {
+        }
+        disk.now_s += day == 1 ? 3000 : 600;
+    }
+    assert_int_equal(fixture_ask(&fixture, (MapQuestion){0}).n_edges, 2);
+    disk.now_s += 600;
+    while (merge(&disk, fixture.map)) {
+    }
+    MapAnswer answer = fixture_ask(&fixture, (MapQuestion){0});
+    assert_int_equal(answer.n_edges, 1);
+    assert_null(answer_node(&fixture, &answer, service(&fixture, "old")));
+    fixture.map = restart(&disk, fixture.map, &options);
+    answer = fixture_ask(&fixture, (MapQuestion){0});
+    assert_int_equal(answer.n_edges, 1);
+    assert_in_range(answer.edges[0].count, 1, 2);
+    fixture_deinit(&fixture);
+    disk_deinit(&disk);
+}
+
+/* A cut of more hours than a fold takes: the rest is folded by the next ones. */
+static void a_cut_of_many_hours_is_folded_in_parts(void **state)
+{
+    MapOptions options = {.cut_files_max = 1, .cells_bytes_max = 1};
+    Fixture fixture;
+    Disk disk;
+
+    fixture_init(&fixture, &options);
+    disk_init(&disk);
+    for (int again = 0; again < 2; again++) {
+        for (uint32_t hour = 0; hour < 300; hour++) {
+            fixture_call(&fixture, "web", "cart", TODAY + hour * 60 + hour % 60);
+        }
+        fixture_apply(&fixture);
+        cut(&disk, fixture.map);
+    }
+    assert_int_equal(count_level(&disk, 0), 2);
+    while (merge(&disk, fixture.map)) {
+        assert_int_equal(fixture_ask(&fixture, (MapQuestion){0}).edges[0].count, 600);
+        disk.now_s += 3 * 3600; /* a single cut file waits */
+    }
+    assert_int_equal(count_level(&disk, 0), 0);
+    assert_int_equal(count_level(&disk, 1), 300);
+    assert_int_equal(fixture_ask(&fixture, (MapQuestion){0}).edges[0].count, 600);
+    fixture_deinit(&fixture);
+    disk_deinit(&disk);
+}
+
+/* Late spans into hours that are in files only, back to nothing. */
+static void a_late_take_back_empties_what_is_in_files(void **state)
+{
+    MapOptions options = {.cut_files_max = 1, .cells_bytes_max = 1};
+    Fixture fixture;
+    Disk disk;
+
+    fixture_init(&fixture, &options);
+    disk_init(&disk);
+    fixture_unpaired(&fixture, service(&fixture, "web"), "db", RULE_PEER_SERVICE, TODAY + 58);
+    fixture_take(&fixture, 1);
+    fixture_unpaired(&fixture, service(&fixture, "web"), "db", RULE_PEER_SERVICE, TODAY + 62);
+    map_apply(fixture.map, &(Deltas){.items = fixture.deltas.items + 1, .count = 1}, 1);
+    fixture.deltas.count = 1;
+    cut(&disk, fixture.map);
+    fixture_call(&fixture, "web", "cart", TODAY + 2 * 1440);
+    map_apply(fixture.map, &(Deltas){.items = fixture.deltas.items + 1, .count = 1}, 1);
+    fixture.deltas.count = 1;
+    cut(&disk, fixture.map);
+    while (merge(&disk, fixture.map)) {
+    }
+    fixture.map = restart(&disk, fixture.map, &options);
+    fixture_take(&fixture, -1); /* the first minute of the interval, in an hour of its own */
+    MapAnswer answer = fixture_ask(&fixture, (MapQuestion){0});
+    const MapEdge *edge =
+        answer_edge(&fixture, &answer, service(&fixture, "web"), external(&fixture, "db"));
+    assert_int_equal(edge->count, 1);
+    assert_int_equal(edge->n_intervals, 1);
+    assert_int_equal(edge->intervals[0].first_minute, TODAY + 62);
+    fixture_deinit(&fixture);
+    disk_deinit(&disk);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(files_answer_as_memory_does),
+        cmocka_unit_test(memory_holds_what_is_recent),
+        cmocka_unit_test(what_came_too_long_ago_goes),
+        cmocka_unit_test(a_cut_of_many_hours_is_folded_in_parts),
+        cmocka_unit_test(a_late_take_back_empties_what_is_in_files),
+    };
+
+    log_set_level(LOG_SILENT);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -72,6 +72,7 @@ static int open_store(House *house, const HouseOptions *options, Buf *why)
         .presence_gap_minutes = (uint32_t)(settings->presence_gap / NS_PER_S / 60),
         .nodes_max = settings->map_nodes,
         .edges_max = settings->map_edges,
+        .series_max = settings->map_series,
         .cells_bytes_max = settings->map_memory,
         .kept_s = settings->map_retention / NS_PER_S,
     };

@@ -62,6 +62,16 @@ static Str *key_field(NodeKey *key, KeyField field)
     return NULL;
 }
 
+Str name_cut(Str name)
+{
+    size_t len = MIN(name.len, (size_t)NAME_BYTES_MAX);
+
+    while (len < name.len && len > NAME_BYTES_MAX - 4 && ((uint8_t)name.ptr[len] & 0xc0) == 0x80) {
+        len--; /* within a character of UTF-8 */
+    }
+    return str_slice(name, 0, len);
+}
+
 static uint8_t *put_field(uint8_t *at, Str field)
 {
     uint64_t rest = field.len;
@@ -84,8 +94,12 @@ void node_key_append(const NodeKey *key, Buf *buf)
 
     ASSERT(key->type <= NODE_NAME);
     for (size_t i = 0; i < FIELDS_MAX && fields[i] != KEY_END; i++) {
-        size_t length = key_field(&copy, fields[i])->len;
+        Str *field = key_field(&copy, fields[i]);
 
+        if (fields[i] != KEY_OWNER) { /* a key, of names that were cut */
+            *field = name_cut(*field);
+        }
+        size_t length = field->len;
         ASSERT(length <= UINT32_MAX);
         size += LENGTH_BYTES_MAX + length;
     }

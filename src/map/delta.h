@@ -32,8 +32,13 @@ typedef struct NodeKey {
     Str owner; /* embedded database: encoded key of its service, else empty */
 } NodeKey;
 
-/* The key as bytes, equal exactly when the identity is; and back. Returns 0; 1 when @bytes is no
- * key. */
+/* Longer names are cut, at a whole character, before they are anything's identity: what differs
+ * only behind is one. */
+enum { NAME_BYTES_MAX = 1024 };
+Str name_cut(Str name);
+
+/* The key as bytes, equal exactly when the identity is (names cut); and back. Returns 0; 1 when
+ * @bytes is no key. */
 void node_key_append(const NodeKey *key, Buf *buf);
 MUST_USE int node_key_parse(Str bytes, NodeKey *ret_key);
 

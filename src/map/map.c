@@ -48,6 +48,9 @@ Map *map_new(const MapOptions *options)
     }
     tables_init(&map->tables, map->options.presence_gap_minutes);
     map->runs = runs_new();
+    if (map->options.series_max > 0) {
+        map->tables.series_max = MIN(map->options.series_max, (size_t)SERIES_MAX);
+    }
     pages_init(&map->pages, &map->tables, map->options.cells_bytes_max);
     return map;
 }
@@ -142,7 +145,8 @@ void map_apply(Map *map, const Deltas *deltas, int sign)
     bool first_refused = refused == 0 && map->tables.n_refused > 0;
     map_unlock(map);
     if (first_refused) {
-        log_warn("map is full: new edges and names are not counted", LOG_U64("series", SERIES_MAX));
+        log_warn("map is full: new edges and names are not counted",
+                 LOG_U64("series", map->tables.series_max));
     }
 }
 
@@ -528,7 +532,10 @@ void map_status(Map *map, MapStatus *ret_status)
     MapStatus status = {.deltas_applied = locked->deltas_applied,
                         .version = locked->version,
                         .bytes = tables_memory(tables),
+                        .series = tables->series.n_records,
+                        .series_max = tables->series_max,
                         .refused = tables->n_refused,
+                        .cut_names = tables->n_cut_names,
                         .file_reads = locked->pages.n_loads,
                         .damaged_reads = locked->pages.n_damaged,
                         .evicted_hours = locked->pages.n_evicted};

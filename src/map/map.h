@@ -17,6 +17,7 @@ typedef struct MapOptions {
         edges_max;          /* shown per answer; the rarest fold into (other); 0: 10,000/100,000 */
     size_t cells_bytes_max; /* of sums kept in memory beside their files; 0: 96 MiB */
     uint64_t kept_s;        /* sums that came longer ago go; 0: 13 months */
+    size_t series_max;      /* edges, entry points, labels … known at most; 0: 4,194,304 */
     uint32_t cut_files_max; /* more are merged into hours; 0: 32 */
 } MapOptions;
 
@@ -312,7 +313,8 @@ typedef struct MapStatus {
     uint64_t edge_minutes; /* cells of edges in memory */
     uint64_t bytes, deltas_applied;
     uint32_t newest_minute, oldest_minute;
-    uint64_t refused;                                  /* deltas beyond the limit of series */
+    uint64_t series, series_max;
+    uint64_t refused, cut_names; /* deltas beyond that limit; names cut for their length */
     uint64_t file_reads, damaged_reads, evicted_hours; /* of sums in table files, since start */
     uint64_t version; /* grows with every apply; a live reader compares it */
 } MapStatus;

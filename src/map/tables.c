@@ -25,7 +25,7 @@ typedef struct HotExemplars {
 
 void tables_init(MapTables *tables, uint32_t presence_gap)
 {
-    *tables = (MapTables){.presence_gap = presence_gap};
+    *tables = (MapTables){.presence_gap = presence_gap, .series_max = SERIES_MAX};
     table_init(&tables->series, sizeof(Series), sizeof(SeriesKey));
     table_init(&tables->hot, sizeof(HotCell), sizeof(HotKey));
     table_init(&tables->pending, sizeof(HotCell), sizeof(HotKey));
@@ -110,7 +110,27 @@ size_t series_node_count(SeriesKind kind)
 
 /* --- Interning --- */
 
-/* Number of the node; 1 when @bytes is no key. */
+/* Then only series that are there are added to, and nothing is remembered of others. */
+static bool is_full(const MapTables *tables)
+{
+    return tables->series.n_records >= tables->series_max;
+}
+
+static uint32_t intern_whole(MapTables *tables, Str text)
+{
+    return is_full(tables) ? symbols_find(&tables->texts, text)
+                           : symbols_intern(&tables->texts, text);
+}
+
+static uint32_t intern_text(MapTables *tables, Str text)
+{
+    Str name = name_cut(text);
+
+    tables->n_cut_names += name.len < text.len;
+    return intern_whole(tables, name);
+}
+
+/* Number of the node, SYMBOL_NONE when there is no room; 1 when @bytes is no key. */
 static int intern_node(MapTables *tables, Str bytes, uint32_t *ret_symbol)
 {
     uint32_t symbol = symbols_find(&tables->nodes, bytes);
@@ -119,6 +139,10 @@ static int intern_node(MapTables *tables, Str bytes, uint32_t *ret_symbol)
     if (symbol == SYMBOL_NONE) {
         if (node_key_parse(bytes, &key) != 0) {
             return 1;
+        }
+        if (is_full(tables)) {
+            *ret_symbol = SYMBOL_NONE;
+            return 0;
         }
         symbol = symbols_intern(&tables->nodes, bytes);
         ARRAY_RESERVE(tables->node, (size_t)symbol, tables->node_capacity);
@@ -135,7 +159,7 @@ static uint32_t intern_series(MapTables *tables, const SeriesKey *key)
     Series *series = table_find(&tables->series, key);
 
     if (series == NULL) {
-        if (tables->series.n_records >= SERIES_MAX) {
+        if (is_full(tables)) {
             return SERIES_NONE;
         }
         series = table_put(&tables->series, key, NULL);
@@ -148,8 +172,8 @@ static uint32_t intern_flow(MapTables *tables, uint32_t edge, Str flow, Str step
 {
     SeriesKey key = {.kind = SERIES_FLOW,
                      .a = edge,
-                     .b = symbols_intern(&tables->texts, flow),
-                     .c = symbols_intern(&tables->texts, step)};
+                     .b = intern_whole(tables, flow), /* a key, of names that were cut */
+                     .c = intern_text(tables, step)};
     size_t before = tables->series.n_records;
     uint32_t number = intern_series(tables, &key);
 
@@ -185,10 +209,10 @@ static int intern_names(MapTables *tables, const SeriesNames *names, uint32_t *r
         TRY(intern_node(tables, names->via, &key.c));
     }
     if (series_has_name(names->kind)) {
-        key.b = symbols_intern(&tables->texts, names->name);
+        key.b = intern_text(tables, names->name);
     }
     if (names->kind == SERIES_LABEL) {
-        key.c = symbols_intern(&tables->texts, names->value);
+        key.c = intern_text(tables, names->value);
     }
     *ret_series = intern_series(tables, &key);
     return 0;

@@ -85,7 +85,8 @@ typedef struct MapTables {
     size_t node_capacity;
     Table series;
     Table hot, hot_exemplars, pending, pending_exemplars;
-    uint64_t n_refused;
+    size_t series_max;               /* further ones, and their names, are not kept: SERIES_MAX */
+    uint64_t n_refused, n_cut_names; /* deltas without a series; names longer than they may be */
 } MapTables;
 
 void tables_init(MapTables *tables, uint32_t presence_gap);
@@ -108,7 +109,7 @@ static inline bool series_is_paged(SeriesKind kind)
 /* How many of a series' a, b, c are nodes that it makes known. */
 size_t series_node_count(SeriesKind kind);
 
-/* Adds @sign times @delta to the hot cells. What would need more than SERIES_MAX series is counted
+/* Adds @sign times @delta to the hot cells. What would need more than series_max series is counted
  * in n_refused. */
 void tables_apply(MapTables *tables, const Delta *delta, int sign);
 

@@ -505,6 +505,65 @@ static void a_late_take_back_empties_what_is_in_files(void **state)
     disk_deinit(&disk);
 }
 
+/* Beyond the limit nothing is remembered, not even a name; what is known goes on. */
+static void beyond_the_limit_of_series_nothing_is_remembered(void **state)
+{
+    MapOptions options = {.series_max = 50};
+    Fixture fixture;
+    MapStatus before, after;
+
+    fixture_init(&fixture, &options);
+    fixture_call(&fixture, "web", "cart", TODAY);
+    for (uint32_t i = 0; i < 20000; i++) {
+        CLEANUP(buf_deinit) Buf name = {0};
+
+        buf_append_format(&name, "operation-%u", i);
+        Delta *delta = fixture_call(&fixture, "web", "cart", TODAY);
+        delta->kind = DELTA_REQUEST;
+        delta->name = arena_copy(&fixture.arena, buf_str(&name));
+        if (i == 10000) {
+            fixture_take(&fixture, 1);
+            fixture.deltas.count = 0;
+            map_status(fixture.map, &before);
+        }
+    }
+    fixture_call(&fixture, "web", "cart", TODAY);
+    fixture_apply(&fixture);
+    map_status(fixture.map, &after);
+    assert_int_equal(after.series, 50);
+    assert_int_equal(after.refused, 20000 - 49);
+    assert_int_equal(after.bytes, before.bytes);
+    assert_int_equal(fixture_ask(&fixture, (MapQuestion){0}).edges[0].count, 2);
+    fixture_deinit(&fixture);
+}
+
+/* A name is cut at a whole character, the same wherever it stands. */
+static void long_names_are_cut(void **state)
+{
+    Fixture fixture;
+    CLEANUP(buf_deinit) Buf name = {0};
+    NodeKey key = {.type = NODE_SERVICE}, back;
+
+    fixture_init(&fixture, NULL);
+    for (size_t i = 0; i < 3 * NAME_BYTES_MAX / 2; i++) {
+        buf_append_str(&name, STR("\xe2\x82\xac"));
+    }
+    key.name = buf_str(&name);
+    Str bytes = fixture_key(&fixture, key);
+    assert_int_equal(node_key_parse(bytes, &back), 0);
+    assert_int_equal(back.name.len, NAME_BYTES_MAX / 3 * 3);
+    key.name = back.name;
+    assert_true(str_equal(fixture_key(&fixture, key), bytes));
+    Delta *delta = fixture_edge(&fixture, bytes, RELATION_CALLS, bytes, RULE_PAIRED, TODAY);
+    delta->kind = DELTA_REQUEST;
+    delta->name = buf_str(&name);
+    fixture_apply(&fixture);
+    MapStatus status;
+    map_status(fixture.map, &status);
+    assert_int_equal(status.cut_names, 1);
+    fixture_deinit(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -513,6 +572,8 @@ int main(void)
         cmocka_unit_test(what_came_too_long_ago_goes),
         cmocka_unit_test(a_cut_of_many_hours_is_folded_in_parts),
         cmocka_unit_test(a_late_take_back_empties_what_is_in_files),
+        cmocka_unit_test(beyond_the_limit_of_series_nothing_is_remembered),
+        cmocka_unit_test(long_names_are_cut),
     };
 
     log_set_level(LOG_SILENT);

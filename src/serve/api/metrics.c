@@ -215,6 +215,8 @@ static void status_drops_write(ApiCall *call, const Vitals *v)
         drop_write(json, "log records, not kept", counter(&counters->logs_unused));
     }
     drop_write(json, "blocks deleted by retention", v->store.retired_blocks);
+    drop_write(json, "map deltas beyond the limit of series", v->map.refused);
+    drop_write(json, "map names cut for their length", v->map.cut_names);
     json_close(json, ']');
 }
 

@@ -64,6 +64,19 @@ typedef struct Vitals {
     ROW("weft_map_edges", "gauge", 1, v->map.edges, "Edges that the map knows.")                   \
     ROW("weft_map_bytes", "gauge", 1, v->map.bytes, "Memory of the map.")                          \
     ROW("weft_map_deltas_total", "counter", 1, v->map.deltas_applied, "Deltas applied.")           \
+    ROW("weft_map_series", "gauge", 1, v->map.series,                                              \
+        "Edges by rule, entry points, labels and such that the map knows.")                        \
+    ROW("weft_map_series_max", "gauge", 1, v->map.series_max, "... and how many it may.")          \
+    ROW("weft_map_refused_total", "counter", 1, v->map.refused,                                    \
+        "Deltas left out because of that limit.")                                                  \
+    ROW("weft_map_cut_names_total", "counter", 1, v->map.cut_names,                                \
+        "Names cut because they are too long.")                                                    \
+    ROW("weft_map_file_reads_total", "counter", 1, v->map.file_reads,                              \
+        "Table files read for questions and late spans.")                                          \
+    ROW("weft_map_damaged_reads_total", "counter", 1, v->map.damaged_reads,                        \
+        "... that could not be read.")                                                             \
+    ROW("weft_map_evicted_hours_total", "counter", 1, v->map.evicted_hours,                        \
+        "Hours of sums let go from memory.")                                                       \
     ROW("weft_assembly_open_traces", "gauge", 1, v->assembly.open_traces,                          \
         "Traces that may still get spans.")                                                        \
     ROW("weft_assembly_settled_traces_total", "counter", 1, v->assembly.settled_traces,            \

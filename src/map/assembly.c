@@ -9,6 +9,7 @@
 #include "map/contract/reading.h"
 #include "map/flow/runs.h"
 #include "map/kept.h"
+#include "trace/heavy_traces.h"
 #include "trace/links.h"
 #include "trace/open_traces.h"
 
@@ -37,6 +38,7 @@
  */
 enum {
     QUIET_MS_DEFAULT = 5000,
+    OPEN_MS_DEFAULT = 60000,
     OPEN_TRACES_MAX_DEFAULT = 1000000,
     BATCH_TRACES_MAX = 512,     /* settled in one go when they have links ... */
     BATCH_PLAIN_MAX = 64,       /* ... while none has: what they are read into stays in the cache */
@@ -55,6 +57,7 @@ typedef struct Viewed {
     bool settling; /* of the batch */
     bool affected;
     bool loaded;
+    bool cut;           /* it has more spans than count */
     bool has_flows;     /* a span of either view has an attribute of a flow */
     View before, after; /* not of the batch: the same */
 } Viewed;
@@ -66,6 +69,9 @@ struct Assembly {
     bool links_known; /* those of the store's blocks are in the index */
     bool flows_known; /* some trace has attributes of flows */
     OpenTraces open;
+    HeavyTraces heavy;
+    Table
+        beyond; /* TraceId: closed traces that got spans which do not count, since the last tick */
     Links links;
 
     /* The batch that is being settled. */
@@ -78,6 +84,7 @@ struct Assembly {
     Deltas minus, plus;
     Members minus_members, plus_members;
 
+    uint64_t spans_beyond;
     uint64_t settled, reopened, early, cut_contexts;
     pthread_mutex_t status_lock;
     AssemblyStatus status; /* as of the last tick or batch */
@@ -96,7 +103,7 @@ static int load(Assembly *assembly, Viewed *viewed)
     if (viewed->loaded) {
         return 0;
     }
-    StoreTrace trace;
+    StoreTrace trace = {0};
     TRY(store_read_settling(assembly->store, viewed->id, &assembly->arena, &trace));
     viewed->before = viewed->after = (View){trace.settled, trace.n_settled};
     if (viewed->settling) {
@@ -106,6 +113,7 @@ static int load(Assembly *assembly, Viewed *viewed)
                         contract_has_flows(viewed->after.spans, viewed->after.count);
     assembly->flows_known |= viewed->has_flows;
     viewed->loaded = true;
+    viewed->cut = trace.cut;
     return 0;
 }
 
@@ -464,6 +472,20 @@ static int contribute_batch(Assembly *assembly)
     return 0;
 }
 
+static void note_heavy(Assembly *assembly, const Viewed *viewed)
+{
+    const View *after = &viewed->after;
+    bool is_full = viewed->cut && after->count > 0;
+    const HeavyTrace heavy = {
+        .id = viewed->id,
+        .n_spans = after->count,
+        .settled_ns = clock_monotonic_ns(assembly->options.clock),
+        .full_from_ns = is_full ? after->spans[after->count - 1].start_ns : UINT64_MAX,
+    };
+
+    heavy_traces_note(&assembly->heavy, &heavy);
+}
+
 static void apply_batch(Assembly *assembly)
 {
     runs_commit(map_runs(assembly->options.map));
@@ -478,6 +500,7 @@ static void apply_batch(Assembly *assembly)
 
         assembly->settled += viewed->before.count == 0;
         assembly->reopened += viewed->before.count > 0;
+        note_heavy(assembly, viewed);
     }
     store_mark_settled(assembly->store, assembly->batch, assembly->n_batch);
 }
@@ -521,22 +544,65 @@ static size_t batch_max(const Assembly *assembly)
     return assembly->batch_has_links ? BATCH_TRACES_MAX : BATCH_PLAIN_MAX;
 }
 
+static bool has_room(const Assembly *assembly)
+{
+    return assembly->n_batch < batch_max(assembly) && assembly->n_batch_spans < BATCH_SPANS_MAX;
+}
+
+static bool may_settle(const Assembly *assembly, TraceId id, uint64_t now_ns)
+{
+    return heavy_traces_may_settle(&assembly->heavy, id, now_ns,
+                                   assembly->options.quiet_ms * 1000000U);
+}
+
+static int take(Assembly *assembly, const OpenTrace *trace)
+{
+    TraceId id = trace->id;
+
+    open_traces_close(&assembly->open, trace);
+    return add_to_batch(assembly, id);
+}
+
+/* Traces that never are quiet, the oldest first. */
+static int take_old(Assembly *assembly, uint64_t now_ns)
+{
+    const OpenTrace *trace = open_traces_oldest(&assembly->open), *younger;
+
+    for (; trace != NULL && has_room(assembly) &&
+           now_ns - trace->opened_ns >= assembly->options.open_ms * 1000000U;
+         trace = younger) {
+        TraceId next = {0};
+
+        younger = open_traces_younger(&assembly->open, trace);
+        if (!may_settle(assembly, trace->id, now_ns)) {
+            continue;
+        }
+        if (younger != NULL) {
+            next = younger->id;
+        }
+        TRY(take(assembly, trace)); /* moves the others */
+        younger = younger == NULL ? NULL : open_traces_find(&assembly->open, next);
+    }
+    return 0;
+}
+
 /* Takes traces that are due into the batch and out of the open ones. */
 static int fill_batch(Assembly *assembly, uint64_t now_ns, bool settle_all)
 {
     const OpenTrace *trace = open_traces_quietest(&assembly->open);
 
-    while (trace != NULL && assembly->n_batch < batch_max(assembly) &&
-           assembly->n_batch_spans < BATCH_SPANS_MAX &&
-           is_due(assembly, trace, now_ns, settle_all)) {
-        TraceId id = trace->id;
+    while (trace != NULL && has_room(assembly) && is_due(assembly, trace, now_ns, settle_all)) {
+        bool early = open_traces_count(&assembly->open) > assembly->options.open_traces_max;
 
-        assembly->early += open_traces_count(&assembly->open) > assembly->options.open_traces_max;
-        open_traces_close(&assembly->open, trace);
-        TRY(add_to_batch(assembly, id));
+        if (!settle_all && !early && !may_settle(assembly, trace->id, now_ns)) {
+            open_traces_touch(&assembly->open, trace->id, now_ns); /* looked at again later */
+        } else {
+            assembly->early += early;
+            TRY(take(assembly, trace));
+        }
         trace = open_traces_quietest(&assembly->open);
     }
-    return 0;
+    return take_old(assembly, now_ns);
 }
 
 /* Settles one batch. Returns whether there may be more; a failed one is opened again. */
@@ -590,6 +656,7 @@ static void publish_status(Assembly *assembly)
         .reopened_traces = assembly->reopened,
         .early_settled = assembly->early,
         .links = links_count(&assembly->links),
+        .spans_beyond = assembly->spans_beyond,
         .cut_contexts = assembly->cut_contexts,
         .complete_to_ns = complete_to_ns,
     };
@@ -603,11 +670,44 @@ static void on_attach(void *context, Store *store)
     assembly_attach(context, store);
 }
 
+/* With heavy traces about, each span is looked at: one beyond what counts opens no trace. */
+static void touch_each(Assembly *assembly, const Batch *batch, uint64_t now_ns)
+{
+    for (size_t i = 0; i < batch->n_spans; i++) {
+        const Span *span = &batch->spans[i];
+
+        if (!heavy_traces_is_beyond(&assembly->heavy, span->trace_id, span->start_ns)) {
+            open_traces_touch(&assembly->open, span->trace_id, now_ns);
+        } else {
+            assembly->spans_beyond++;
+            (void)table_put(&assembly->beyond, &span->trace_id, NULL);
+        }
+    }
+}
+
+/* Spans that do not count are settled without a look at their trace, unless others of it wait. */
+static void settle_beyond(Assembly *assembly)
+{
+    for (size_t i = 0; i < assembly->beyond.n_records; i++) {
+        TraceId id;
+
+        mem_copy(id.bytes, table_at(&assembly->beyond, i), TRACE_ID_SIZE);
+        if (open_traces_find(&assembly->open, id) == NULL) {
+            store_mark_settled(assembly->store, &id, 1);
+        }
+    }
+    table_clear(&assembly->beyond);
+}
+
 static void on_batch(void *context, const Batch *batch)
 {
     Assembly *assembly = context;
     uint64_t now_ns = clock_monotonic_ns(assembly->options.clock);
 
+    if (assembly->heavy.table.n_records > 0) {
+        touch_each(assembly, batch, now_ns);
+        return;
+    }
     for (size_t i = 0; i < batch->n_spans; i++) {
         /* Neighbours in a request are often of one trace. */
         if (i == 0 || !trace_id_equal(batch->spans[i].trace_id, batch->spans[i - 1].trace_id)) {
@@ -622,11 +722,23 @@ static void on_tick(void *context, bool settle_all)
     uint64_t now_ns = clock_monotonic_ns(assembly->options.clock);
     bool more = assembly->store != NULL;
 
+    settle_beyond(assembly);
     while (more) {
         more = settle_batch(assembly, now_ns, settle_all);
     }
     drop_batch(assembly);
     publish_status(assembly);
+}
+
+/* Its open rows are gone: there is nothing to settle. What it added to the map stays. */
+static void on_forget(void *context, TraceId id)
+{
+    Assembly *assembly = context;
+    const OpenTrace *trace = open_traces_find(&assembly->open, id);
+
+    if (trace != NULL) {
+        open_traces_close(&assembly->open, trace);
+    }
 }
 
 static void *on_cut(void *context)
@@ -695,6 +807,9 @@ Assembly *assembly_new(const AssemblyOptions *options)
     if (assembly->options.quiet_ms == 0) {
         assembly->options.quiet_ms = QUIET_MS_DEFAULT;
     }
+    if (assembly->options.open_ms == 0) {
+        assembly->options.open_ms = OPEN_MS_DEFAULT;
+    }
     if (assembly->options.open_traces_max == 0) {
         assembly->options.open_traces_max = OPEN_TRACES_MAX_DEFAULT;
     }
@@ -703,6 +818,7 @@ Assembly *assembly_new(const AssemblyOptions *options)
         .attach = on_attach,
         .on_batch = on_batch,
         .on_tick = on_tick,
+        .forget = on_forget,
         .cut = on_cut,
         .write_tables = on_write_tables,
         .free_pending = on_free_pending,
@@ -715,6 +831,8 @@ Assembly *assembly_new(const AssemblyOptions *options)
     assembly->batch = NEW_ARRAY(TraceId, BATCH_TRACES_MAX);
     table_init(&assembly->viewed, sizeof(Viewed), TRACE_ID_SIZE);
     open_traces_init(&assembly->open);
+    heavy_traces_init(&assembly->heavy);
+    table_init(&assembly->beyond, TRACE_ID_SIZE, TRACE_ID_SIZE);
     links_init(&assembly->links, 0);
     pthread_mutex_init(&assembly->status_lock, NULL);
     drop_batch(assembly);
@@ -725,6 +843,8 @@ Assembly *assembly_free(Assembly *assembly)
 {
     if (assembly != NULL) {
         open_traces_deinit(&assembly->open);
+        heavy_traces_deinit(&assembly->heavy);
+        table_deinit(&assembly->beyond);
         links_deinit(&assembly->links);
         table_deinit(&assembly->viewed);
         arena_deinit(&assembly->arena);

@@ -16,6 +16,10 @@
  * business context, also all that is downstream by links. For each of them the contribution
  * under the settled view before is taken back and the one after is added. Traces that become quiet
  * together settle together, so that a batch consumer is computed once.
+ *
+ * Of a trace with more spans than the store reads (StoreOptions.trace_spans_max) the earliest
+ * count, by (start, span id): a function of the set. Later ones are settled as they come, without
+ * reading. A large trace that goes on is settled again only after a time in proportion to its size.
  */
 typedef struct Assembly Assembly;
 
@@ -23,6 +27,7 @@ typedef struct AssemblyOptions {
     Map *map; /* not owned */
     const Clock *clock;
     uint64_t quiet_ms;      /* a trace without new spans for so long is settled; 0: default 5,000 */
+    uint64_t open_ms;       /* one that never is quiet is settled at this age; 0: default 60,000 */
     size_t open_traces_max; /* beyond it the quietest settle early; 0: default 1,000,000 */
 } AssemblyOptions;
 
@@ -35,7 +40,8 @@ void assembly_attach(Assembly *assembly, Store *store);
 
 typedef struct AssemblyStatus {
     uint64_t open_traces, settled_traces, reopened_traces, early_settled, links;
-    uint64_t cut_contexts;   /* questions for a business context that met a limit */
+    uint64_t spans_beyond; /* of traces that are larger than the map reads: kept, not in the map */
+    uint64_t cut_contexts; /* questions for a business context that met a limit */
     uint64_t complete_to_ns; /* every span that was acknowledged before this moment is in the map */
 } AssemblyStatus;
 

@@ -32,6 +32,7 @@ struct Store {
     int read_error; /* what reads give from now on */
     size_t n_reads;
     uint64_t waiting_since_ns; /* 0: nothing is queued */
+    size_t trace_spans_max;    /* 0: no limit */
 };
 
 int store_read_trace(Store *store, TraceId id, StoreView view, Arena *arena, Span **ret_spans,
@@ -58,7 +59,13 @@ int store_read_settling(Store *store, TraceId id, Arena *arena, StoreTrace *ret_
     store->n_reads++;
     TRY(store_read_trace(store, id, STORE_SETTLED, arena, &ret_trace->settled,
                          &ret_trace->n_settled));
-    return store_read_trace(store, id, STORE_ALL, arena, &ret_trace->all, &ret_trace->n_all);
+    TRY(store_read_trace(store, id, STORE_ALL, arena, &ret_trace->all, &ret_trace->n_all));
+    if (store->trace_spans_max > 0 && ret_trace->n_all > store->trace_spans_max) {
+        ret_trace->n_all = store->trace_spans_max;
+        ret_trace->n_settled = MIN(ret_trace->n_settled, store->trace_spans_max);
+        ret_trace->cut = true;
+    }
+    return 0;
 }
 
 uint64_t store_waiting_since(Store *store)
@@ -321,6 +328,53 @@ static void test_a_trace_settles_when_it_was_quiet(void **state)
     rig_deinit(&rig);
 }
 
+static void test_a_trace_that_never_is_quiet_settles_by_its_age(void **state)
+{
+    (void)state;
+    Rig rig;
+
+    rig_init(&rig);
+    for (unsigned i = 0; i < 120; i++) {
+        Span span = plain_span(1, (uint8_t)(i + 1));
+
+        rig_send(&rig, &span, 1);
+        assert_int_equal(rig_status(&rig).settled_traces, 0);
+        rig_tick(&rig, 500, false);
+    }
+    assert_int_equal(rig_status(&rig).settled_traces, 1);
+    rig_deinit(&rig);
+}
+
+static void test_spans_beyond_the_limit_of_a_trace_are_settled_unread(void **state)
+{
+    (void)state;
+    Rig rig;
+
+    rig_init(&rig);
+    rig.store->trace_spans_max = 3;
+    for (unsigned i = 0; i < 8; i++) {
+        Span span = plain_span(1, (uint8_t)(i + 1));
+
+        span.start_ns += 10 + i;
+        rig_send(&rig, &span, 1);
+        rig_tick(&rig, 1000, false);
+    }
+    /* The fourth was read to learn that the trace is full, the others not. */
+    assert_int_equal(rig_status(&rig).spans_beyond, 4);
+    assert_int_equal(rig.store->n_reads, 4);
+    for (size_t i = 0; i < rig.store->n_rows; i++) {
+        assert_true(rig.store->rows[i].settled);
+    }
+    Span early = plain_span(1, 99); /* counts, and pushes another out */
+    rig_send(&rig, &early, 1);
+    assert_int_equal(rig_status(&rig).open_traces, 0);
+    rig_tick(&rig, 0, false);
+    assert_int_equal(rig_status(&rig).open_traces, 1);
+    rig_tick(&rig, 1000, false);
+    assert_int_equal(rig.store->n_reads, 5);
+    rig_deinit(&rig);
+}
+
 static void test_beyond_the_limit_the_quietest_settle_early(void **state)
 {
     (void)state;
@@ -422,6 +476,8 @@ int main(void)
         cmocka_unit_test(test_the_map_is_a_function_of_the_set_of_spans),
         cmocka_unit_test(test_links_are_learnt_again_after_a_restart),
         cmocka_unit_test(test_a_trace_settles_when_it_was_quiet),
+        cmocka_unit_test(test_a_trace_that_never_is_quiet_settles_by_its_age),
+        cmocka_unit_test(test_spans_beyond_the_limit_of_a_trace_are_settled_unread),
         cmocka_unit_test(test_beyond_the_limit_the_quietest_settle_early),
         cmocka_unit_test(test_a_failing_store_leaves_the_map_and_is_tried_again),
         cmocka_unit_test(test_every_order_of_publisher_process_and_receive_is_the_same),

@@ -56,6 +56,15 @@ bool block_may_have_trace(const Block *block, TraceId id);
  * (also when it is not there), 1 when the file is damaged, or -errno. */
 MUST_USE int block_read_trace(Block *block, TraceId id, Arena *arena, Span **spans, size_t *n);
 
+/* As block_read_trace, but only the first @limit rows of it: the earliest. */
+MUST_USE int block_read_trace_start(Block *block, TraceId id, size_t limit, Arena *arena,
+                                    Span **spans, size_t *n);
+
+/* Reads the rows [from, end) in their order to @ret_spans, with all that they point to in @arena.
+ * Returns 0, 1 (damaged), -errno. */
+MUST_USE int block_read_rows(Block *block, uint64_t from, uint64_t end, Arena *arena,
+                             Span *ret_spans);
+
 /* Whether the block may have a row whose attribute @key (@field one of FIELD_ATTRIBUTE to
  * FIELD_SCOPE_ATTRIBUTE) equals @value, as COMPARE_EQUAL and COMPARE_EQUAL_TEXT mean it: a Bloom
  * filter's answer, no false "no"; "yes" in doubt (older blocks, damage, long texts). Reads 1 or 2

@@ -205,6 +205,25 @@ uint32_t generation_settle(Generation *generation, TraceId id)
     return n_settled;
 }
 
+void generation_delete(Generation *generation, TraceId id)
+{
+    HeadTrace *trace = table_find(&generation->traces, &id);
+
+    for (uint32_t at = trace == NULL ? ROW_NONE : trace->first; at != ROW_NONE;) {
+        HeadRow *row = generation_row(generation, at);
+
+        if (row->state < ROW_FIRST_CUT) {
+            generation->n_open -= row->state == ROW_OPEN;
+            generation->n_settled -= row->state == ROW_SETTLED;
+            row->state = ROW_DELETED;
+        }
+        at = row->next;
+    }
+    if (trace != NULL) {
+        trace->first_open = ROW_NONE;
+    }
+}
+
 uint32_t generation_cut(Generation *generation, uint32_t cut)
 {
     uint32_t n_cut = 0;

@@ -18,9 +18,10 @@ enum {
 };
 
 #define ROW_FIRST_MOVE                                                                             \
-    0x80000000U             /* from here on: the move that copied it to a newer generation         \
-                             */
-#define ROW_NONE UINT32_MAX /* no row */
+    0x80000000U                    /* from here on: the move that copied it to a newer generation  \
+                                    */
+#define ROW_DELETED ROW_FIRST_MOVE /* no move has this number: nobody sees it */
+#define ROW_NONE UINT32_MAX        /* no row */
 
 typedef struct HeadRow {
     const uint8_t *bytes;
@@ -89,6 +90,9 @@ void generation_read(const Generation *generation, const HeadRow *row, Arena *ar
 
 /* Marks the trace's open rows settled. Returns how many. */
 uint32_t generation_settle(Generation *generation, TraceId id);
+
+/* Takes the trace's rows that are not cut out of all views. */
+void generation_delete(Generation *generation, TraceId id);
 
 /* Gives all settled rows the state @cut. Returns how many. */
 uint32_t generation_cut(Generation *generation, uint32_t cut);

@@ -49,6 +49,8 @@ struct Log {
     LogEntry *first, **end;
     uint64_t waiting_bytes, waiting_since_ns;
     uint64_t released; /* bodies below are needed no longer */
+    bool seal;         /* the open segment is to be closed */
+    uint64_t sealed;   /* number of the newest segment that is closed */
     SegmentList segments;
     LogStatus status; /* all but bytes and n_segments */
 
@@ -286,7 +288,7 @@ static void wait_until(Log *log, uint64_t deadline_ns)
 typedef struct Task {
     LogEntry *entries;
     int refusing; /* write_error */
-    bool stop;
+    bool stop, seal;
 } Task;
 
 /* Waits for a group that is due, the next probe or the end. */
@@ -299,6 +301,9 @@ static Task take_task(Log *log)
     while (log->status.write_error == 0 && !log->stop) {
         uint64_t due_ns = log->waiting_since_ns + log->options.commit_delay_us * 1000U;
 
+        if (log->seal) {
+            break;
+        }
         if (log->first == NULL) {
             pthread_cond_wait(&log->wake, &log->mutex);
         } else if (log->waiting_bytes < log->options.commit_bytes && now_ns() < due_ns) {
@@ -307,12 +312,39 @@ static Task take_task(Log *log)
             break;
         }
     }
-    Task task = {log->first, log->status.write_error, log->stop};
+    Task task = {log->first, log->status.write_error, log->stop, log->seal};
     log->first = NULL;
     log->end = &log->first;
     log->waiting_bytes = 0;
     pthread_mutex_unlock(&log->mutex);
     return task;
+}
+
+/* The newest segment stays unless @all: the committer may have it open. */
+static void remove_released(Log *log, bool all)
+{
+    Segment taken[16];
+    size_t n;
+
+    do {
+        pthread_mutex_lock(&log->mutex);
+        bool but_newest = !all && log->open.number != log->sealed;
+        n = segment_list_take(&log->segments, log->released, but_newest, taken, ARRAY_LEN(taken));
+        pthread_mutex_unlock(&log->mutex);
+        for (size_t i = 0; i < n; i++) {
+            segment_remove(log->fs, &taken[i]);
+        }
+    } while (n == ARRAY_LEN(taken));
+}
+
+static void seal(Log *log)
+{
+    log->fs->ops->close(TAKE(log->file));
+    pthread_mutex_lock(&log->mutex);
+    log->seal = false;
+    log->sealed = log->open.number;
+    pthread_mutex_unlock(&log->mutex);
+    remove_released(log, false);
 }
 
 static void *committer(void *context)
@@ -322,6 +354,9 @@ static void *committer(void *context)
     for (;;) {
         Task task = take_task(log);
 
+        if (task.seal) {
+            seal(log);
+        }
         if (task.entries != NULL && task.refusing != 0) {
             tell_all(task.entries, task.refusing);
         } else if (task.entries != NULL) {
@@ -372,28 +407,32 @@ int log_append(Log *log, LogEntry *entry)
     return result;
 }
 
-/* The newest segment stays unless @all: the committer may have it open. */
-static void remove_released(Log *log, bool all)
-{
-    Segment taken[16];
-    size_t n;
-
-    do {
-        pthread_mutex_lock(&log->mutex);
-        n = segment_list_take(&log->segments, log->released, !all, taken, ARRAY_LEN(taken));
-        pthread_mutex_unlock(&log->mutex);
-        for (size_t i = 0; i < n; i++) {
-            segment_remove(log->fs, &taken[i]);
-        }
-    } while (n == ARRAY_LEN(taken));
-}
-
 void log_release(Log *log, uint64_t sequence)
 {
     pthread_mutex_lock(&log->mutex);
     log->released = MAX(log->released, sequence);
     pthread_mutex_unlock(&log->mutex);
     remove_released(log, false);
+}
+
+void log_seal(Log *log)
+{
+    pthread_mutex_lock(&log->mutex);
+    log->seal = true;
+    pthread_cond_signal(&log->wake);
+    pthread_mutex_unlock(&log->mutex);
+}
+
+uint64_t log_first(Log *log)
+{
+    uint64_t first = UINT64_MAX;
+
+    pthread_mutex_lock(&log->mutex);
+    for (size_t i = 0; i < log->segments.count; i++) {
+        first = MIN(first, log->segments.items[i].first_sequence);
+    }
+    pthread_mutex_unlock(&log->mutex);
+    return first;
 }
 
 void log_stop(Log *log)

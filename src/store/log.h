@@ -56,6 +56,13 @@ MUST_USE int log_append(Log *log, LogEntry *entry);
  * ones are set aside in `damaged/`. Not from the committer's thread. */
 void log_release(Log *log, uint64_t sequence);
 
+/* Closes the segment that is being written, so that it can be removed once it is released. */
+void log_seal(Log *log);
+
+/* The first sequence number that a segment holds, or could: 0 when one cannot be read; UINT64_MAX
+ * when there is none. */
+uint64_t log_first(Log *log);
+
 /* Commits what waits, stops the committer. log_append() is then refused with -ESHUTDOWN. */
 void log_stop(Log *log);
 

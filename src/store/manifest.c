@@ -42,6 +42,35 @@ void manifest_deletions_add(ManifestDeletions *deletions, ManifestDeletion delet
     deletions->items[deletions->count++] = deletion;
 }
 
+ManifestDeletion *manifest_deletions_find(ManifestDeletions *deletions,
+                                          const ManifestDeletion *deletion)
+{
+    for (size_t i = 0; i < deletions->count; i++) {
+        ManifestDeletion *item = &deletions->items[i];
+
+        if (trace_id_equal(item->trace_id, deletion->trace_id) &&
+            item->file_below == deletion->file_below && item->log_below == deletion->log_below) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
+void manifest_deletions_drop(ManifestDeletions *deletions, const ManifestDeletion *deletion)
+{
+    ManifestDeletion *item = manifest_deletions_find(deletions, deletion);
+
+    if (item != NULL) {
+        *item = deletions->items[--deletions->count];
+    }
+}
+
+void manifest_deletions_deinit(ManifestDeletions *deletions)
+{
+    mem_free(deletions->items);
+    *deletions = (ManifestDeletions){0};
+}
+
 void manifest_copy(const Manifest *manifest, Manifest *to)
 {
     *to = *manifest;
@@ -181,7 +210,7 @@ static int add_block(ManifestFiles *files, const Line *line)
 /* `deleted TRACE log_below file_below` */
 static int add_deletion(Str text, Manifest *manifest)
 {
-    ManifestDeletion deletion;
+    ManifestDeletion deletion = {0};
     Str word, id;
 
     (void)str_split(text, ' ', &word, &text);

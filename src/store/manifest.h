@@ -28,6 +28,7 @@ typedef struct ManifestFiles {
 typedef struct ManifestDeletion {
     TraceId trace_id;
     uint64_t log_below, file_below;
+    bool is_clean; /* no block holds it any more; in memory only */
 } ManifestDeletion;
 
 typedef struct ManifestDeletions {
@@ -60,6 +61,11 @@ const ManifestFile *manifest_files_find(const ManifestFiles *files, uint64_t num
 uint64_t manifest_files_bytes(const ManifestFiles *files);
 
 void manifest_deletions_add(ManifestDeletions *deletions, ManifestDeletion deletion);
+/* The very same one; NULL: it is not there. */
+ManifestDeletion *manifest_deletions_find(ManifestDeletions *deletions,
+                                          const ManifestDeletion *deletion);
+void manifest_deletions_drop(ManifestDeletions *deletions, const ManifestDeletion *deletion);
+void manifest_deletions_deinit(ManifestDeletions *deletions);
 
 /* The paths of the files, and back: 1 when @name is no such name. */
 void manifest_block_path(uint64_t number, char path[MANIFEST_PATH_MAX]);

@@ -99,4 +99,8 @@ typedef struct StoreObserver {
      * remembers and plans no more) or -errno; nothing changes then, and no merge is planned for a
      * minute. */
     int (*merge_tables)(void *context, const TablePlan *plan, TableSink *sink);
+
+    /* Trace @id was deleted: its rows are gone, settled and open ones; on the applier thread. NULL:
+     * nobody needs to know. */
+    void (*forget)(void *context, TraceId id);
 } StoreObserver;

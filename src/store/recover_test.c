@@ -216,6 +216,7 @@ static bool is_stored(Fixture *fixture, uint32_t trace)
     Span *spans;
     size_t n;
 
+    store_wait_applied(fixture->store);
     assert_int_equal(
         store_read_trace(fixture->store, sample_trace_id(trace), STORE_ALL, &arena, &spans, &n), 0);
     return n > 0;

@@ -7,7 +7,6 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "store/manifest.h"
 
 ShelfBlock *shelf_block_new(FileSystem *fs, uint64_t number, Block *block)
 {
@@ -127,6 +126,54 @@ static bool contains(ShelfBlock *const *blocks, size_t count, const ShelfBlock *
     return false;
 }
 
+static int by_trace(const void *a, const void *b)
+{
+    return trace_id_compare(((const ManifestDeletion *)a)->trace_id,
+                            ((const ManifestDeletion *)b)->trace_id);
+}
+
+static void copy_deletions(Shelf *shelf, const ManifestDeletions *deletions)
+{
+    for (size_t i = 0; i < deletions->count; i++) {
+        manifest_deletions_add(&shelf->deletions, deletions->items[i]);
+    }
+    if (shelf->deletions.count > 1) {
+        qsort(shelf->deletions.items, shelf->deletions.count, sizeof(ManifestDeletion), by_trace);
+    }
+}
+
+Shelf *shelf_hide(const Shelf *old, const ManifestDeletions *deletions)
+{
+    Shelf *shelf = shelf_change(old, NULL, 0, NULL, 0);
+
+    mem_free(shelf->deletions.items);
+    shelf->deletions = (ManifestDeletions){0};
+    copy_deletions(shelf, deletions);
+    return shelf;
+}
+
+bool shelf_hides(const Shelf *shelf, uint64_t number, TraceId id)
+{
+    const ManifestDeletion *items = shelf->deletions.items;
+    size_t low = 0, high = shelf->deletions.count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (trace_id_compare(items[middle].trace_id, id) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    for (; low < shelf->deletions.count && trace_id_equal(items[low].trace_id, id); low++) {
+        if (number < items[low].file_below) { /* a trace may be deleted more than once */
+            return true;
+        }
+    }
+    return false;
+}
+
 Shelf *shelf_change(const Shelf *old, ShelfBlock *const *added, size_t n_added,
                     ShelfBlock *const *removed, size_t n_removed)
 {
@@ -134,6 +181,9 @@ Shelf *shelf_change(const Shelf *old, ShelfBlock *const *added, size_t n_added,
     Shelf *shelf = mem_zero(sizeof(Shelf) + (n_old + n_added) * sizeof(ShelfBlock *));
 
     atomic_init(&shelf->refs, 1);
+    if (old != NULL) {
+        copy_deletions(shelf, &old->deletions);
+    }
     for (size_t i = 0; i < n_old; i++) {
         if (!contains(removed, n_removed, old->blocks[i])) {
             shelf->blocks[shelf->count++] = shelf_block_ref(old->blocks[i]);
@@ -163,6 +213,7 @@ Shelf *shelf_unref(Shelf *shelf)
     for (size_t i = 0; i < shelf->count; i++) {
         shelf_block_unref(shelf->blocks[i]);
     }
+    mem_free(shelf->deletions.items);
     mem_free(shelf);
     return NULL;
 }

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "store/block.h"
+#include "store/manifest.h"
 
 /*
  * The open blocks as readers see them: a shelf is an immutable set, replaced as a whole. A block
@@ -20,8 +21,9 @@ typedef struct ShelfName {
 
 typedef struct ShelfBlock {
     _Atomic int refs;
-    _Atomic bool retired;  /* its file is removed with the last reference */
-    _Atomic bool reported; /* damage was logged already */
+    _Atomic bool retired;     /* its file is removed with the last reference */
+    _Atomic bool reported;    /* damage was logged already */
+    _Atomic bool unmergeable; /* damaged: it is left as it is */
     FileSystem *fs;
     uint64_t number;
     Block *block;
@@ -46,14 +48,22 @@ MUST_USE int shelf_block_names(ShelfBlock *block, const ShelfName **ret_names, s
 
 typedef struct Shelf {
     _Atomic int refs;
+    ManifestDeletions deletions; /* by trace id */
     size_t count;
     uint64_t n_spans;
     ShelfBlock *blocks[]; /* by newest span, newest first */
 } Shelf;
 
 /* A shelf of @old's blocks (NULL: none) without those in @removed, with those in @added, whose
- * references it takes over. */
+ * references it takes over. What @old hides stays hidden. */
 Shelf *shelf_change(const Shelf *old, ShelfBlock *const *added, size_t n_added,
                     ShelfBlock *const *removed, size_t n_removed);
+
+/* A shelf of the same blocks that hides what @deletions say. */
+Shelf *shelf_hide(const Shelf *old, const ManifestDeletions *deletions);
+
+/* Whether the rows of trace @id in block @number do not count any more. */
+bool shelf_hides(const Shelf *shelf, uint64_t number, TraceId id);
+
 Shelf *shelf_ref(Shelf *shelf);
 Shelf *shelf_unref(Shelf *shelf);

@@ -17,6 +17,9 @@ enum {
     GENERATION_ROWS = 262144,
     GENERATION_AGE_MS = 60000,
     RETENTION_AGE_S = 7 * 24 * 3600,
+    TRACE_SPANS_MAX = 200000,
+    COMPACTION_ROWS = 524288,
+    COMPACTION_BYTES_PER_S = 64 << 20,
 };
 
 StoreBatch *store_batch_new(void)
@@ -74,6 +77,11 @@ static StoreOptions with_defaults(const StoreOptions *options)
     filled.generation_rows = MIN(filled.generation_rows, (uint64_t)GENERATION_ROWS_MAX / 4);
     filled.generation_age_ms = or_default(options->generation_age_ms, GENERATION_AGE_MS);
     filled.retention_age_s = or_default(options->retention_age_s, RETENTION_AGE_S);
+    filled.trace_spans_max = or_default(options->trace_spans_max, TRACE_SPANS_MAX);
+    filled.compaction_rows = or_default(options->compaction_rows, COMPACTION_ROWS);
+    filled.compaction_rows = MIN(filled.compaction_rows, (uint64_t)GENERATION_ROWS_MAX / 4);
+    filled.compaction_bytes_per_s =
+        or_default(options->compaction_bytes_per_s, COMPACTION_BYTES_PER_S);
     return filled;
 }
 
@@ -88,10 +96,12 @@ static void init_sync(Store *store)
     pthread_rwlock_init(&store->lock, &lock_attributes);
     pthread_rwlockattr_destroy(&lock_attributes);
     pthread_mutex_init(&store->mutex, NULL);
+    pthread_mutex_init(&store->files, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&store->applier_wake, &attributes);
     pthread_cond_init(&store->writer_wake, &attributes);
+    pthread_cond_init(&store->compactor_wake, &attributes);
     pthread_cond_init(&store->progress, &attributes);
     pthread_condattr_destroy(&attributes);
 }
@@ -107,6 +117,7 @@ static Store *store_new(const StoreOptions *options)
     store->end = &store->first;
     store->waiting_since_ns = UINT64_MAX;
     store->last_cut = store->committed = ROW_FIRST_CUT - 1;
+    store->moves = ROW_FIRST_MOVE;
     init_sync(store);
     store->generations[store->n_generations++] = generation_new(clock_monotonic_ns(store->clock));
     store->shelf = shelf_change(NULL, NULL, 0, NULL, 0);
@@ -129,8 +140,10 @@ static void store_free(Store *store)
     mem_free(store->orphan_blocks.items);
     mem_free(store->orphan_tables.items);
     pthread_cond_destroy(&store->progress);
+    pthread_cond_destroy(&store->compactor_wake);
     pthread_cond_destroy(&store->writer_wake);
     pthread_cond_destroy(&store->applier_wake);
+    pthread_mutex_destroy(&store->files);
     pthread_mutex_destroy(&store->mutex);
     pthread_rwlock_destroy(&store->lock);
     mem_free(store);
@@ -149,8 +162,12 @@ int store_open(const StoreOptions *options, Store **ret_store, const char **ret_
     }
     store->settle_by_tick = true;
     result = applier_start(store);
+    if (result == 0) {
+        result = compactor_start(store);
+    }
     if (result != 0) {
         *ret_why = "A thread cannot be started; raise the limit of processes.";
+        applier_stop(store);
         writer_stop(store);
         store_free(store);
         return result;
@@ -164,6 +181,7 @@ Store *store_close(Store *store)
     if (store == NULL) {
         return NULL;
     }
+    compactor_stop(store);
     log_stop(store->log);
     applier_stop(store);
     writer_stop(store);
@@ -278,6 +296,7 @@ static void measure_rows(Store *store, StoreStatus *status)
 {
     pthread_rwlock_rdlock(&store->lock);
     status->n_blocks = store->shelf->count;
+    status->tombstones = store->shelf->deletions.count;
     status->spans_stored = store->shelf->n_spans;
     status->oldest_ns = UINT64_MAX;
     for (size_t i = 0; i < store->shelf->count; i++) {

@@ -20,6 +20,13 @@ typedef struct Store Store;
  * 1 when the body is bad. */
 typedef int (*StoreDecode)(Str body, Arena *arena, Batch *ret_batch, ParseError *ret_error);
 
+/* A trace of which any span matches is kept for this age instead of retention_age_s. The first rule
+ * that a trace matches counts. */
+typedef struct StoreRetentionRule {
+    const Filter *filter;
+    uint64_t age_s;
+} StoreRetentionRule;
+
 typedef struct StoreOptions {
     FileSystem *fs; /* the data directory; not owned */
     StoreDecode decode;
@@ -30,9 +37,15 @@ typedef struct StoreOptions {
     uint64_t queue_bytes_max;   /* appended but not yet applied; beyond it STORE_BUSY; 0: 64 MiB */
     uint64_t generation_rows;   /* cut a block at so many spans; 0: default 262,144 */
     uint64_t generation_age_ms; /* ... or at this age; 0: default 60,000 */
-    uint64_t attribute_columns_max; /* see block_builder_new() */
-    uint64_t retention_age_s;       /* blocks whose newest rows came longer ago go; 0: 7 days */
-    uint64_t retention_bytes;       /* oldest blocks go beyond this; 0: no limit */
+    uint64_t attribute_columns_max;  /* see block_builder_new() */
+    uint64_t retention_age_s;        /* blocks whose newest rows came longer ago go; 0: 7 days */
+    uint64_t retention_bytes;        /* oldest blocks go beyond this; 0: no limit */
+    uint64_t retention_disk_percent; /* ... or while the disk is fuller than this; 0: no limit */
+    const StoreRetentionRule *retention_rules; /* in order; not owned */
+    size_t n_retention_rules;
+    uint64_t trace_spans_max;        /* of a trace that is read; 0: default 200,000 */
+    uint64_t compaction_rows;        /* blocks grow to so many spans; 0: default 524,288 */
+    uint64_t compaction_bytes_per_s; /* read and written; 0: default 64 MiB; UINT64_MAX: no limit */
 } StoreOptions;
 
 /* Opens the directory, loads the manifest and the observer's tables, replays the log. Returns 0,
@@ -97,6 +110,21 @@ void store_wait_settled(Store *store);
  * see everything. */
 uint64_t store_waiting_since(Store *store);
 
+/* Lets the compactor do what is due now, without its rate, and waits for it. For tools and tests.
+ */
+void store_compact(Store *store);
+
+enum { STORE_NO_TRACE = 2 };
+
+/*
+ * Deletes a trace: what is acknowledged of it before the call is shown no more when this returns,
+ * and is gone from the files once the compactor has written its blocks again and the log has let
+ * its frames go. Spans of it that come later are a trace of their own. What it added to the
+ * observer's tables stays. Returns 0; STORE_NO_TRACE: nothing is stored of it; STORE_LATE: the
+ * store is behind, or too many deletions wait, try again; or -errno: nothing was deleted.
+ */
+MUST_USE int store_delete_trace(Store *store, TraceId id, uint64_t deadline_ns);
+
 /* For the observer, on the applier thread: the rows that the head holds of these traces are
  * settled. */
 void store_mark_settled(Store *store, const TraceId *traces, size_t n_traces);
@@ -106,7 +134,9 @@ typedef enum StoreView {
     STORE_SETTLED, /* only rows that were settled before (blocks and marked head rows) */
 } StoreView;
 
-/* The spans of a trace, one per identity, sorted by (start, span id), in @arena; none: @ret_n 0.
+/* The spans of a trace, one per identity, sorted by (start, span id), in @arena; none: @ret_n 0. Of
+ * a trace with more than trace_spans_max these are the earliest, so that no trace is more than a
+ * reader can hold. What is left out of a large one is not even read.
  * Returns 0 or -errno. */
 MUST_USE int store_read_trace(Store *store, TraceId id, StoreView view, Arena *arena,
                               Span **ret_spans, size_t *ret_n);
@@ -115,6 +145,7 @@ MUST_USE int store_read_trace(Store *store, TraceId id, StoreView view, Arena *a
 typedef struct StoreTrace {
     Span *settled, *all;
     size_t n_settled, n_all;
+    bool cut; /* it has more spans than trace_spans_max; these are the earliest */
 } StoreTrace;
 
 /* For the observer, on the applier thread: as store_read_trace() by both views, but nothing of the
@@ -217,7 +248,10 @@ typedef struct StoreStatus {
     uint64_t failed_appends, busy_appends;
     uint64_t queue_bytes;
     uint64_t commits, last_commit_ns, commit_ns_total; /* group commits and their fdatasync time */
-    uint64_t retired_blocks;
+    uint64_t retired_blocks, retired_traces; /* whole blocks; traces by rules, from blocks */
+    uint64_t compactions, compacted_spans;
+    uint64_t deleted_traces, tombstones; /* since start; not yet gone from all files */
+    uint64_t damaged_blocks; /* found when they were to be rewritten, and left as they are */
     uint64_t spilled_keys; /* attributes without a column because of the limit, per block written */
     uint64_t disk_free_bytes, disk_total_bytes;
     int write_error;                      /* -errno that refuses appends now; 0: all is well */

@@ -311,7 +311,7 @@ static void old_spans_that_just_came_are_kept(void **state)
     reopen(fixture);
     append_trace(fixture, 1, 10);
     reopen(fixture);
-    usleep(1500000); /* longer than the writer's period of upkeep */
+    usleep(1500000); /* longer than the compactor's period */
     assert_int_equal(status_of(fixture->store).retired_blocks, 0);
     assert_int_equal(count_trace(fixture->store, 1, STORE_ALL), 10);
     __atomic_fetch_add(&fixture->now_ns, 200 * 1000000000ULL, __ATOMIC_RELAXED);
@@ -362,6 +362,52 @@ static void many_small_blocks_and_tables_become_few(void **state)
         assert_int_equal(count_trace(fixture->store, trace, STORE_ALL), 5);
         sum += sample_sum(fixture->store, sample_trace_id(trace), STORE_ALL);
     }
+    assert_true(fixture->observer.sum == sum);
+}
+
+/* Of a trace that is too large every view has its earliest spans, wherever they are and in
+ * whichever order they came. */
+static void of_a_large_trace_the_earliest_spans_are_read(void **state)
+{
+    Fixture *fixture = *state;
+    enum { LIMIT = 9, ALL = 40 };
+
+    uint64_t sum = 0;
+
+    fixture->options.trace_spans_max = LIMIT;
+    reopen(fixture);
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        CLEANUP(arena_deinit) Arena arena = {0};
+        uint32_t trace = (uint32_t)seed;
+        Span *expected = ARENA_ARRAY(&arena, Span, ALL), *spans;
+        uint64_t random = seed;
+        size_t n = 0;
+
+        for (uint32_t i = 0; i < ALL; i++) {
+            Sample sample = {trace, i, 0};
+
+            assert_int_equal(append(fixture->store, &sample, 1), 0);
+            sample_span(sample, sample_resource(i % 3, &arena), sample_scope(&arena), &arena,
+                        &expected[n++]);
+            random = sample_mix(random);
+            if (random % 12 == 0) {
+                reopen(fixture);
+            } else if (random % 12 < 3) {
+                store_wait_settled(fixture->store);
+            }
+        }
+        n = spans_deduplicate(expected, n);
+        store_wait_applied(fixture->store);
+        assert_int_equal(
+            store_read_trace(fixture->store, sample_trace_id(trace), STORE_ALL, &arena, &spans, &n),
+            0);
+        assert_int_equal(n, LIMIT);
+        for (size_t i = 0; i < n; i++) {
+            assert_true(span_compare_identity(&spans[i], &expected[i]) == 0);
+            sum += sample_hash(&spans[i]);
+        }
+    }
+    store_wait_settled(fixture->store); /* what was taken back was always what had been added */
     assert_true(fixture->observer.sum == sum);
 }
 
@@ -571,6 +617,7 @@ int main(void)
         TEST(many_small_blocks_and_tables_become_few),
         TEST(settling_on_demand_takes_a_share_of_the_time_only),
         TEST(a_wait_ends_at_its_deadline),
+        TEST(of_a_large_trace_the_earliest_spans_are_read),
         TEST(links_come_oldest_block_first),
         TEST(scans_see_blocks_and_head),
         TEST(names_are_counted_over_blocks_and_head),

@@ -113,6 +113,16 @@ const OpenTrace *open_traces_oldest(const OpenTraces *traces)
     return record_at(traces, traces->opening[0]);
 }
 
+const OpenTrace *open_traces_younger(const OpenTraces *traces, const OpenTrace *trace)
+{
+    return record_at(traces, trace->by_opening[LATER]);
+}
+
+const OpenTrace *open_traces_find(const OpenTraces *traces, TraceId id)
+{
+    return table_find(&traces->table, &id);
+}
+
 void open_traces_close(OpenTraces *traces, const OpenTrace *trace)
 {
     uint32_t index = index_of(traces, trace);

@@ -36,5 +36,11 @@ static inline size_t open_traces_count(const OpenTraces *traces)
 const OpenTrace *open_traces_quietest(const OpenTraces *traces);
 const OpenTrace *open_traces_oldest(const OpenTraces *traces);
 
-/* Closes @trace, one of the two above. */
+/* The one that was opened next after @trace; NULL: it is the newest. */
+const OpenTrace *open_traces_younger(const OpenTraces *traces, const OpenTrace *trace);
+
+/* The trace, if it is open; else NULL. */
+const OpenTrace *open_traces_find(const OpenTraces *traces, TraceId id);
+
+/* Closes @trace, one of these. */
 void open_traces_close(OpenTraces *traces, const OpenTrace *trace);

@@ -235,8 +235,9 @@ bool block_may_have_trace(const Block *block, TraceId id)
     return bloom_may_have(block->bloom.ptr, block->bloom.len, block_trace_hash(id.bytes));
 }
 
-/* How many rows from @row on are of the trace. */
-static int count_rows(Block *block, TraceId id, size_t row, size_t *ret_count, ParseError *error)
+/* How many rows from @row on are of the trace; @limit or more: at least so many. */
+static int count_rows(Block *block, TraceId id, size_t row, size_t limit, size_t *ret_count,
+                      ParseError *error)
 {
     enum { STEP = 256 };
     size_t n_rows = parquet_n_rows(block->parquet);
@@ -255,7 +256,7 @@ static int count_rows(Block *block, TraceId id, size_t row, size_t *ret_count, P
             }
         }
         at = to;
-        if (at == n_rows) {
+        if (at == n_rows || at - row >= limit) {
             *ret_count = at - row;
             return 0;
         }
@@ -286,7 +287,20 @@ static int read_rows(Block *block, size_t from, size_t n, Arena *arena, Span **s
     return 0;
 }
 
-static int read_trace(Block *block, TraceId id, Arena *arena, Span **spans, size_t *n,
+int block_read_rows(Block *block, uint64_t from, uint64_t end, Arena *arena, Span *ret_spans)
+{
+    ParseError error = {0};
+    BlockRows rows;
+
+    ASSERT(from <= end && end <= block->summary.n_spans);
+    int result = block_rows_load(block, (size_t)from, (size_t)end, arena, &rows, &error);
+    for (size_t row = (size_t)from; row < end && result == 0; row++) {
+        result = block_rows_span(&rows, row, arena, &ret_spans[row - from], &error);
+    }
+    return block_report(block, result, &error);
+}
+
+static int read_trace(Block *block, TraceId id, size_t limit, Arena *arena, Span **spans, size_t *n,
                       ParseError *error)
 {
     CLEANUP(parquet_unpin) ParquetPin pin = parquet_pin(block->parquet);
@@ -302,15 +316,21 @@ static int read_trace(Block *block, TraceId id, Arena *arena, Span **spans, size
         if (rows[i] >= parquet_n_rows(block->parquet)) {
             return fail(error, block->traces.entries_offset, "a trace begins behind the last row");
         }
-        TRY(count_rows(block, id, rows[i], &count, error));
+        TRY(count_rows(block, id, rows[i], limit, &count, error));
         if (count > 0) { /* else another trace with such a hash */
-            TRY(read_rows(block, rows[i], count, arena, spans, n, error));
+            TRY(read_rows(block, rows[i], MIN(count, limit), arena, spans, n, error));
         }
     }
     return 0;
 }
 
 int block_read_trace(Block *block, TraceId id, Arena *arena, Span **spans, size_t *n)
+{
+    return block_read_trace_start(block, id, SIZE_MAX, arena, spans, n);
+}
+
+int block_read_trace_start(Block *block, TraceId id, size_t limit, Arena *arena, Span **spans,
+                           size_t *n)
 {
     ParseError error = {0};
     Span *all = *spans;
@@ -319,7 +339,7 @@ int block_read_trace(Block *block, TraceId id, Arena *arena, Span **spans, size_
     if (!block_may_have_trace(block, id)) {
         return 0;
     }
-    TRY(block_report(block, read_trace(block, id, arena, &all, &count, &error), &error));
+    TRY(block_report(block, read_trace(block, id, limit, arena, &all, &count, &error), &error));
     *spans = all;
     *n = count;
     return 0;

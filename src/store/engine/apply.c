@@ -144,6 +144,8 @@ static void move_stragglers(Store *store, Generation *generation)
 /* Whether a cut makes sense now: a closed generation waits for nothing else. */
 static bool cut_is_due(const Store *store, bool everything)
 {
+    size_t n_behind = 0;
+
     for (size_t i = 0; i < store->n_generations; i++) {
         const Generation *generation = store->generations[i];
 
@@ -151,14 +153,16 @@ static bool cut_is_due(const Store *store, bool everything)
             (everything || (generation->closed_ns != 0 && generation->n_open == 0))) {
             return true;
         }
+        n_behind += generation->n_settled + generation->n_open;
     }
-    return false;
+    return store->log_is_dirty && n_behind == 0; /* one without rows lets the log go */
 }
 
 static Cut *make_cut(Store *store)
 {
     Cut *cut = NEW(Cut);
 
+    store->log_is_dirty = false;
     cut->number = ++store->last_cut;
     cut->written_s = clock_realtime_ns(store->clock) / 1000000000U;
     cut->log_from = store->applied_sequence + 1;
@@ -212,6 +216,9 @@ void apply_turn(Store *store, bool settle_all, bool everything)
     bool memory_is_short = measure_head(store) > HEAD_SETTLE_BYTES;
     bool idle = writer_is_idle(store);
 
+    if (idle) {
+        apply_deletions(store);
+    }
     if (store->observer != NULL && store->settle_by_tick) {
         store->observer->on_tick(store->observer->context,
                                  settle_all || everything || memory_is_short);
@@ -233,7 +240,7 @@ typedef struct Burst {
     bool settle_all, stop;
 } Burst;
 
-static void wait_ms(Store *store, pthread_cond_t *condition, uint64_t timeout_ms)
+void store_wait_ms(Store *store, pthread_cond_t *condition, uint64_t timeout_ms)
 {
     struct timespec deadline;
 
@@ -265,7 +272,7 @@ static Burst take_burst(Store *store)
 {
     pthread_mutex_lock(&store->mutex);
     if (store->first == NULL && !settle_is_due(store) && !store->applier_stop) {
-        wait_ms(store, &store->applier_wake, tick_ms(store));
+        store_wait_ms(store, &store->applier_wake, tick_ms(store));
     }
     bool settle_all = settle_is_due(store);
     Burst burst = {
@@ -387,9 +394,7 @@ void applier_stop(Store *store)
     wait_for_writer(store);
 }
 
-/* Waits for progress until @deadline_ns of the store's clock; 0: no end. Returns whether there is
- * time left. */
-static bool wait_for_progress(Store *store, uint64_t deadline_ns)
+bool store_wait_for_progress(Store *store, uint64_t deadline_ns)
 {
     if (deadline_ns == 0) {
         pthread_cond_wait(&store->progress, &store->mutex);
@@ -397,7 +402,7 @@ static bool wait_for_progress(Store *store, uint64_t deadline_ns)
     }
     uint64_t now = now_ns(store);
     if (now < deadline_ns) {
-        wait_ms(store, &store->progress, (deadline_ns - now) / 1000000U + 1);
+        store_wait_ms(store, &store->progress, (deadline_ns - now) / 1000000U + 1);
     }
     return now < deadline_ns;
 }
@@ -407,7 +412,7 @@ static int wait_for_applied(Store *store, uint64_t deadline_ns)
     uint64_t target = store->handed_over;
 
     while (store->applied < target) {
-        if (!wait_for_progress(store, deadline_ns)) {
+        if (!store_wait_for_progress(store, deadline_ns)) {
             return STORE_LATE;
         }
     }
@@ -420,7 +425,7 @@ static int wait_for_settled(Store *store, uint64_t deadline_ns)
 
     pthread_cond_signal(&store->applier_wake);
     while (store->settle_done < ticket) {
-        if (!wait_for_progress(store, deadline_ns)) {
+        if (!store_wait_for_progress(store, deadline_ns)) {
             return STORE_LATE;
         }
     }

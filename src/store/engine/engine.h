@@ -11,8 +11,9 @@
 
 /*
  * The inside of a Store, shared by the files that make it up, and by nobody else:
- * store.c (opening, appending, status), apply.c (the applier thread), write.c, tables.c and
- * upkeep.c (the writer thread), view.c, search.c and names.c (readers).
+ * store.c (opening, appending, status), apply.c (the applier thread), write.c and tables.c (the
+ * writer thread), compact.c, merge.c and retain.c (the compactor), view.c, search.c and names.c
+ * (readers).
  *
  * Threads and locks:
  *   mutex  guards the queue between log and applier, the hand-over of a cut to the writer, the
@@ -21,7 +22,9 @@
  *          applier changes list and rows, so it reads them without; in slices, so that readers wait
  *          a millisecond at most. The writer puts blocks on the shelf and raises `committed` in one
  *          step, so a reader sees the rows or their blocks, never both, never neither.
- *   Order: mutex and lock are never held together. No callback of a caller runs under either.
+ *   files  guards the manifest and which blocks are on the shelf: writer, compactor and applier
+ * each make a change of both while they hold it, its fsync included. Order: files before lock or
+ * mutex; mutex and lock are never held together. No callback of a caller runs under any.
  *
  * A row's way: OPEN -> (observer settles its trace) SETTLED -> (the applier cuts, together with the
  * observer's table rows of exactly the settled traces) number of the cut -> (the writer commits
@@ -38,7 +41,35 @@ enum {
     CUT_BLOCKS_MAX = 256,
     SPARES_MAX = 8,            /* applied batches whose memory is kept ... */
     SPARE_BYTES_MAX = 2 << 20, /* ... when it is no more than this */
+    DELETIONS_WAIT_MAX = 64,   /* callers of store_delete_trace() */
+    TOMBSTONES_MAX = 10000,    /* deleted traces that are still in files */
 };
+
+/* When something is tried again that failed: later each time. */
+typedef struct Backoff {
+    uint64_t not_before_ns, delay_ms;
+} Backoff;
+
+enum { BACKOFF_MIN_MS = 1000, BACKOFF_MAX_MS = 300000 };
+
+static inline bool backoff_is_over(const Backoff *backoff, uint64_t now_ns)
+{
+    return now_ns >= backoff->not_before_ns;
+}
+
+static inline void backoff_begin(Backoff *backoff, uint64_t now_ns)
+{
+    uint64_t delay_ms = backoff->delay_ms * 2;
+
+    delay_ms = MAX(delay_ms, (uint64_t)BACKOFF_MIN_MS);
+    backoff->delay_ms = MIN(delay_ms, (uint64_t)BACKOFF_MAX_MS);
+    backoff->not_before_ns = now_ns + backoff->delay_ms * 1000000U;
+}
+
+static inline void backoff_end(Backoff *backoff)
+{
+    *backoff = (Backoff){0};
+}
 
 /* A batch between store_append() and the applier. */
 typedef struct Queued Queued;
@@ -53,6 +84,8 @@ struct Queued {
     uint64_t acknowledged_ns; /* monotonic */
 };
 
+typedef struct Deletion Deletion;
+
 /* What one manifest commit makes visible. Made by the applier, then the writer's. */
 typedef struct Cut {
     uint32_t number;
@@ -61,6 +94,8 @@ typedef struct Cut {
     size_t n_generations;
     void *pending;      /* the observer's table rows; NULL: none */
     uint64_t written_s; /* of its blocks, for the manifest */
+    uint64_t rows_max;  /* of a block; 0: as the options say */
+    bool is_paced;      /* the compactor's: written no faster than its rate */
 
     /* The writer's progress, so that a failed commit is tried again without a new block. */
     bool written;
@@ -95,7 +130,9 @@ struct Store {
     uint64_t settle_not_before_ns;      /* the next one is served then */
     uint64_t head_bytes;                /* as of the last turn of the applier */
     bool applier_stop, writer_stop;
-    Cut *cut;                       /* handed to the writer; NULL: it is idle */
+    Cut *cut;            /* handed to the writer; NULL: it is idle */
+    Deletion *deletions; /* that wait for the applier */
+    size_t n_deletions;
     int writer_error;               /* of its last attempt */
     StoreStatus counters;           /* what is counted, not measured, of a status */
     StoreBatch *spares[SPARES_MAX]; /* empty but for an arena's chunk */
@@ -107,16 +144,31 @@ struct Store {
     /* The applier's own. */
     uint64_t applied_sequence;
     uint32_t last_cut;
+    bool log_is_dirty; /* it may hold deleted traces only: to be released although the head is empty
+                        */
     bool settle_by_tick; /* the observer may be asked to settle (it knows the store) */
 
-    /* The writer's own, and store_open()'s before it runs. */
+    /* Under files, and store_open()'s before the threads run. */
+    pthread_mutex_t files;
     Manifest manifest;
+    ManifestFiles orphan_blocks, orphan_tables; /* removed after the next commit */
+    uint64_t n_deleted;                         /* traces since the start */
+
+    /* The writer's own, and store_open()'s before it runs. */
     TableFile **tables; /* of the manifest, in its order */
     size_t n_tables, tables_capacity;
-    uint64_t merge_tables_from_ms; /* no merge of tables before, monotonic */
-    bool no_merging;               /* a block could not be merged: not tried again */
     Buf block_file; /* that was built last; its memory is kept while cuts follow each other */
-    ManifestFiles orphan_blocks, orphan_tables; /* removed after the next commit */
+    Backoff tables_backoff;
+
+    /* The compactor's. */
+    pthread_t compactor;
+    pthread_cond_t compactor_wake; /* with mutex */
+    bool has_compactor, compactor_asked;
+    uint64_t compact_asked, compact_done; /* calls of store_compact(); under mutex */
+    _Atomic bool compactor_stop;
+    bool compactor_paces; /* false: as fast as it can, for tests */
+    uint64_t compactor_paid_ns, share_not_before_ns;
+    Backoff compactor_backoff;
 };
 
 /* store.c: forgets the memory of applied batches. */
@@ -133,7 +185,7 @@ void applier_stop(Store *store); /* drains */
 /* write.c */
 MUST_USE int writer_start(Store *store);
 void writer_stop(Store *store);
-/* Makes @next the manifest, durably; takes its content over on success. */
+/* Makes @next the manifest, durably; takes its content over on success. Under files. */
 MUST_USE int writer_commit(Store *store, Manifest *next);
 /* Writes a new file and syncs it; @number is its name from then on. */
 MUST_USE int writer_new_file(Store *store, bool is_block, Str content, uint64_t *ret_number);
@@ -143,7 +195,8 @@ MUST_USE int writer_open_block(Store *store, uint64_t number, ShelfBlock **ret_b
  * are in the cut, also after an error. @known: blocks whose rows are left out (resends). */
 MUST_USE int writer_build_blocks(Store *store, Cut *cut, const Shelf *known);
 /* After a commit: readers change over to the cut's blocks, without the @removed ones, whose files
- * go with their last reader. The applier drops the spent generations at its next turn. */
+ * go with their last reader. The applier drops the spent generations at its next turn. Under files.
+ */
 void writer_publish(Store *store, Cut *cut, ShelfBlock *const *removed, size_t n_removed);
 /* Removes the files of a cut that no manifest names. */
 void writer_undo(Store *store, Cut *cut);
@@ -151,7 +204,7 @@ void cut_free(Store *store, Cut *cut);
 
 /* Removes table files that no manifest names, and forgets them. */
 void writer_remove_tables(Store *store, ManifestFiles *files);
-/* Counts the manifest's files for the status. */
+/* Counts the manifest's files for the status. Under files. */
 void writer_count_files(Store *store);
 
 /* tables.c: the observer's table files; on the writer thread, or store_open()'s before it runs. */
@@ -162,8 +215,25 @@ void tables_publish(Store *store, const ManifestFiles *added, const TablesChange
 void tables_upkeep(Store *store); /* merges what the observer plans, once */
 void tables_free(Store *store);
 
-/* upkeep.c: retention and merging of small blocks; on the writer thread. */
-void upkeep(Store *store);
+/* Makes a note of a file that no manifest names; it is removed after the next commit. */
+void writer_orphan(Store *store, bool is_block, uint64_t number);
+
+/* compact.c: the compactor's thread, and one piece of its work: returns whether there may be more.
+ */
+MUST_USE int compactor_start(Store *store);
+void compactor_stop(Store *store);
+bool compactor_turn(Store *store);
+
+/* delete.c: what waits for the applier, between two cuts; whether a row of the log is deleted. */
+void apply_deletions(Store *store);
+bool is_deleted(const Manifest *manifest, TraceId id, uint64_t sequence);
+
+/* Waits under the mutex for progress until @deadline_ns (0: no end). Returns whether there is time
+ * left. */
+bool store_wait_for_progress(Store *store, uint64_t deadline_ns);
+
+/* Waits under the mutex. */
+void store_wait_ms(Store *store, pthread_cond_t *condition, uint64_t timeout_ms);
 
 /* view.c: what one reader sees. */
 typedef struct View {

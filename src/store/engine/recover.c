@@ -104,8 +104,9 @@ static int open_blocks(Store *store)
     if (result == 0) {
         files->count = kept;
     }
-    Shelf *empty = store->shelf;
-    store->shelf = shelf_change(NULL, blocks, kept, NULL, 0);
+    Shelf *empty = store->shelf, *all = shelf_change(NULL, blocks, kept, NULL, 0);
+    store->shelf = shelf_hide(all, &store->manifest.deletions);
+    shelf_unref(all);
     shelf_unref(empty);
     mem_free(blocks);
     return result;
@@ -241,6 +242,23 @@ static void tell_progress(Replay *replay)
     }
 }
 
+/* What was deleted stays away. The writer may change the manifest meanwhile. */
+static void leave_out_deleted(Store *store, Batch *batch, uint64_t sequence)
+{
+    size_t kept = 0;
+
+    pthread_mutex_lock(&store->files);
+    for (size_t i = 0; i < batch->n_spans && store->manifest.deletions.count > 0; i++) {
+        if (!is_deleted(&store->manifest, batch->spans[i].trace_id, sequence)) {
+            batch->spans[kept++] = batch->spans[i];
+        }
+    }
+    if (store->manifest.deletions.count > 0) {
+        batch->n_spans = kept;
+    }
+    pthread_mutex_unlock(&store->files);
+}
+
 static int replay_body(void *context, uint64_t sequence, Str body)
 {
     Replay *replay = context;
@@ -255,6 +273,7 @@ static int replay_body(void *context, uint64_t sequence, Str body)
         store->applied_sequence = sequence;
         return 0;
     }
+    leave_out_deleted(store, &batch->spans, sequence);
     apply_batch(store, &batch->spans, sequence);
     store->counters.replayed_batches++;
     replay->spans += batch->spans.n_spans;

@@ -233,6 +233,9 @@ static int offer_row(void *context, const BlockMatch *match)
     }
     search->last = match->trace_id;
     search->has_last = true;
+    if (shelf_hides(search->view.shelf, search->block->number, match->trace_id)) {
+        return 0;
+    }
     return offer(search, match->trace_id, match->trace_start_ns);
 }
 

@@ -8,8 +8,6 @@
  * Table files on the writer thread: written as the observer emits them, merged as it plans. The
  * store's list of open handles is the manifest's list of tables, in the same order.
  */
-enum { MERGE_PAUSE_MS = 60000 }; /* after a merge that failed */
-
 typedef struct Output {
     TableSink sink; /* first, so that the observer's sink is ours */
     Store *store;
@@ -115,6 +113,7 @@ static int commit_merge(Store *store, const TablePlan *plan, const ManifestFiles
 {
     Manifest next;
 
+    pthread_mutex_lock(&store->files);
     manifest_copy(&store->manifest, &next);
     for (size_t i = 0; i < plan->n_inputs; i++) {
         manifest_files_drop(&next.tables, plan->inputs[i]->number);
@@ -124,6 +123,14 @@ static int commit_merge(Store *store, const TablePlan *plan, const ManifestFiles
     }
     int result = writer_commit(store, &next);
     manifest_deinit(&next);
+    for (size_t i = 0; result != 0 && i < made->count; i++) {
+        /* The manifest on disk may name them. */
+        manifest_files_add(&store->orphan_tables, made->items[i]);
+    }
+    if (result == 0) {
+        writer_count_files(store);
+    }
+    pthread_mutex_unlock(&store->files);
     return result;
 }
 
@@ -136,23 +143,19 @@ static int merge(Store *store, const TablePlan *plan, ManifestFiles *made)
         writer_remove_tables(store, made);
         return result;
     }
-    result = commit_merge(store, plan, made);
-    for (size_t i = 0; result != 0 && i < made->count; i++) {
-        /* The manifest on disk may name them. */
-        manifest_files_add(&store->orphan_tables, made->items[i]);
-    }
-    return result;
+    return commit_merge(store, plan, made);
 }
 
 void tables_upkeep(Store *store)
 {
     const StoreObserver *observer = store->observer;
-    uint64_t now_ms = clock_monotonic_ns(store->clock) / 1000000U;
+    uint64_t now_ns = clock_monotonic_ns(store->clock);
     uint64_t now_s = clock_realtime_ns(store->clock) / 1000000000U;
     ManifestFiles made = {0};
     TablePlan plan = {0};
 
-    if (observer == NULL || observer->plan_merge == NULL || now_ms < store->merge_tables_from_ms ||
+    if (observer == NULL || observer->plan_merge == NULL ||
+        !backoff_is_over(&store->tables_backoff, now_ns) ||
         !observer->plan_merge(observer->context, store->tables, store->n_tables, now_s, &plan)) {
         return;
     }
@@ -160,12 +163,13 @@ void tables_upkeep(Store *store)
     if (result == 0) {
         TablesChange change = {.removed = plan.inputs, .n_removed = plan.n_inputs};
 
+        backoff_end(&store->tables_backoff);
         tables_publish(store, &made, &change);
-        writer_count_files(store);
     } else {
-        log_error("store: tables cannot be merged", LOG_U64("tables", plan.n_inputs),
-                  LOG_I64("result", result));
-        store->merge_tables_from_ms = now_ms + MERGE_PAUSE_MS;
+        backoff_begin(&store->tables_backoff, now_ns);
+        log_error("store: tables cannot be merged, tried again later",
+                  LOG_U64("tables", plan.n_inputs), LOG_I64("result", result),
+                  LOG_U64("seconds", store->tables_backoff.delay_ms / 1000));
     }
     mem_free(made.items);
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+
 #include "base/assert.h"
 #include "base/memory.h"
 #include "store/engine/engine.h"
@@ -38,7 +40,114 @@ void view_deinit(View *view)
 typedef struct SpanList {
     Span *items;
     size_t count, capacity;
+    uint64_t until_ns; /* rows that start later are left out ... */
+    bool skipped;      /* ... and there were such */
 } SpanList;
+
+/* What is read of a trace, the earliest spans of it, at most @limit. Once there are so many, later
+ * ones are not read: neither blocks that begin behind them nor rows of the head. */
+typedef struct TracePart {
+    Span *spans;
+    size_t n, limit;
+    bool cut;
+} TracePart;
+
+static void part_trim(TracePart *part)
+{
+    part->n = part->n == 0 ? 0 : spans_deduplicate(part->spans, part->n);
+    part->cut |= part->n > part->limit;
+    part->n = MIN(part->n, part->limit);
+}
+
+/* Spans that start later do not matter to a trimmed part. */
+static uint64_t part_until(const TracePart *part)
+{
+    return part->n < part->limit ? UINT64_MAX : part->spans[part->limit - 1].start_ns;
+}
+
+/* Oldest blocks first: they hold what counts of a trace that never ends. */
+static int read_block_traces(const Shelf *shelf, TraceId id, Arena *arena, TracePart *part)
+{
+    for (size_t i = shelf->count; i-- > 0;) {
+        ShelfBlock *block = shelf->blocks[i];
+
+        if (!block_may_have_trace(block->block, id) || shelf_hides(shelf, block->number, id)) {
+            continue;
+        }
+        if (block->summary.min_start_ns > part_until(part)) {
+            part->cut = true;
+            continue;
+        }
+        TRY(shelf_block_check(block, block_read_trace_start(block->block, id, part->limit + 1,
+                                                            arena, &part->spans, &part->n)));
+        if (part->n >= part->limit) {
+            part_trim(part);
+        }
+    }
+    return 0;
+}
+
+/* Rows of the trace that a view may see; those that are in blocks are counted, too. */
+static size_t count_head_rows(Generation *const *generations, size_t n_generations, TraceId id)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < n_generations; i++) {
+        const HeadTrace *trace = generation_find(generations[i], id);
+
+        for (uint32_t at = trace == NULL ? ROW_NONE : trace->first; at != ROW_NONE; n++) {
+            at = generation_row(generations[i], at)->next;
+        }
+    }
+    return n;
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Until when open or settled rows of the head matter, when it holds very many of the trace: the
+ * settled view does not see the open ones, so these do not push anything out of it. Under the lock,
+ * or on the applier. */
+typedef struct HeadRows {
+    Generation *const *generations;
+    size_t n_generations;
+    TraceId id;
+    size_t n_rows; /* of the trace, those that are in blocks counted, too */
+} HeadRows;
+
+static uint64_t head_until(const HeadRows *head, size_t limit, bool settled_only)
+{
+    uint64_t until_ns = UINT64_MAX, *starts;
+    size_t n = 0;
+
+    if (head->n_rows <= limit) {
+        return until_ns;
+    }
+    starts = NEW_ARRAY(uint64_t, head->n_rows);
+    for (size_t i = 0; i < head->n_generations; i++) {
+        const HeadTrace *trace = generation_find(head->generations[i], head->id);
+
+        for (uint32_t at = trace == NULL ? ROW_NONE : trace->first;
+             at != ROW_NONE && n < head->n_rows;) {
+            const HeadRow *row = generation_row(head->generations[i], at);
+
+            if (row->state == ROW_SETTLED || (row->state == ROW_OPEN && !settled_only)) {
+                starts[n++] = row->start_ns;
+            }
+            at = row->next;
+        }
+    }
+    if (n > limit) {
+        qsort(starts, n, sizeof(uint64_t), compare_times);
+        until_ns = starts[limit];
+    }
+    mem_free(starts);
+    return until_ns;
+}
 
 static void read_head_trace(const Generation *generation, const RowView *rows, TraceId id,
                             Arena *arena, SpanList *spans)
@@ -48,7 +157,9 @@ static void read_head_trace(const Generation *generation, const RowView *rows, T
     for (uint32_t at = trace == NULL ? ROW_NONE : trace->first; at != ROW_NONE;) {
         const HeadRow *row = generation_row(generation, at);
 
-        if (row_is_visible(row, rows)) {
+        if (row->start_ns > spans->until_ns) {
+            spans->skipped |= row_is_visible(row, rows);
+        } else if (row_is_visible(row, rows)) {
             ARRAY_RESERVE(spans->items, spans->count, spans->capacity);
             generation_read(generation, row, arena, &spans->items[spans->count++]);
         }
@@ -58,52 +169,45 @@ static void read_head_trace(const Generation *generation, const RowView *rows, T
 
 /* Appends copies of the trace's head rows to the array in @arena. */
 static void append_head_trace(Store *store, const View *view, TraceId id, Arena *arena,
-                              Span **spans, size_t *n)
+                              TracePart *part)
 {
     CLEANUP(arena_deinit) Arena scratch = {0};
-    SpanList list = {0};
+    SpanList list = {.until_ns = part_until(part)};
 
     pthread_rwlock_rdlock(&store->lock);
+    const HeadRows head = {view->generations, view->n_generations, id,
+                           count_head_rows(view->generations, view->n_generations, id)};
+    uint64_t until_ns = head_until(&head, part->limit, view->rows.settled_only);
+    list.until_ns = MIN(list.until_ns, until_ns);
     for (size_t i = 0; i < view->n_generations; i++) {
         read_head_trace(view->generations[i], &view->rows, id, &scratch, &list);
     }
     pthread_rwlock_unlock(&store->lock);
     if (list.count > 0) {
         const Span *copies = spans_copy(list.items, list.count, arena);
-        Span *both = ARENA_ARRAY(arena, Span, *n + list.count);
+        Span *both = ARENA_ARRAY(arena, Span, part->n + list.count);
 
-        if (*n > 0) {
-            mem_copy(both, *spans, *n * sizeof(Span));
+        if (part->n > 0) {
+            mem_copy(both, part->spans, part->n * sizeof(Span));
         }
-        mem_copy(both + *n, copies, list.count * sizeof(Span));
-        *spans = both;
-        *n += list.count;
+        mem_copy(both + part->n, copies, list.count * sizeof(Span));
+        part->spans = both;
+        part->n += list.count;
     }
+    part->cut |= list.skipped;
     mem_free(list.items);
-}
-
-static int read_block_traces(const Shelf *shelf, TraceId id, Arena *arena, Span **spans, size_t *n)
-{
-    for (size_t i = 0; i < shelf->count; i++) {
-        ShelfBlock *block = shelf->blocks[i];
-
-        if (block_may_have_trace(block->block, id)) {
-            TRY(shelf_block_check(block, block_read_trace(block->block, id, arena, spans, n)));
-        }
-    }
-    return 0;
 }
 
 int view_read_trace(Store *store, const View *view, TraceId id, Arena *arena, Span **ret_spans,
                     size_t *ret_n)
 {
-    Span *spans = NULL;
-    size_t n = 0;
+    TracePart part = {.limit = store->options.trace_spans_max};
 
-    TRY(read_block_traces(view->shelf, id, arena, &spans, &n));
-    append_head_trace(store, view, id, arena, &spans, &n);
-    *ret_n = n == 0 ? 0 : spans_deduplicate(spans, n);
-    *ret_spans = spans;
+    TRY(read_block_traces(view->shelf, id, arena, &part));
+    append_head_trace(store, view, id, arena, &part);
+    part_trim(&part);
+    *ret_n = part.n;
+    *ret_spans = part.spans;
     return 0;
 }
 
@@ -144,58 +248,90 @@ static size_t find_head_rows(const Store *store, TraceId id, const HeadTrace **t
     return n;
 }
 
-/* Appends the rows from @at on, of one trace and generation, to both views. */
-static void read_both(const Generation *generation, const RowView *rows, uint32_t at, Arena *arena,
-                      StoreTrace *trace)
-{
-    RowView settled = *rows;
+/* Both views of the head, and until when its rows matter to each. */
+typedef struct BothViews {
+    RowView all, settled;
+    uint64_t all_until_ns, settled_until_ns;
+} BothViews;
 
-    settled.settled_only = true;
+/* Appends the rows from @at on, of one trace and generation, to both views. */
+static void read_both(const Generation *generation, const BothViews *views, uint32_t at,
+                      Arena *arena, StoreTrace *trace)
+{
     while (at != ROW_NONE) {
         const HeadRow *row = generation_row(generation, at);
+        bool is_settled = row_is_visible(row, &views->settled);
 
-        if (row_is_visible(row, rows)) {
-            Span *span = &trace->all[trace->n_all++];
-
-            generation_read(generation, row, arena, span);
-            if (row_is_visible(row, &settled)) {
-                trace->settled[trace->n_settled++] = *span;
-            }
-        }
         at = row->next;
+        if (!is_settled && !row_is_visible(row, &views->all)) {
+            continue;
+        }
+        if (row->start_ns > (is_settled ? views->settled_until_ns : views->all_until_ns)) {
+            trace->cut = true;
+            continue;
+        }
+        Span *span = &trace->all[trace->n_all++];
+
+        generation_read(generation, row, arena, span);
+        if (is_settled) {
+            trace->settled[trace->n_settled++] = *span;
+        }
     }
+}
+
+static BothViews both_views(const Store *store, const HeadRows *head, uint32_t committed,
+                            const TracePart *part)
+{
+    uint64_t all_ns = head_until(head, part->limit, false);
+    uint64_t settled_ns = head_until(head, part->limit, true), part_ns = part_until(part);
+
+    return (BothViews){
+        .all = {.committed = committed, .moves = store->moves},
+        .settled = {.committed = committed, .moves = store->moves, .settled_only = true},
+        .all_until_ns = MIN(all_ns, part_ns),
+        .settled_until_ns = MIN(settled_ns, part_ns),
+    };
+}
+
+static size_t trim(Span *spans, size_t n, size_t limit, bool *cut)
+{
+    n = spans_deduplicate(spans, n);
+    *cut |= n > limit;
+    return MIN(n, limit);
 }
 
 /* Only this thread changes generations and rows, so it reads them without the lock; shelf and
  * `committed` are the writer's. */
 int store_read_settling(Store *store, TraceId id, Arena *arena, StoreTrace *ret_trace)
 {
-    RowView rows = {.moves = store->moves};
     const HeadTrace *traces[GENERATIONS_MAX];
-    size_t n_head = find_head_rows(store, id, traces), n_held = 0;
-    Span *held = NULL;
+    size_t n_head = find_head_rows(store, id, traces);
+    TracePart held = {.limit = store->options.trace_spans_max};
 
     pthread_rwlock_rdlock(&store->lock);
     Shelf *shelf = shelf_ref(store->shelf);
-    rows.committed = store->committed;
+    uint32_t committed = store->committed;
     pthread_rwlock_unlock(&store->lock);
-    int result = read_block_traces(shelf, id, arena, &held, &n_held);
+    int result = read_block_traces(shelf, id, arena, &held);
     shelf_unref(shelf);
     TRY(result);
-    size_t room = (n_held + n_head) * sizeof(Span);
+    const HeadRows head = {store->generations, store->n_generations, id, n_head};
+    BothViews views = both_views(store, &head, committed, &held);
+    size_t room = (held.n + n_head) * sizeof(Span);
     StoreTrace trace = {.settled = arena_alloc(arena, room),
                         .all = arena_alloc(arena, room),
-                        .n_settled = n_held,
-                        .n_all = n_held};
-    mem_copy(trace.settled, held, n_held * sizeof(Span));
-    mem_copy(trace.all, held, n_held * sizeof(Span));
+                        .n_settled = held.n,
+                        .n_all = held.n,
+                        .cut = held.cut};
+    mem_copy(trace.settled, held.spans, held.n * sizeof(Span));
+    mem_copy(trace.all, held.spans, held.n * sizeof(Span));
     for (size_t i = 0; i < store->n_generations; i++) {
         if (traces[i] != NULL) {
-            read_both(store->generations[i], &rows, traces[i]->first, arena, &trace);
+            read_both(store->generations[i], &views, traces[i]->first, arena, &trace);
         }
     }
-    trace.n_settled = spans_deduplicate(trace.settled, trace.n_settled);
-    trace.n_all = spans_deduplicate(trace.all, trace.n_all);
+    trace.n_settled = trim(trace.settled, trace.n_settled, held.limit, &trace.cut);
+    trace.n_all = trim(trace.all, trace.n_all, held.limit, &trace.cut);
     *ret_trace = trace;
     return 0;
 }
@@ -273,8 +409,10 @@ static int visit_if_matches(void *context, const Span *span)
     return filter_matches(scan->filter, span) ? scan->visit(scan->context, span) : 0;
 }
 
-/* Keeps a visitor's own result apart from what a block reports. */
+/* Keeps a visitor's own result apart from what a block reports, and deleted traces from it. */
 typedef struct VisitorResult {
+    const Shelf *shelf;
+    uint64_t number; /* of the block */
     int (*visit)(void *context, const Span *span);
     void *context;
     int result;
@@ -284,6 +422,9 @@ static int visit_and_keep(void *context, const Span *span)
 {
     VisitorResult *kept = context;
 
+    if (shelf_hides(kept->shelf, kept->number, span->trace_id)) {
+        return 0;
+    }
     kept->result = kept->visit(kept->context, span);
     return kept->result;
 }
@@ -295,6 +436,7 @@ static int scan_block(ShelfBlock *block, const Filter *filter, uint64_t from_ns,
         !starts_before(block->summary.min_start_ns, to_ns)) {
         return 0;
     }
+    kept->number = block->number;
     int result = block_scan(block->block, filter, from_ns, to_ns, visit_and_keep, kept);
     return kept->result != 0 ? kept->result : shelf_block_check(block, result);
 }
@@ -307,6 +449,7 @@ int store_scan(Store *store, const Filter *filter, uint64_t from_ns, uint64_t to
     View view;
 
     view_init(&view, store, STORE_ALL);
+    kept.shelf = view.shelf;
     int result = view_scan_head(store, &view, from_ns, to_ns, visit_if_matches, &filtered);
     for (size_t i = 0; i < view.shelf->count && result == 0; i++) {
         result = scan_block(view.shelf->blocks[i], filter, from_ns, to_ns, &kept);
@@ -316,6 +459,8 @@ int store_scan(Store *store, const Filter *filter, uint64_t from_ns, uint64_t to
 }
 
 typedef struct LinkScan {
+    const Shelf *shelf; /* NULL: the head */
+    uint64_t number;
     int (*visit)(void *context, TraceId from, TraceId to);
     void *context;
     int result; /* of the visitor */
@@ -325,6 +470,9 @@ static int visit_link(void *context, TraceId from, TraceId to)
 {
     LinkScan *scan = context;
 
+    if (scan->shelf != NULL && shelf_hides(scan->shelf, scan->number, from)) {
+        return 0;
+    }
     scan->result = scan->visit(scan->context, from, to);
     return scan->result;
 }
@@ -348,10 +496,13 @@ int store_links(Store *store, int (*visit)(void *context, TraceId from, TraceId 
     for (size_t i = view.shelf->count; i-- > 0 && result == 0;) { /* oldest first */
         ShelfBlock *block = view.shelf->blocks[i];
 
+        scan.shelf = view.shelf;
+        scan.number = block->number;
         result = block_links(block->block, visit_link, &scan);
         result = scan.result != 0 ? scan.result : shelf_block_check(block, result);
     }
     if (result == 0) {
+        scan.shelf = NULL;
         result = view_scan_head(store, &view, 0, UINT64_MAX, visit_links_of_span, &scan);
     }
     view_deinit(&view);

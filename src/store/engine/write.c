@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "store/engine/engine.h"
+#include "store/engine/compact.h"
 
 /*
  * The writer: turns a cut into blocks and a table, and makes both visible with one manifest commit.
@@ -18,7 +18,7 @@
  * Whatever a crash leaves is found on start: files that the manifest does not name are removed,
  * rows that are in the log still and in a block already are dropped here as resends.
  */
-enum { RETRY_MS = 1000, UPKEEP_MS = 1000 };
+enum { RETRY_MS = 1000, UPKEEP_MS = 1000, PACED_BYTES = 4 << 20 };
 
 static void file_path(bool is_block, uint64_t number, char path[MANIFEST_PATH_MAX])
 {
@@ -29,15 +29,41 @@ static void file_path(bool is_block, uint64_t number, char path[MANIFEST_PATH_MA
     }
 }
 
-static int write_and_sync(File *file, Str content)
+/* A paced file is synced piece by piece, so that the log's sync never waits for a large one. */
+static int write_and_sync(Store *store, File *file, Str content, bool is_paced)
 {
     const FileSystemOps *ops = file->fs->ops;
+    size_t step = is_paced ? PACED_BYTES : MAX(content.len, (size_t)1);
 
-    TRY(ops->append(file, content.ptr, content.len));
-    return ops->sync(file);
+    for (size_t at = 0; at < content.len; at += step) {
+        size_t n = MIN(step, content.len - at);
+
+        TRY(ops->append(file, content.ptr + at, n));
+        TRY(ops->sync(file));
+        if (is_paced) {
+            TRY(compactor_pace(store, n));
+        }
+    }
+    return 0;
 }
 
-int writer_new_file(Store *store, bool is_block, Str content, uint64_t *ret_number)
+static uint64_t take_number(Store *store)
+{
+    pthread_mutex_lock(&store->files);
+    uint64_t number = store->manifest.next_file++;
+    pthread_mutex_unlock(&store->files);
+    return number;
+}
+
+void writer_orphan(Store *store, bool is_block, uint64_t number)
+{
+    pthread_mutex_lock(&store->files);
+    manifest_files_add(is_block ? &store->orphan_blocks : &store->orphan_tables,
+                       (ManifestFile){.number = number});
+    pthread_mutex_unlock(&store->files);
+}
+
+static int new_file(Store *store, bool is_block, Str content, bool is_paced, uint64_t *ret_number)
 {
     const FileSystemOps *ops = store->fs->ops;
     char path[MANIFEST_PATH_MAX];
@@ -46,12 +72,12 @@ int writer_new_file(Store *store, bool is_block, Str content, uint64_t *ret_numb
     int result;
 
     do { /* a number that is taken is of an orphan that could not be removed */
-        number = store->manifest.next_file++;
+        number = take_number(store);
         file_path(is_block, number, path);
         result = ops->open(store->fs, path, FILE_CREATE, &file);
     } while (result == -EEXIST);
     TRY(result);
-    result = write_and_sync(file, content);
+    result = write_and_sync(store, file, content, is_paced);
     ops->close(file);
     if (result == 0) {
         result = ops->sync_directory(store->fs, is_block ? "blocks" : "tables");
@@ -62,6 +88,11 @@ int writer_new_file(Store *store, bool is_block, Str content, uint64_t *ret_numb
     }
     *ret_number = number;
     return 0;
+}
+
+int writer_new_file(Store *store, bool is_block, Str content, uint64_t *ret_number)
+{
+    return new_file(store, is_block, content, false, ret_number);
 }
 
 int writer_open_block(Store *store, uint64_t number, ShelfBlock **ret_block)
@@ -136,6 +167,7 @@ typedef struct Builder {
     size_t n_pieces, capacity;
     BlockBuilder *blocks;
     Arena arena;       /* of one trace */
+    Buf file;          /* the compactor's: the store's is the writer's */
     size_t block_rows; /* a block is finished from so many on */
     size_t n_rows;
     Span *spans; /* of one trace */
@@ -274,6 +306,7 @@ static int drop_resends(Builder *builder)
         size_t n_held = 0;
 
         if (block->summary.min_start_ns > max_ns || block->summary.max_start_ns < min_ns ||
+            shelf_hides(builder->known, block->number, builder->spans[0].trace_id) ||
             !block_may_have_trace(block->block, builder->spans[0].trace_id)) {
             continue;
         }
@@ -287,7 +320,7 @@ static int drop_resends(Builder *builder)
 /* Writes what the builder holds as one block file. */
 static int finish_block(Builder *builder)
 {
-    Buf *content = &builder->store->block_file;
+    Buf *content = builder->cut->is_paced ? &builder->file : &builder->store->block_file;
     Cut *cut = builder->cut;
     BlockSummary summary;
     uint64_t number;
@@ -301,12 +334,12 @@ static int finish_block(Builder *builder)
     builder->store->counters.spilled_keys += summary.n_spilled_keys;
     pthread_mutex_unlock(&builder->store->mutex);
     builder->n_rows = 0;
-    TRY(writer_new_file(builder->store, true, buf_str(content), &number));
+    TRY(new_file(builder->store, true, buf_str(content), cut->is_paced, &number));
     cut->block_files[cut->n_blocks] =
         (ManifestFile){.number = number, .bytes = content->len, .written_s = cut->written_s};
     int result = writer_open_block(builder->store, number, &cut->blocks[cut->n_blocks]);
     if (result != 0) { /* what was just written cannot be read */
-        manifest_files_add(&builder->store->orphan_blocks, (ManifestFile){.number = number});
+        writer_orphan(builder->store, true, number);
         return result > 0 ? -EIO : result;
     }
     cut->n_blocks++;
@@ -335,7 +368,8 @@ static int add_trace(Builder *builder, size_t first, size_t end)
 
 static int build(Builder *builder)
 {
-    builder->block_rows = divide_rows(builder);
+    builder->block_rows =
+        builder->cut->rows_max != 0 ? builder->cut->rows_max : divide_rows(builder);
     for (size_t i = 0; i < builder->cut->n_generations; i++) {
         collect_pieces(builder, builder->cut->generations[i]);
     }
@@ -364,6 +398,7 @@ int writer_build_blocks(Store *store, Cut *cut, const Shelf *known)
     int result = build(&builder);
 
     block_builder_free(builder.blocks);
+    buf_deinit(&builder.file);
     arena_deinit(&builder.arena);
     mem_free(builder.pieces);
     mem_free(builder.spans);
@@ -382,8 +417,12 @@ void writer_undo(Store *store, Cut *cut)
 
 static int write_files(Store *store, Cut *cut)
 {
-    int result = writer_build_blocks(store, cut, store->shelf);
+    pthread_mutex_lock(&store->files);
+    Shelf *known = shelf_ref(store->shelf);
+    pthread_mutex_unlock(&store->files);
+    int result = writer_build_blocks(store, cut, known);
 
+    shelf_unref(known);
     if (result == 0) {
         result = tables_write(store, cut);
     }
@@ -452,8 +491,13 @@ static int write_cut(Store *store, Cut *cut)
     if (!cut->written) {
         TRY(write_files(store, cut));
     }
-    TRY(commit_cut(store, cut));
-    writer_publish(store, cut, NULL, 0);
+    pthread_mutex_lock(&store->files);
+    int result = commit_cut(store, cut);
+    if (result == 0) {
+        writer_publish(store, cut, NULL, 0);
+    }
+    pthread_mutex_unlock(&store->files);
+    TRY(result);
     if (cut->pending != NULL) {
         tables_publish(store, &cut->tables, &(TablesChange){.pending = cut->pending});
     }
@@ -517,7 +561,7 @@ static void *writer(void *context)
         if (stop) {
             return NULL;
         }
-        upkeep(store);
+        tables_upkeep(store);
     }
 }
 

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdatomic.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "store/engine/compact.h"
+
+/*
+ * Blocks into blocks: the rows of several blocks, which each is sorted by trace, are taken trace by
+ * trace into a generation; when that is full, between two traces, it becomes a block. So whatever
+ * the blocks hold of one trace meets in one block, resends are dropped by the same code that writes
+ * the head's rows, and memory is that of one generation and a window of rows per source.
+ *
+ * Rows of deleted traces and of traces that the plan does not keep are left out. A row that cannot
+ * be read must not get lost: the source is marked as damaged and the merge given up.
+ */
+enum { WINDOW_ROWS = 4096 }; /* a page: its decoding is paid once */
+
+typedef struct Source {
+    ShelfBlock *block;
+    uint64_t next_row; /* the first that is not loaded */
+    Arena arena;
+    Span *spans;
+    size_t at, n;
+} Source;
+
+typedef struct Merge {
+    Store *store;
+    const MergePlan *plan;
+    const Shelf *shelf;
+    Source *sources;
+    Generation *generation;
+    Cut *cut;
+} Merge;
+
+static void mark_damaged(Store *store, ShelfBlock *block)
+{
+    char path[MANIFEST_PATH_MAX];
+
+    manifest_block_path(block->number, path);
+    log_error("store: damaged block, it is left as it is and not merged", LOG_CSTR("file", path));
+    atomic_store(&block->unmergeable, true);
+    pthread_mutex_lock(&store->mutex);
+    store->counters.damaged_blocks++;
+    pthread_mutex_unlock(&store->mutex);
+}
+
+/* Loads the next rows of the source. */
+static int load_window(Merge *merge, Source *source)
+{
+    const BlockSummary *summary = &source->block->summary;
+    uint64_t end = MIN(source->next_row + WINDOW_ROWS, summary->n_spans);
+    size_t n = (size_t)(end - source->next_row);
+
+    arena_reset(&source->arena);
+    source->spans = ARENA_ARRAY(&source->arena, Span, n);
+    int result =
+        block_read_rows(source->block->block, source->next_row, end, &source->arena, source->spans);
+    if (result > 0) {
+        mark_damaged(merge->store, source->block);
+    }
+    TRY(result);
+    /* Resources of the window before lay at the same addresses. */
+    row_dictionary_forget(&merge->generation->dictionary);
+    source->at = 0;
+    source->n = n;
+    source->next_row = end;
+    return compactor_pace(merge->store, summary->file_bytes * n / summary->n_spans);
+}
+
+/* Makes sure that the source's next row is loaded, if it has one. */
+static int source_fill(Merge *merge, Source *source)
+{
+    return source->at == source->n && source->next_row < source->block->summary.n_spans
+               ? load_window(merge, source)
+               : 0;
+}
+
+static bool source_has(const Source *source)
+{
+    return source->at < source->n;
+}
+
+static TraceId source_trace(const Source *source)
+{
+    return source->spans[source->at].trace_id;
+}
+
+/* The smallest trace id that a source is at. Returns whether there is any. */
+static bool next_trace(const Merge *merge, TraceId *ret_id)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < merge->plan->n_sources; i++) {
+        const Source *source = &merge->sources[i];
+
+        if (source_has(source) && (!found || trace_id_compare(source_trace(source), *ret_id) < 0)) {
+            *ret_id = source_trace(source);
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* Takes the source's rows of the trace. */
+static int take_trace(Merge *merge, Source *source, TraceId id, bool keeps)
+{
+    bool taken = keeps && !shelf_hides(merge->shelf, source->block->number, id);
+
+    while (source_has(source) && trace_id_equal(source_trace(source), id)) {
+        if (taken) {
+            generation_append(merge->generation, &source->spans[source->at], ROW_SETTLED);
+        }
+        source->at++;
+        TRY(source_fill(merge, source));
+    }
+    return 0;
+}
+
+/* Writes what is collected as a block. */
+static int flush(Merge *merge)
+{
+    Cut *cut = merge->cut;
+
+    if (merge->generation->n_rows == 0) {
+        return 0;
+    }
+    generation_cut(merge->generation, ROW_FIRST_CUT);
+    cut->generations[0] = merge->generation;
+    cut->n_generations = 1;
+    int result = writer_build_blocks(merge->store, cut, NULL);
+    cut->n_generations = 0;
+    generation_unref(merge->generation);
+    merge->generation = generation_new(1);
+    generation_begin(merge->generation, 0);
+    return result;
+}
+
+static int merge_all(Merge *merge)
+{
+    const MergePlan *plan = merge->plan;
+    uint64_t rows_max = merge->store->options.compaction_rows;
+    TraceId id;
+
+    for (size_t i = 0; i < plan->n_sources; i++) {
+        TRY(source_fill(merge, &merge->sources[i]));
+    }
+    while (next_trace(merge, &id)) {
+        bool keeps = plan->keeps == NULL || plan->keeps(plan->context, id);
+
+        for (size_t i = 0; i < plan->n_sources; i++) {
+            TRY(take_trace(merge, &merge->sources[i], id, keeps));
+        }
+        if (merge->generation->n_rows >= rows_max ||
+            generation_bytes(merge->generation) >= MERGE_BYTES_MAX) {
+            TRY(flush(merge));
+        }
+    }
+    return flush(merge);
+}
+
+int merge_write(Store *store, const MergePlan *plan, const Shelf *shelf, Cut *cut)
+{
+    Merge merge = {.store = store, .plan = plan, .shelf = shelf, .cut = cut};
+
+    merge.sources = NEW_ARRAY(Source, plan->n_sources);
+    for (size_t i = 0; i < plan->n_sources; i++) {
+        merge.sources[i].block = plan->sources[i];
+    }
+    merge.generation = generation_new(1);
+    generation_begin(merge.generation, 0);
+    cut->number = ROW_FIRST_CUT;
+    cut->rows_max = store->options.compaction_rows;
+    cut->is_paced = true;
+    int result = merge_all(&merge);
+    cut->number = 0; /* it is no cut of the head */
+    for (size_t i = 0; i < plan->n_sources; i++) {
+        arena_deinit(&merge.sources[i].arena);
+    }
+    mem_free(merge.sources);
+    generation_unref(merge.generation);
+    return result;
+}

@@ -11,11 +11,13 @@ void answer_deinit(Answer *answer)
     arena_deinit(&answer->arena);
 }
 
-int asking_get(const Arguments *arguments, Buf *path, Answer *answer)
+typedef int (*Method)(Client *client, const char *path, Buf *body, Buf *why);
+
+static int ask(Method method, const Arguments *arguments, Buf *path, Answer *answer)
 {
     CLEANUP(buf_deinit) Buf why = {0};
     Client *client = client_new(cli_value(arguments, "url", default_url));
-    int status = client_get(client, buf_cstr(path), &answer->body, &why);
+    int status = method(client, buf_cstr(path), &answer->body, &why);
 
     client_free(client);
     if (status < 0) {
@@ -30,6 +32,16 @@ int asking_get(const Arguments *arguments, Buf *path, Answer *answer)
                         STR_ARG(hint), status);
     }
     return EXIT_DONE;
+}
+
+int asking_get(const Arguments *arguments, Buf *path, Answer *answer)
+{
+    return ask(client_get, arguments, path, answer);
+}
+
+int asking_delete(const Arguments *arguments, Buf *path, Answer *answer)
+{
+    return ask(client_delete, arguments, path, answer);
 }
 
 void append_parameter(Buf *path, char *separator, const char *name, const char *value)

@@ -18,6 +18,9 @@ void answer_deinit(Answer *answer);
 /* Asks @path of --url. Returns EXIT_DONE with the answer, else EXIT_FAILED, having told why. */
 int asking_get(const Arguments *arguments, Buf *path, Answer *answer);
 
+/* As asking_get, with the method DELETE. */
+int asking_delete(const Arguments *arguments, Buf *path, Answer *answer);
+
 /* Adds name=value behind @separator, which becomes '&'; nothing when @value is NULL. */
 void append_parameter(Buf *path, char *separator, const char *name, const char *value);
 

@@ -114,6 +114,15 @@ int client_get(Client *client, const char *path_and_query, Buf *body, Buf *why)
     return perform(client, why);
 }
 
+int client_delete(Client *client, const char *path, Buf *body, Buf *why)
+{
+    Transfer transfer = {.body = body};
+
+    prepare(client, path, &transfer);
+    curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, "DELETE");
+    return perform(client, why);
+}
+
 static int grpc_outcome(Transfer *transfer, int status, Buf *body)
 {
     if (status != 200 || transfer->grpc_status == GRPC_OK) {

@@ -20,6 +20,9 @@ Client *client_free(Client *client);
  * in @why when nobody answered. */
 int client_get(Client *client, const char *path_and_query, Buf *body, Buf *why);
 
+/* As client_get, with the method DELETE. */
+int client_delete(Client *client, const char *path, Buf *body, Buf *why);
+
 typedef struct ClientPost {
     const char *path;
     const char *content_type;

@@ -129,18 +129,29 @@ static void print_trace(Buf *out, JsonView trace)
     }
 }
 
+static void print_deleted(Buf *out, JsonView answer)
+{
+    buf_append_format(out, "trace %.*s is deleted\n",
+                      STR_ARG(view_text(view_get(answer, "trace_id"))));
+}
+
 static int run_trace(const Arguments *arguments)
 {
     CLEANUP(buf_deinit) Buf path = {0};
     CLEANUP(answer_deinit) Answer answer = {0};
 
-    if (arguments->n_operands != 1) {
-        return cli_usage("trace takes one trace id; weft search finds some");
+    bool deletes = arguments->n_operands == 2 &&
+                   str_equal(str_from_cstr(arguments->operands[0]), STR("delete"));
+    if (arguments->n_operands != 1 && !deletes) {
+        return cli_usage("trace takes one trace id, or delete and one; weft search finds some");
     }
     buf_append_str(&path, STR("/api/v1/traces/"));
-    client_append_encoded(&path, str_from_cstr(arguments->operands[0]));
-    int status = asking_get(arguments, &path, &answer);
-    return status != EXIT_DONE ? status : print_answer(arguments, &answer, print_trace);
+    client_append_encoded(&path, str_from_cstr(arguments->operands[deletes ? 1 : 0]));
+    int status =
+        deletes ? asking_delete(arguments, &path, &answer) : asking_get(arguments, &path, &answer);
+    return status != EXIT_DONE
+               ? status
+               : print_answer(arguments, &answer, deletes ? print_deleted : print_trace);
 }
 
 static const Option trace_options[] = {
@@ -149,8 +160,8 @@ static const Option trace_options[] = {
 };
 
 const Command command_trace = {.name = "trace",
-                               .operands = "ID",
-                               .summary = "Print one trace as a waterfall",
+                               .operands = "[delete] ID",
+                               .summary = "Print one trace as a waterfall, or delete it",
                                .options = trace_options,
                                .n_options = ARRAY_LEN(trace_options),
                                .run = run_trace};

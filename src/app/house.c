@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/retention.h"
 #include "base/log.h"
 #include "os/pool.h"
 #include "serve/api/api.h"
@@ -32,6 +33,7 @@ struct House {
     Handover *handover;          /* of the house before; NULL: none. While it is built */
     const Listener *forerunners; /* LISTENERS_MAX of that house; NULL: none */
     FileSystem *fs;
+    RetentionRules retention;
     Map *map;
     Assembly *assembly;
     Store *store;
@@ -78,11 +80,13 @@ static int open_store(House *house, const HouseOptions *options, Buf *why)
     };
     const char *problem = NULL;
 
+    TRY(retention_rules_parse(settings->retention_rules, &house->retention, why));
     house->map = map_new(&map_options);
     const AssemblyOptions assembly_options = {
         .map = house->map,
         .clock = &clock_system,
         .quiet_ms = settings->quiet / NS_PER_MS,
+        .open_ms = settings->open_age / NS_PER_MS,
         .open_traces_max = settings->open_traces,
     };
     house->assembly = assembly_new(&assembly_options);
@@ -98,6 +102,13 @@ static int open_store(House *house, const HouseOptions *options, Buf *why)
         .attribute_columns_max = settings->block_columns,
         .retention_age_s = settings->retention_age / NS_PER_S,
         .retention_bytes = settings->retention_bytes,
+        .retention_disk_percent = settings->retention_disk_percent,
+        .retention_rules = house->retention.rules,
+        .n_retention_rules = house->retention.count,
+        .trace_spans_max = settings->trace_spans,
+        .compaction_rows = settings->compaction_spans,
+        .compaction_bytes_per_s =
+            settings->compaction_rate == 0 ? UINT64_MAX : settings->compaction_rate,
     };
     int r = store_open(&store_options, &house->store, &problem);
     if (r != 0) {
@@ -456,6 +467,7 @@ House *house_stop(House *house)
     if (house->fs != NULL) {
         house->fs->ops->free(house->fs);
     }
+    retention_rules_deinit(&house->retention);
     mem_free(house->routes);
     mem_free(house);
     return NULL;

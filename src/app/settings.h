@@ -47,6 +47,15 @@
         "spans that came longer ago are deleted")                                                  \
     ROW(retention_bytes, BYTES, "exporters.weft.retention.bytes", "0",                             \
         "oldest spans are deleted beyond this size; 0: no limit")                                  \
+    ROW(retention_disk_percent, NUMBER, "exporters.weft.retention.disk_percent", "0",              \
+        "oldest spans are deleted while the disk is fuller than this; 0: no limit")                \
+    ROW(retention_rules, TEXT, "exporters.weft.retention.rules", "",                               \
+        "other ages for some traces: the first rule that any span of a trace matches counts, "     \
+        "like { status = error } 30d; { duration > 1s } 14d")                                      \
+    ROW(compaction_spans, NUMBER, "exporters.weft.compaction.spans", "524288",                     \
+        "merged blocks grow to so many spans; memory for merging grows with it")                   \
+    ROW(compaction_rate, BYTES, "exporters.weft.compaction.rate", "64MiB",                         \
+        "bytes a second that merging reads and writes at most; 0: no limit")                       \
     ROW(commit_delay, DURATION, "exporters.weft.log.commit_delay", "1ms",                          \
         "how long a group commit may collect requests")                                            \
     ROW(queue_bytes, BYTES, "exporters.weft.log.queue", "16MiB",                                   \
@@ -58,6 +67,11 @@
         "a block is written at this age even if it is small")                                      \
     ROW(quiet, DURATION, "exporters.weft.assembly.quiet", "5s",                                    \
         "a trace without new spans for this long goes to the map")                                 \
+    ROW(open_age, DURATION, "exporters.weft.assembly.open_age", "60s",                             \
+        "a trace that never is quiet goes to the map at this age, and again")                      \
+    ROW(trace_spans, NUMBER, "exporters.weft.assembly.trace_spans", "200000",                      \
+        "spans of one trace that are read at most, by the map and in an answer: the earliest; "    \
+        "the others are kept and found by search")                                                 \
     ROW(open_traces, NUMBER, "exporters.weft.assembly.open_traces", "1000000",                     \
         "traces held open at most; beyond it the quietest settle early")                           \
     ROW(presence_gap, DURATION, "exporters.weft.map.presence_gap", "5m",                           \

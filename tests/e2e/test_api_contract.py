@@ -323,7 +323,7 @@ def test_a_wrong_limit_or_cursor_is_told(shop, path, parameters, code):
     ("GET", "/api/v1/map?hops=many", 400), ("GET", "/api/v1/map?resolve=perhaps", 400),
     ("GET", "/api/v1/map?window=long&at=now", 400), ("GET", "/api/v1/map?frm=-1h", 400),
     ("GET", "/api/v1/traces?q=%7B", 400), ("GET", "/api/v1/traces?q=%zz", 400), ("GET", "/api/v1/traces/%zz", 400),
-    ("POST", "/api/v1/map", 405), ("DELETE", "/api/v1/traces/1", 405), ("PUT", "/api/v1/status", 405),
+    ("POST", "/api/v1/map", 405), ("PUT", "/api/v1/attributes", 405), ("PUT", "/api/v1/status", 405),
     ("GET", "/no.such.file", 404), ("GET", "/api", 404), ("GET", "/api/v1", 404), ("POST", "/", 405), ("GET", "/api/v1/traces?q=" + "x" * 70_000, None),
 ])
 def test_every_refusal_is_an_error_object(shop, method, path, status):

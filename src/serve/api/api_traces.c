@@ -447,22 +447,55 @@ static void trace_write(JsonWriter *json, const TraceView *view)
     json_close(json, '}');
 }
 
+static int trace_id_read(ApiCall *call, TraceId *ret_id)
+{
+    return trace_id_parse(call->item, ret_id) == 0
+               ? 0
+               : api_fail(call, API_BAD_PARAMETER, "a trace id is up to 32 hex digits",
+                          "\"%.*s\" is no trace id", STR_ARG(call->item));
+}
+
+static int trace_not_found(ApiCall *call)
+{
+    return api_fail(call, API_TRACE_NOT_FOUND,
+                    "it may be older than the retention, or still on its way",
+                    "no stored span has the trace id %.*s", STR_ARG(call->item));
+}
+
+int api_trace_delete(ApiCall *call)
+{
+    TraceId id;
+
+    TRY(trace_id_read(call, &id));
+    int result = store_delete_trace(call->api->store, id, call->deadline_ns);
+    if (result == STORE_NO_TRACE) {
+        return trace_not_found(call);
+    }
+    if (result != 0) {
+        return api_fail(call, API_BUSY, "nothing was deleted; try again",
+                        result > 0 ? "the store is behind, or too many deletions wait"
+                                   : "the disk refuses writes");
+    }
+    json_open(&call->json, '{');
+    json_key(&call->json, STR("trace_id"));
+    json_hex(&call->json, id.bytes, TRACE_ID_SIZE);
+    json_key(&call->json, STR("deleted"));
+    json_bool(&call->json, true);
+    json_close(&call->json, '}');
+    return 0;
+}
+
 int api_trace(ApiCall *call)
 {
     TraceView view = {0};
     TraceId id;
     int result;
 
-    if (trace_id_parse(call->item, &id) != 0) {
-        return api_fail(call, API_BAD_PARAMETER, "a trace id is up to 32 hex digits",
-                        "\"%.*s\" is no trace id", STR_ARG(call->item));
-    }
+    TRY(trace_id_read(call, &id));
     TRY(api_wait(call, STORE_WAIT_APPLIED));
     result = trace_view_read(call->api->store, call->api->map, id, &call->arena, &view);
     if (result == TRACE_VIEW_NOT_FOUND) {
-        return api_fail(call, API_TRACE_NOT_FOUND,
-                        "it may be older than the retention, or still on its way",
-                        "no stored span has the trace id %.*s", STR_ARG(call->item));
+        return trace_not_found(call);
     }
     TRY(result);
     trace_write(&call->json, &view);

@@ -7,7 +7,8 @@
 int api_services(ApiCall *call);
 int api_service_operations(ApiCall *call); /* item: the service's name */
 int api_traces(ApiCall *call);
-int api_trace(ApiCall *call); /* item: the trace id */
+int api_trace(ApiCall *call);        /* item: the trace id */
+int api_trace_delete(ApiCall *call); /* item: the trace id */
 int api_attributes(ApiCall *call);
 int api_attribute_values(ApiCall *call); /* item: the key, as `span.KEY` or `resource.KEY` */
 

@@ -56,6 +56,18 @@ typedef struct Vitals {
         "exporters.weft.block.attribute_columns.")                                                 \
     ROW("weft_store_retired_blocks_total", "counter", 1, v->store.retired_blocks,                  \
         "Blocks deleted by retention.")                                                            \
+    ROW("weft_store_retired_traces_total", "counter", 1, v->store.retired_traces,                  \
+        "Traces deleted by retention rules, counted per block.")                                   \
+    ROW("weft_store_deleted_traces_total", "counter", 1, v->store.deleted_traces,                  \
+        "Traces deleted by somebody.")                                                             \
+    ROW("weft_store_tombstones", "gauge", 1, v->store.tombstones,                                  \
+        "Deleted traces that are not yet gone from all files.")                                    \
+    ROW("weft_store_compactions_total", "counter", 1, v->store.compactions,                        \
+        "Times that blocks were written again.")                                                   \
+    ROW("weft_store_compacted_spans_total", "counter", 1, v->store.compacted_spans,                \
+        "Spans in blocks that were written again.")                                                \
+    ROW("weft_store_damaged_blocks_total", "counter", 1, v->store.damaged_blocks,                  \
+        "Blocks found damaged when they were to be written again; they are left as they are.")     \
     ROW("weft_store_write_error", "gauge", 1, v->store.write_error != 0,                           \
         "1 while the disk refuses writes.")                                                        \
     ROW("weft_disk_free_bytes", "gauge", 1, v->store.disk_free_bytes, "Free on the disk.")         \
@@ -91,6 +103,8 @@ typedef struct Vitals {
         "Changes of runs that are in no table yet.")                                               \
     ROW("weft_flow_files", "gauge", 1, v->runs.files, "Tables of runs.")                           \
     ROW("weft_flow_bytes", "gauge", 1, v->runs.file_bytes, "Their bytes.")                         \
+    ROW("weft_assembly_spans_beyond_total", "counter", 1, v->assembly.spans_beyond,                \
+        "Spans of traces larger than the map reads: kept, not in the map.")                        \
     ROW("weft_queries_total", "counter", 1, v->calls, "Query API calls answered.")                 \
     ROW("weft_queries_failed_total", "counter", 1, v->calls_failed, "... with an error.")          \
     ROW("weft_queries_busy_total", "counter", 1, v->calls_busy,                                    \

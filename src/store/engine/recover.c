@@ -332,6 +332,10 @@ static int open_log(Store *store, const char **ret_why)
     if (result == 0) {
         result = log_start(store->log, store->applied_sequence + 1);
     }
+    if (result == 0 && store->shelf->deletions.count > 0) { /* what it holds of these must go */
+        store->log_is_dirty = true;
+        log_seal(store->log);
+    }
     return result == 0 ? 0 : fail(ret_why, result, "The log cannot be read; check the disk.");
 }
 

@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 600
 
 PAGE_SOURCES := $(shell find ui/src ui/package-lock.json ui/*.json ui/*.mjs ui/index.html 2>/dev/null)
 
-.PHONY: all demo test asan tsan fuzz bench tidy format page setup setup-test clean
+.PHONY: all demo test soak asan tsan fuzz bench tidy format page setup setup-test clean
 
 all: setup page
 	@tools/build.sh $(BUILD)
@@ -37,6 +37,12 @@ demo: all
 # Every test, with progress; the last line is "N passed, N failed". One by name: make test T=store/log
 test: setup-test page
 	@python3 tools/run_tests.py $(if $(T),--only "$(T)")
+
+# The store against a plain list, with power cuts, for many seeds: make soak SEEDS=2000 SEED=1
+SEEDS ?= 1000
+SEED ?= 1
+soak: asan
+	@WEFT_SEED=$(SEED) WEFT_SEEDS=$(SEEDS) $(ASAN)/store_model_test
 
 asan: setup page
 	@tools/build.sh $(ASAN) -Dbuildtype=debugoptimized -Db_sanitize=address,undefined

@@ -96,6 +96,7 @@ static int open_store(House *house, const HouseOptions *options, Buf *why)
         .clock = &clock_system,
         .observer = assembly_observer(house->assembly),
         .commit_delay_us = settings->commit_delay / 1000,
+        .sync_interval_ms = (settings->sync_interval + NS_PER_MS - 1) / NS_PER_MS,
         .queue_bytes_max = settings->queue_bytes,
         .generation_rows = settings->block_spans,
         .generation_age_ms = settings->block_age / NS_PER_MS,

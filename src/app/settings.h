@@ -58,6 +58,9 @@
         "bytes a second that merging reads and writes at most; 0: no limit")                       \
     ROW(commit_delay, DURATION, "exporters.weft.log.commit_delay", "1ms",                          \
         "how long a group commit may collect requests")                                            \
+    ROW(sync_interval, DURATION, "exporters.weft.log.sync_interval", "0",                          \
+        "0: an answer means that spans are on disk; else answers do not wait and the disk is "     \
+        "synced this often: faster, but a power cut loses as much")                                \
     ROW(queue_bytes, BYTES, "exporters.weft.log.queue", "16MiB",                                   \
         "what may wait between socket and store; beyond it clients are asked to retry")            \
     ROW(block_spans, NUMBER, "exporters.weft.block.spans", "131072", "spans of a block")           \

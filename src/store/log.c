@@ -56,7 +56,8 @@ struct Log {
 
     /* The committer's. */
     File *file;
-    Segment open; /* of @file */
+    Segment open;         /* of @file */
+    uint64_t unsynced_ns; /* since when @file has frames that are not synced; 0: it has none */
     Buf group;
 };
 
@@ -126,6 +127,56 @@ int log_replay(Log *log, uint64_t from, int (*visit)(void *context, uint64_t seq
 
 /* The committer. */
 
+static void count_sync(Log *log, uint64_t ns)
+{
+    static const uint64_t bounds_us[LOG_SYNC_BOUNDS] = LOG_SYNC_BOUNDS_US;
+    size_t bucket = 0;
+
+    while (bucket < LOG_SYNC_BOUNDS && ns > bounds_us[bucket] * 1000) {
+        bucket++;
+    }
+    pthread_mutex_lock(&log->mutex);
+    log->status.syncs.buckets[bucket]++;
+    log->status.syncs.count++;
+    log->status.syncs.ns_total += ns;
+    pthread_mutex_unlock(&log->mutex);
+}
+
+static int sync_file(Log *log)
+{
+    uint64_t start_ns = now_ns();
+    int result = log->fs->ops->sync(log->file);
+
+    count_sync(log, now_ns() - start_ns);
+    return result;
+}
+
+static uint64_t sync_due_ns(const Log *log)
+{
+    return log->unsynced_ns == 0 ? UINT64_MAX
+                                 : log->unsynced_ns + log->options.sync_interval_ms * 1000000U;
+}
+
+/* Interval mode: syncs what was answered already. When that fails it is in the head still and will
+ * be in blocks; only a power cut before could lose it. The segment is not written again. */
+static void sync_late(Log *log)
+{
+    if (log->unsynced_ns == 0) {
+        return;
+    }
+    int result = sync_file(log);
+    log->unsynced_ns = 0;
+    if (result == 0) {
+        return;
+    }
+    log_error("log: sync failed, what was answered lately may not outlive a power cut",
+              LOG_ERR(result));
+    log->fs->ops->close(TAKE(log->file));
+    pthread_mutex_lock(&log->mutex);
+    log->status.write_error = result;
+    pthread_mutex_unlock(&log->mutex);
+}
+
 /* Cuts the open segment back to @size and never touches it again. */
 static void abandon_segment(Log *log, uint64_t size)
 {
@@ -177,11 +228,14 @@ static int write_group(Log *log)
     uint64_t before = log->open.bytes;
     int result = ops->append(log->file, log->group.ptr, log->group.len);
 
-    if (result == 0) {
-        result = ops->sync(log->file);
+    if (result == 0 && log->options.sync_interval_ms == 0) {
+        result = sync_file(log);
+    } else if (result == 0 && log->unsynced_ns == 0) {
+        log->unsynced_ns = now_ns();
     }
     if (result != 0) {
         abandon_segment(log, before);
+        log->unsynced_ns = 0; /* the cut was synced */
         return result;
     }
     log->open.bytes += log->group.len;
@@ -193,6 +247,9 @@ static int commit_group(Log *log, LogEntry *entries)
     uint64_t sequence = log->status.next_sequence; /* only the committer changes it */
 
     buf_clear(&log->group);
+    if (log->file != NULL && log->open.bytes >= log->options.segment_bytes) {
+        sync_late(log);
+    }
     if (log->file != NULL && log->open.bytes >= log->options.segment_bytes) {
         log->fs->ops->close(TAKE(log->file));
     }
@@ -301,10 +358,13 @@ static Task take_task(Log *log)
     while (log->status.write_error == 0 && !log->stop) {
         uint64_t due_ns = log->waiting_since_ns + log->options.commit_delay_us * 1000U;
 
-        if (log->seal) {
+        uint64_t sync_ns = sync_due_ns(log);
+        if (log->seal || now_ns() >= sync_ns) {
             break;
         }
-        if (log->first == NULL) {
+        if (log->first == NULL && sync_ns != UINT64_MAX) {
+            wait_until(log, sync_ns);
+        } else if (log->first == NULL) {
             pthread_cond_wait(&log->wake, &log->mutex);
         } else if (log->waiting_bytes < log->options.commit_bytes && now_ns() < due_ns) {
             wait_until(log, due_ns);
@@ -339,6 +399,7 @@ static void remove_released(Log *log, bool all)
 
 static void seal(Log *log)
 {
+    sync_late(log);
     log->fs->ops->close(TAKE(log->file));
     pthread_mutex_lock(&log->mutex);
     log->seal = false;
@@ -356,6 +417,9 @@ static void *committer(void *context)
 
         if (task.seal) {
             seal(log);
+        }
+        if (now_ns() >= sync_due_ns(log) || task.stop) {
+            sync_late(log);
         }
         if (task.entries != NULL && task.refusing != 0) {
             tell_all(task.entries, task.refusing);

@@ -13,11 +13,13 @@
 typedef struct Log Log;
 
 typedef struct LogOptions {
-    FileSystem *fs;           /* not owned */
-    uint64_t commit_delay_us; /* how long a group may collect */
-    uint64_t commit_bytes;    /* ... or until this much waits */
-    uint64_t segment_bytes;   /* a new segment begins behind so much; 0: default 32 MiB */
-    uint64_t probe_ms;        /* how often a refusing log tries to write again; 0: default 1,000 */
+    FileSystem *fs;            /* not owned */
+    uint64_t commit_delay_us;  /* how long a group may collect */
+    uint64_t commit_bytes;     /* ... or until this much waits */
+    uint64_t segment_bytes;    /* a new segment begins behind so much; 0: default 32 MiB */
+    uint64_t sync_interval_ms; /* 0: synced before the answer; else answers do not wait, and a power
+                                  cut (not a crash of the program) loses up to so much */
+    uint64_t probe_ms;         /* how often a refusing log tries to write again; 0: default 1,000 */
 } LogOptions;
 
 /* One body on its way to the disk; embedded in what the caller queues, which lives until @done. */
@@ -69,10 +71,23 @@ void log_stop(Log *log);
 /* Stops if need be and frees. */
 Log *log_close(Log *log);
 
+/* How long syncs took: at most so many microseconds each; the last bucket has the longer ones. */
+#define LOG_SYNC_BOUNDS_US                                                                         \
+    {                                                                                              \
+        100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000      \
+    }
+enum { LOG_SYNC_BOUNDS = 13 };
+
+typedef struct LogSyncs {
+    uint64_t buckets[LOG_SYNC_BOUNDS + 1]; /* each counts its own only */
+    uint64_t count, ns_total;
+} LogSyncs;
+
 typedef struct LogStatus {
     uint64_t bytes, n_segments;
     uint64_t next_sequence;
     uint64_t commits, last_commit_ns, commit_ns_total;
+    LogSyncs syncs;
     int write_error; /* -errno that refuses appends now */
 } LogStatus;
 

@@ -25,6 +25,7 @@ enum { BODIES_MAX = 4096 };
 /* One run: which bodies were answered how, and which came back. */
 typedef struct Fixture {
     FsSim *sim;
+    uint64_t sync_interval_ms;
     Log *log;
     _Atomic int results[BODIES_MAX];
     int replayed[BODIES_MAX];
@@ -107,6 +108,7 @@ static int open_log(Fixture *fixture)
         .commit_bytes = 16384,
         .segment_bytes = 4096,
         .probe_ms = 20,
+        .sync_interval_ms = fixture->sync_interval_ms,
     };
 
     for (size_t i = 0; i < BODIES_MAX; i++) {
@@ -328,6 +330,96 @@ static void released_segments_go_and_damaged_ones_are_set_aside(void **state)
     free_fixture(fixture);
 }
 
+static LogStatus status_of(Fixture *fixture)
+{
+    LogStatus status;
+
+    log_status(fixture->log, &status);
+    return status;
+}
+
+static void every_sync_is_in_the_histogram(void **state)
+{
+    Fixture *fixture = new_fixture(21);
+    uint64_t sum = 0;
+
+    assert_int_equal(open_log(fixture), 0);
+    for (uint32_t i = 0; i < 10; i++) {
+        assert_int_equal(send_and_wait(fixture, i, 100), 0);
+    }
+    LogSyncs syncs = status_of(fixture).syncs;
+    for (size_t i = 0; i <= LOG_SYNC_BOUNDS; i++) {
+        sum += syncs.buckets[i];
+    }
+    assert_int_equal(syncs.count, status_of(fixture).commits);
+    assert_int_equal(sum, syncs.count);
+    assert_true(syncs.ns_total > 0);
+    free_fixture(fixture);
+}
+
+/* A kill loses nothing, a power cut what was not synced yet, and only that. */
+static void in_interval_mode_answers_do_not_wait_for_the_disk(void **state)
+{
+    Fixture *fixture = new_fixture(22);
+
+    fixture->sync_interval_ms = 3600000;
+    assert_int_equal(open_log(fixture), 0);
+    for (uint32_t i = 0; i < 5; i++) {
+        assert_int_equal(send_and_wait(fixture, i, 100), 0);
+    }
+    assert_int_equal(status_of(fixture).syncs.count, 0);
+    log_seal(fixture->log); /* syncs what is there */
+    while (status_of(fixture).syncs.count == 0) {
+        usleep(100);
+    }
+    assert_int_equal(send_and_wait(fixture, 5, 100), 0);
+    fs_sim_power_off_at(fixture->sim, 0);
+    fixture->log = log_close(fixture->log);
+    fs_sim_restart(fixture->sim);
+    assert_int_equal(open_log(fixture), 0);
+    for (uint32_t i = 0; i < 5; i++) {
+        assert_int_equal(fixture->replayed[i], 1);
+    }
+    free_fixture(fixture);
+}
+
+static void in_interval_mode_the_disk_is_synced_in_time(void **state)
+{
+    Fixture *fixture = new_fixture(23);
+
+    fixture->sync_interval_ms = 10;
+    assert_int_equal(open_log(fixture), 0);
+    assert_int_equal(send_and_wait(fixture, 0, 100), 0);
+    for (int i = 0; i < 5000 && status_of(fixture).syncs.count == 0; i++) {
+        usleep(1000);
+    }
+    fs_sim_power_off_at(fixture->sim, 0);
+    fixture->log = log_close(fixture->log);
+    fs_sim_restart(fixture->sim);
+    assert_int_equal(open_log(fixture), 0);
+    assert_int_equal(fixture->replayed[0], 1);
+    free_fixture(fixture);
+}
+
+/* Also the segment that is being written, once it is sealed. */
+static void what_is_sealed_and_released_is_gone(void **state)
+{
+    Fixture *fixture = new_fixture(24);
+
+    assert_int_equal(open_log(fixture), 0);
+    assert_int_equal(send_and_wait(fixture, 0, 100), 0);
+    log_release(fixture->log, status_of(fixture).next_sequence);
+    assert_int_equal(status_of(fixture).n_segments, 1);
+    log_seal(fixture->log);
+    for (int i = 0; i < 5000 && status_of(fixture).n_segments > 0; i++) {
+        usleep(1000);
+    }
+    assert_true(log_first(fixture->log) == UINT64_MAX);
+    assert_int_equal(send_and_wait(fixture, 1, 100), 0); /* in a segment of its own */
+    assert_int_equal(status_of(fixture).n_segments, 1);
+    free_fixture(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +430,10 @@ int main(void)
         cmocka_unit_test(a_full_disk_refuses_and_recovers_by_itself),
         cmocka_unit_test(damage_costs_only_the_frame_it_hits),
         cmocka_unit_test(released_segments_go_and_damaged_ones_are_set_aside),
+        cmocka_unit_test(every_sync_is_in_the_histogram),
+        cmocka_unit_test(in_interval_mode_answers_do_not_wait_for_the_disk),
+        cmocka_unit_test(in_interval_mode_the_disk_is_synced_in_time),
+        cmocka_unit_test(what_is_sealed_and_released_is_gone),
     };
 
     log_set_level(LOG_SILENT);

@@ -330,6 +330,8 @@ static void measure_log(Store *store, StoreStatus *status)
     status->commits = log.commits;
     status->last_commit_ns = log.last_commit_ns;
     status->commit_ns_total = log.commit_ns_total;
+    status->syncs = log.syncs;
+    status->sync_interval_ms = store->options.sync_interval_ms;
     if (log.write_error != 0) {
         status->write_error = log.write_error;
     }

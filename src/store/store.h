@@ -4,6 +4,7 @@
 #include "os/clock.h"
 #include "os/fs.h"
 #include "span/filter.h"
+#include "store/log.h"
 #include "store/observer.h"
 
 /*
@@ -33,6 +34,7 @@ typedef struct StoreOptions {
     const Clock *clock;
     const StoreObserver *observer; /* NULL: every row counts as settled at once */
     uint64_t commit_delay_us;      /* how long a group commit may collect; 0: default 1,000 */
+    uint64_t sync_interval_ms;     /* 0: answers wait for the disk; else see log.h */
     uint64_t commit_bytes;         /* ... or until this much waits; 0: default 512 KiB */
     uint64_t queue_bytes_max;   /* appended but not yet applied; beyond it STORE_BUSY; 0: 64 MiB */
     uint64_t generation_rows;   /* cut a block at so many spans; 0: default 262,144 */
@@ -248,6 +250,8 @@ typedef struct StoreStatus {
     uint64_t failed_appends, busy_appends;
     uint64_t queue_bytes;
     uint64_t commits, last_commit_ns, commit_ns_total; /* group commits and their fdatasync time */
+    LogSyncs syncs;
+    uint64_t sync_interval_ms;
     uint64_t retired_blocks, retired_traces; /* whole blocks; traces by rules, from blocks */
     uint64_t compactions, compacted_spans;
     uint64_t deleted_traces, tombstones; /* since start; not yet gone from all files */

@@ -74,6 +74,24 @@ static void metrics_write(const Vitals *v, Buf *buf)
 #undef METRIC_WRITE
 }
 
+/* A histogram as Prometheus has it: each bucket counts the smaller ones, too. */
+static void syncs_write(const LogSyncs *syncs, Buf *buf)
+{
+    static const uint64_t bounds_us[LOG_SYNC_BOUNDS] = LOG_SYNC_BOUNDS_US;
+    uint64_t below = 0;
+
+    buf_append_str(buf, STR("# HELP " SYNC_METRIC " " SYNC_METRIC_HELP "\n# TYPE " SYNC_METRIC
+                            " histogram\n"));
+    for (size_t i = 0; i < LOG_SYNC_BOUNDS; i++) {
+        below += syncs->buckets[i];
+        buf_append_format(buf, SYNC_METRIC "_bucket{le=\"%g\"} %llu\n", (double)bounds_us[i] / 1e6,
+                          (unsigned long long)below);
+    }
+    buf_append_format(buf, SYNC_METRIC "_bucket{le=\"+Inf\"} %llu\n" SYNC_METRIC "_sum %.9f\n",
+                      (unsigned long long)syncs->count, (double)syncs->ns_total / 1e9);
+    buf_append_format(buf, SYNC_METRIC "_count %llu\n", (unsigned long long)syncs->count);
+}
+
 static uint64_t counter(const _Atomic uint64_t *value)
 {
     return atomic_load_explicit(value, memory_order_relaxed);
@@ -92,6 +110,7 @@ int api_metrics(ApiCall *call)
         "weft_build_info{version=\"%s\"} 1\n",
         call->api->version);
     metrics_write(&vitals, buf);
+    syncs_write(&vitals.store.syncs, buf);
     if (call->api->ingest != NULL) {
         const IngestCounters *counters = ingest_counters(call->api->ingest);
 
@@ -118,6 +137,7 @@ void metrics_document(Buf *buf)
     buf_append_str(buf, STR("| `" name "` | " type " | " help " |\n"));
     METRICS(METRIC_ROW)
 #undef METRIC_ROW
+    buf_append_str(buf, STR("| `" SYNC_METRIC "` | histogram | " SYNC_METRIC_HELP " |\n"));
 #define COUNTER_ROW(field, name, help)                                                             \
     buf_append_str(buf, STR("| `" name "_total` | counter | " help " |\n"));
     INGEST_COUNTERS(COUNTER_ROW)
@@ -241,6 +261,11 @@ static void status_machine_write(ApiCall *call, const Vitals *v)
     queue_write(json, "store_bytes", v->store.queue_bytes, QUEUE_BYTES_MAX);
     queue_write(json, "queries", v->pool_depth, API_QUERIES_MAX);
     json_close(json, ']');
+    json_key_open(json, "durability", '{');
+    json_key_string(json, "mode",
+                    v->store.sync_interval_ms == 0 ? STR("group_commit") : STR("interval"));
+    json_key_u64(json, "sync_interval_ns", v->store.sync_interval_ms * 1000000);
+    json_close(json, '}');
     json_key_open(json, "disk", '{');
     json_key_u64(json, "free_bytes", v->store.disk_free_bytes);
     json_key_u64(json, "total_bytes", v->store.disk_total_bytes);

@@ -129,6 +129,9 @@ typedef struct Vitals {
     ROW("weft_http_protocol_errors_total", "counter", 1, v->server.protocol_errors,                \
         "Connections ended because what came was no HTTP.")
 
+#define SYNC_METRIC "weft_log_sync_seconds"
+#define SYNC_METRIC_HELP "How long the log's fdatasync took."
+
 /* Endpoints' runs. */
 int api_metrics(ApiCall *call);
 int api_status(ApiCall *call);

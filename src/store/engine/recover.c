@@ -319,7 +319,13 @@ static int open_log(Store *store, const char **ret_why)
         .fs = store->fs,
         .commit_delay_us = store->options.commit_delay_us,
         .commit_bytes = store->options.commit_bytes,
+        .sync_interval_ms = store->options.sync_interval_ms,
     };
+
+    if (options.sync_interval_ms != 0) {
+        log_warn("store: answers do not wait for the disk; a power cut loses what came last",
+                 LOG_U64("milliseconds", options.sync_interval_ms));
+    }
     int result = log_open(&options, &store->log);
 
     if (result == 0) {

@@ -4,7 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -146,6 +149,27 @@ static void table_finds_what_was_put_and_not_what_was_removed(void **state)
     assert_null(table_find(&table, &(uint64_t){1}));
 }
 
+/* docs/adr/0013: the process ends rather than go on without. */
+static void out_of_memory_ends_the_process(void **state)
+{
+    int status = 0;
+    pid_t child;
+
+    (void)state;
+    fflush(NULL);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        volatile size_t size = SIZE_MAX / 4; /* more than there can be */
+
+        (void)freopen("/dev/null", "w", stderr);
+        void *memory = mem_alloc(size);
+        _exit(memory == NULL ? 1 : 0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +180,7 @@ int main(void)
         cmocka_unit_test(arena_pieces_are_aligned_and_stay),
         cmocka_unit_test(symbols_number_strings_in_order_of_arrival),
         cmocka_unit_test(table_finds_what_was_put_and_not_what_was_removed),
+        cmocka_unit_test(out_of_memory_ends_the_process),
     };
 
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);

@@ -151,6 +151,20 @@ static void drop_journal(FsSim *sim, size_t index)
              (sim->n_journal - index) * sizeof(Change));
 }
 
+/* The error that the call is to meet; 0: none. */
+static int meet_fault(FsSim *sim, unsigned call)
+{
+    if ((sim->fault.calls & call) == 0 || sim->fault.count == 0) {
+        return 0;
+    }
+    if (sim->fault.nth > 0) {
+        sim->fault.nth--;
+        return 0;
+    }
+    sim->fault.count--;
+    return -sim->fault.error;
+}
+
 /* Counts a changing call. Returns 0, or the error that it is to fail with. */
 static int begin_change(FsSim *sim, unsigned call)
 {
@@ -163,15 +177,7 @@ static int begin_change(FsSim *sim, unsigned call)
         return -EIO;
     }
     sim->off_at -= sim->off_at != UINT64_MAX;
-    if ((sim->fault.calls & call) == 0 || sim->fault.count == 0) {
-        return 0;
-    }
-    if (sim->fault.nth > 0) {
-        sim->fault.nth--;
-        return 0;
-    }
-    sim->fault.count--;
-    return -sim->fault.error;
+    return meet_fault(sim, call);
 }
 
 static FsSim *lock_sim(FileSystem *fs)
@@ -273,6 +279,10 @@ static int sim_read_at(File *file, uint64_t offset, void *bytes, size_t len)
 
     if (sim->off || offset > content->len || len > content->len - offset) {
         return unlock_sim(sim, -EIO);
+    }
+    int result = meet_fault(sim, FS_SIM_READ);
+    if (result != 0) {
+        return unlock_sim(sim, result);
     }
     if (len > 0) {
         mem_copy(bytes, content->ptr + offset, len);
@@ -505,7 +515,7 @@ bool fs_sim_is_off(FsSim *sim)
     return off;
 }
 
-/* Of what was not synced a random part is there, its last sector perhaps as zeros. */
+/* Of what was not synced a random part is there, any of its sectors perhaps as zeros. */
 static void tear_content(FsSim *sim, Node *node)
 {
     size_t unsynced = node->content.len - node->synced;
@@ -516,9 +526,10 @@ static void tear_content(FsSim *sim, Node *node)
     size_t kept = (size_t)(next_random(sim) % (unsynced + 1));
     sim->used -= unsynced - kept;
     node->content.len = node->synced + kept;
-    if (next_random(sim) % 4 == 0) {
-        size_t torn = MIN(kept, (size_t)SECTOR);
-        mem_fill(node->content.ptr + node->content.len - torn, 0, torn);
+    for (size_t at = node->synced; at < node->content.len; at += SECTOR) {
+        if (next_random(sim) % 4 == 0) { /* it would have been written later */
+            mem_fill(node->content.ptr + at, 0, MIN(node->content.len - at, (size_t)SECTOR));
+        }
     }
     node->synced = node->content.len;
 }

@@ -6,7 +6,8 @@
 /*
  * For tests: a file system in memory that behaves as badly as a real one may. Content that was not
  * synced may be lost or torn by a power cut, names that were not made durable by sync_directory
- * too; the disk runs full in the middle of a write; any call can be made to fail. What happens is
+ * too, and what survives of it need not be the front part: sectors reach the disk in any order. The
+ * disk runs full in the middle of a write; any call can be made to fail. What happens is
  * decided by the seed alone. Thread-safe.
  */
 typedef struct FsSim FsSim;
@@ -38,7 +39,12 @@ void fs_sim_kill(FsSim *sim);
 void fs_sim_set_capacity(FsSim *sim, uint64_t bytes);
 uint64_t fs_sim_used(FsSim *sim);
 
-typedef enum FsSimCall { FS_SIM_APPEND = 1, FS_SIM_SYNC = 2, FS_SIM_TRUNCATE = 4 } FsSimCall;
+typedef enum FsSimCall {
+    FS_SIM_APPEND = 1,
+    FS_SIM_SYNC = 2,
+    FS_SIM_TRUNCATE = 4,
+    FS_SIM_READ = 8
+} FsSimCall;
 
 /* Of the calls in the set @calls, the @nth from now (0: the next) and @count - 1 after it fail with
  * @error (> 0). A failed append may have written a part; a failed sync loses what it was to save.

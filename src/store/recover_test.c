@@ -210,6 +210,36 @@ static void one_failed_call_loses_nothing(void **state)
     }
 }
 
+/* A read that fails once is an error to whoever asked, and nothing more: not to the map, not to
+ * what is being rewritten. */
+static void one_failed_read_changes_nothing(void **state)
+{
+    for (uint64_t nth = 0; nth < 120; nth += 3) {
+        Fixture *fixture = new_fixture(nth);
+
+        assert_int_equal(open_store(fixture), 0);
+        run(fixture);
+        fs_sim_fail(fixture->sim, FS_SIM_READ, nth, 1, EIO);
+        for (uint32_t trace = 0; trace < TRACES; trace++) {
+            CLEANUP(arena_deinit) Arena arena = {0};
+            Span *spans;
+            size_t n;
+
+            int result = store_read_trace(fixture->store, sample_trace_id(trace), STORE_ALL, &arena,
+                                          &spans, &n);
+            assert_true(result == 0 || result == -EIO);
+        }
+        store_compact(fixture->store);
+        fs_sim_fail(fixture->sim, 0, 0, 0, 0);
+        check(fixture, "failed read", nth);
+        fixture->store = store_close(fixture->store);
+        fs_sim_kill(fixture->sim);
+        assert_int_equal(open_store(fixture), 0);
+        check(fixture, "failed read, reopened", nth);
+        free_fixture(fixture);
+    }
+}
+
 static bool is_stored(Fixture *fixture, uint32_t trace)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
@@ -450,6 +480,7 @@ int main(void)
         cmocka_unit_test(a_power_cut_at_any_call_loses_nothing_acknowledged),
         cmocka_unit_test(a_kill_at_any_call_loses_nothing_acknowledged),
         cmocka_unit_test(one_failed_call_loses_nothing),
+        cmocka_unit_test(one_failed_read_changes_nothing),
         cmocka_unit_test(a_full_disk_refuses_serves_reads_and_recovers),
         cmocka_unit_test(too_much_waiting_is_busy_and_nothing_is_taken),
         cmocka_unit_test(a_damaged_block_is_set_aside_and_the_rest_is_served),

@@ -282,7 +282,6 @@ const Tool *tool_find(Str name)
 /* Answers GET @path with @query as the API would; the body is in @ret_response, the caller's. */
 static int ask(ApiContext *api, Str path, Str query, Response *ret_response)
 {
-    CLEANUP(arena_deinit) Arena arena = {0};
     const Request request = {
         .method = HTTP_GET, .method_text = STR("GET"), .path = path, .query = query};
 

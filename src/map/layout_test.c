@@ -324,6 +324,32 @@ static void another_moment_shows_the_same_places(void **state)
     fixture_deinit(&fixture);
 }
 
+static void tables_of_another_moment_leave_no_gap(void **state)
+{
+    Fixture fixture;
+
+    fixture_init(&fixture, NULL);
+    build_shop(&fixture);
+    fixture_edge(&fixture, service(&fixture, "payment"), RELATION_WRITES,
+                 table(&fixture, "payments"), RULE_DB_TEXT, TODAY + 600);
+    fixture_apply(&fixture);
+    MapAnswer later = fixture_ask(
+        &fixture,
+        (MapQuestion){.from_minute = TODAY + 600, .to_minute = TODAY + 601, .with_layout = true});
+    MapAnswer all = ask(&fixture);
+    const MapNode *payments = find(&fixture, &later, table(&fixture, "payments"));
+    check_measures(&later);
+    assert_int_equal(later.n_nodes, 3); /* with the database */
+    for (size_t i = 0; i < later.n_nodes; i++) {
+        if (later.nodes[i].key.type == NODE_DATABASE) {
+            assert_true(payments->y == later.nodes[i].y + 48);
+            assert_true(later.nodes[i].height == 48 + 8 + 27);
+        }
+    }
+    assert_true(find(&fixture, &all, table(&fixture, "payments"))->y > payments->y);
+    fixture_deinit(&fixture);
+}
+
 static void a_system_that_grows_by_half_is_drawn_anew(void **state)
 {
     Fixture fixture, at_once;
@@ -382,6 +408,7 @@ int main(void)
         cmocka_unit_test(what_comes_later_moves_nothing),
         cmocka_unit_test(a_table_that_comes_later_stands_below_the_others),
         cmocka_unit_test(another_moment_shows_the_same_places),
+        cmocka_unit_test(tables_of_another_moment_leave_no_gap),
         cmocka_unit_test(a_system_that_grows_by_half_is_drawn_anew),
         cmocka_unit_test(growing_systems_stay_tidy),
     };

@@ -263,6 +263,8 @@ void map_place(Map *map, const MapQuestion *question, MapAnswer *answer)
     }
     if (r != 0 || !copy_places(&life, answer)) {
         layout_answer(answer); /* what is folded has no life of its own */
+    } else {
+        layout_pack_tables(answer);
     }
 }
 

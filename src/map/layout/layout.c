@@ -423,3 +423,44 @@ void layout_answer(MapAnswer *answer)
     fill_answer(&layout);
     arena_deinit(&layout.arena);
 }
+
+typedef struct TableRow {
+    MapNode *table;
+    uint32_t parent;
+} TableRow;
+
+static int compare_rows(const void *a, const void *b)
+{
+    const TableRow *left = a, *right = b;
+
+    if (left->parent != right->parent) {
+        return left->parent < right->parent ? -1 : 1;
+    }
+    return left->table->y < right->table->y ? -1 : left->table->y > right->table->y;
+}
+
+void layout_pack_tables(MapAnswer *answer)
+{
+    CLEANUP(mem_freep) TableRow *rows = NEW_ARRAY(TableRow, answer->n_nodes + 1);
+    size_t n = 0;
+
+    for (size_t i = 0; i < answer->n_nodes; i++) {
+        MapNode *node = &answer->nodes[i];
+        uint32_t parent =
+            node->key.type == NODE_TABLE ? find_node(answer, node->parent) : DRAWING_NOWHERE;
+
+        if (parent != DRAWING_NOWHERE) {
+            rows[n++] = (TableRow){node, parent};
+        } else if (node->key.type == NODE_DATABASE) {
+            node->height = DATABASE_HEIGHT;
+        }
+    }
+    qsort(rows, n, sizeof(*rows), compare_rows);
+    for (size_t i = 0, row = 0; i < n; i++) {
+        MapNode *parent = &answer->nodes[rows[i].parent];
+
+        row = i > 0 && rows[i - 1].parent == rows[i].parent ? row + 1 : 0;
+        rows[i].table->y = parent->y + DATABASE_HEADER + TABLE_HEIGHT * (double)row;
+        parent->height = DATABASE_HEADER + DATABASE_FOOTER + TABLE_HEIGHT * (double)(row + 1);
+    }
+}

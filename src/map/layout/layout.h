@@ -11,3 +11,7 @@
  * grown by half since it was last drawn as a whole.
  */
 void layout_answer(MapAnswer *answer);
+
+/* Closes the gaps that tables leave in their databases when an answer has places of a larger one:
+ * the others move up, the database's top stays. */
+void layout_pack_tables(MapAnswer *answer);

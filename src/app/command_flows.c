@@ -34,17 +34,18 @@ static void print_flows(Buf *out, JsonView answer)
     JsonView items = view_get(answer, "items"), item;
     size_t cursor = 0, count = 0;
 
-    buf_append_format(out, "%-28s %-12s %8s %8s %9s %9s %6s %8s\n", "flow", "environment", "runs",
-                      "failed", "p50", "p99", "steps", "variants");
+    buf_append_format(out, "%-28s %-12s %8s %8s %9s %9s %6s %8s  %s\n", "flow", "environment",
+                      "runs", "failed", "p50", "p99", "steps", "variants", "from");
     while (view_next(items, &cursor, &item)) {
-        buf_append_format(out, "%-28.*s %-12.*s %8llu %6.1f %% %9.*s %9.*s %6llu %8llu\n",
+        buf_append_format(out, "%-28.*s %-12.*s %8llu %6.1f %% %9.*s %9.*s %6llu %8llu  %s\n",
                           STR_ARG(text(item, "name")), STR_ARG(text(item, "environment")),
                           (unsigned long long)number(item, "runs"),
                           percent(number(item, "failures"), number(item, "runs")),
                           STR_ARG(quantile(item, "duration", "p50_ns")),
                           STR_ARG(quantile(item, "duration", "p99_ns")),
                           (unsigned long long)number(item, "steps"),
-                          (unsigned long long)number(item, "variants"));
+                          (unsigned long long)number(item, "variants"),
+                          view_is_true(view_get(item, "defined")) ? "definition" : "attributes");
         count++;
     }
     if (count == 0) {

@@ -139,7 +139,8 @@ static int open_desk(House *house, const HouseOptions *options, Buf *why)
     if (desk_open(path, &house->desk, why) != 0) {
         return 1;
     }
-    return saved_new(house->desk, house->map, configured, n, &house->api.saved, why);
+    TRY(saved_new(house->desk, house->map, configured, n, &house->api.saved, why));
+    return saved_use_flows(house->api.saved, house->settings->map_flows, why);
 }
 
 /* "host:port", "[::1]:port", ":port". */

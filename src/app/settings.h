@@ -92,6 +92,8 @@
         "sums of the map kept in memory beside their files")                                       \
     ROW(map_retention, DURATION, "exporters.weft.map.retention", "396d",                           \
         "sums of the map that came longer ago are deleted; the default is 13 months")              \
+    ROW(map_flows, TEXT, "exporters.weft.map.flows", "",                                           \
+        "flows over spans that name none: a JSON list as PUT /api/v1/flow-definitions takes it")   \
     ROW(loops, NUMBER, "service.loops", "0", "event loops; 0: one per core")                       \
     ROW(log_level, TEXT, "service.telemetry.logs.level", "info", "debug, info, warn or error")
 

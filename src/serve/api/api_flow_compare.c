@@ -203,20 +203,21 @@ static void sums_write(JsonWriter *json, Conformance *conformance)
 
 int api_flow_conformance(ApiCall *call)
 {
+    CLEANUP(flow_source_close) FlowSource source = {0};
     MapFlowQuestion question;
     MapFlowAnswer flow;
     StepSequence expected;
     Conformance conformance = {0};
 
     TRY(flow_question_read(call, &question));
-    if (map_flow_ask(call->api->map, &question, &call->arena, &flow) != 0) {
-        return flow_not_found(call);
-    }
+    TRY(flow_source_open(call, question.from_minute, question.to_minute, &source));
+    TRY(flow_source_ask(call, &source, &question, &flow));
     TRY(expected_read(call, &flow, &expected));
     conformance.sums = ARENA_ARRAY(&call->arena, DeviationSum, DEVIATIONS_MAX);
     conformance.unchecked = flow.other_runs;
     json_open(&call->json, '{');
     json_key_string(&call->json, "name", question.name);
+    flow_source_write(&call->json, &source);
     steps_write(&call->json, "expected", expected);
     json_key_open(&call->json, "variants", '[');
     for (size_t i = 0; i < flow.n_variants; i++) {
@@ -433,48 +434,62 @@ static void facts_write(JsonWriter *json, FactKind kind, const char *key, const 
     json_close(json, '}');
 }
 
-static void window_write(JsonWriter *json, const char *key, const uint32_t window[2],
+static void window_write(JsonWriter *json, const char *key, const MapFlowQuestion *window,
                          const MapFlow *flow)
 {
     json_key_open(json, key, '{');
-    minute_write(json, "from", window[0]);
-    minute_write(json, "to", window[1]);
+    minute_write(json, "from", window->from_minute);
+    minute_write(json, "to", window->to_minute);
     json_key_u64(json, "runs", flow->runs);
     json_key_u64(json, "failures", flow->failures);
     json_key_duration(json, "duration", &flow->duration);
     json_close(json, '}');
 }
 
-int api_flow_diff(ApiCall *call)
+static void compared_write(ApiCall *call, const MapFlowQuestion windows[2],
+                           const MapFlowAnswer flows[2], const FlowSource *source)
 {
-    uint32_t windows[2][2];
-    MapFlowAnswer flows[2];
-    MapFlowQuestion question = {.name = call->item,
-                                .scope = api_parameter(call, "scope"),
-                                .has_environment = api_has_parameter(call, "environment"),
-                                .environment = api_parameter(call, "environment")};
-    JsonWriter *json = &call->json;
     Arena *arena = &call->arena;
-
-    TRY(map_question_two_windows(call, windows[0], windows[1]));
-    TRY(map_question_wait(call));
-    for (size_t i = 0; i < 2; i++) {
-        question.from_minute = windows[i][0];
-        question.to_minute = windows[i][1];
-        if (map_flow_ask(call->api->map, &question, arena, &flows[i]) != 0) {
-            return flow_not_found(call);
-        }
-    }
+    JsonWriter *json = &call->json;
     Facts steps[] = {step_facts(&flows[0], arena), step_facts(&flows[1], arena)};
     Facts follows[] = {follow_facts(&flows[0], arena), follow_facts(&flows[1], arena)};
     Facts variants[] = {variant_facts(&flows[0], arena), variant_facts(&flows[1], arena)};
+
     json_open(json, '{');
-    json_key_string(json, "name", question.name);
-    window_write(json, "a", windows[0], &flows[0].flow);
-    window_write(json, "b", windows[1], &flows[1].flow);
+    json_key_string(json, "name", windows[0].name);
+    flow_source_write(json, source);
+    window_write(json, "a", &windows[0], &flows[0].flow);
+    window_write(json, "b", &windows[1], &flows[1].flow);
     facts_write(json, FACT_STEP, "steps", &steps[0], &steps[1]);
     facts_write(json, FACT_FOLLOW, "follows", &follows[0], &follows[1]);
     facts_write(json, FACT_VARIANT, "variants", &variants[0], &variants[1]);
     json_close(json, '}');
+}
+
+int api_flow_diff(ApiCall *call)
+{
+    CLEANUP(flow_source_close) FlowSource before = {0};
+    CLEANUP(flow_source_close) FlowSource after = {0};
+    FlowSource *sources[2] = {&before, &after};
+    uint32_t minutes[2][2];
+    MapFlowAnswer flows[2];
+    MapFlowQuestion windows[2];
+
+    TRY(map_question_two_windows(call, minutes[0], minutes[1]));
+    TRY(map_question_wait(call));
+    for (size_t i = 0; i < 2; i++) {
+        windows[i] = (MapFlowQuestion){.name = call->item,
+                                       .scope = api_parameter(call, "scope"),
+                                       .has_environment = api_has_parameter(call, "environment"),
+                                       .environment = api_parameter(call, "environment"),
+                                       .from_minute = minutes[i][0],
+                                       .to_minute = minutes[i][1]};
+        TRY(flow_source_open(call, minutes[i][0], minutes[i][1], sources[i]));
+        TRY(flow_source_ask(call, sources[i], &windows[i], &flows[i]));
+    }
+    after.defined.truncated |= before.defined.truncated;
+    after.defined.spans += before.defined.spans;
+    after.defined.from_ns = MIN(before.defined.from_ns, after.defined.from_ns);
+    compared_write(call, windows, flows, &after);
     return 0;
 }

@@ -69,10 +69,11 @@ static void runs_write(JsonWriter *json, const MapFlow *flow)
     json_key_duration(json, "duration", &flow->duration);
 }
 
-static void flow_item_write(JsonWriter *json, const MapFlow *flow)
+static void flow_item_write(JsonWriter *json, const MapFlow *flow, const FlowSource *source)
 {
     json_open(json, '{');
     flow_names_write(json, "name", &flow->key);
+    flow_source_write(json, source);
     runs_write(json, flow);
     json_key_u64(json, "steps", flow->steps);
     json_key_u64(json, "variants", flow->variants);
@@ -88,59 +89,117 @@ static int compare_keys(const NodeKey *a, const NodeKey *b)
     return order != 0 ? order : str_compare(a->environment, b->environment);
 }
 
-/* The last flow of the page before. */
-static int after_read(ApiCall *call, bool *ret_has_after, NodeKey *ret_after)
+/* A place in the list: of two of one key, the one that people defined comes last. */
+typedef struct FlowPlace {
+    NodeKey key;
+    bool is_defined;
+} FlowPlace;
+
+/* The last flow of the page before: a digit, 1 for one that people defined, and its key. */
+static int after_read(ApiCall *call, bool *ret_has_after, FlowPlace *ret_after)
 {
     Str cursor = api_parameter(call, "cursor");
-    Str payload;
+    Str payload = {0};
 
     *ret_has_after = cursor.len > 0;
-    if (*ret_has_after && (cursor_parse(cursor, &call->arena, &payload) != 0 ||
-                           node_key_parse(payload, ret_after) != 0)) {
+    if (*ret_has_after &&
+        (cursor_parse(cursor, &call->arena, &payload) != 0 || payload.len == 0 ||
+         node_key_parse(str_slice(payload, 1, payload.len), &ret_after->key) != 0)) {
         return api_fail(call, API_BAD_CURSOR, "start again without a cursor",
                         "the cursor is none that a page of this list gave");
     }
+    ret_after->is_defined = payload.len > 0 && payload.ptr[0] == '1';
     return 0;
 }
 
-static Str after_format(ApiCall *call, const NodeKey *last)
+static Str after_format(ApiCall *call, const FlowPlace *last)
 {
     CLEANUP(buf_deinit) Buf payload = {0};
 
-    node_key_append(last, &payload);
+    buf_append_byte(&payload, last->is_defined ? '1' : '0');
+    node_key_append(&last->key, &payload);
     return cursor_format(buf_str(&payload), &call->arena);
+}
+
+static int compare_places(const FlowPlace *a, const FlowPlace *b)
+{
+    int order = compare_keys(&a->key, &b->key);
+
+    return order != 0 ? order : (int)a->is_defined - (int)b->is_defined;
+}
+
+typedef struct FlowItems {
+    MapFlow *items;
+    size_t n, at;
+    const FlowSource *source;
+} FlowItems;
+
+/* The next of both lists, in order; NULL: the end. */
+static FlowItems *next_of(FlowItems lists[2], FlowPlace *ret_place)
+{
+    FlowItems *best = NULL;
+
+    for (size_t i = 0; i < 2; i++) {
+        FlowItems *list = &lists[i];
+
+        if (list->at < list->n) {
+            FlowPlace place = {list->items[list->at].key, list->source->is_defined};
+
+            if (best == NULL || compare_places(&place, ret_place) < 0) {
+                best = list;
+                *ret_place = place;
+            }
+        }
+    }
+    return best;
+}
+
+static void page_write(ApiCall *call, FlowItems lists[2], const FlowPlace *after, size_t limit)
+{
+    FlowPlace place = {0}, last = {0};
+    FlowItems *list;
+    size_t taken = 0;
+    Str cursor = {0};
+
+    api_list_open(call);
+    while ((list = next_of(lists, &place)) != NULL) {
+        if (after == NULL || compare_places(&place, after) > 0) {
+            if (taken == limit) {
+                cursor = after_format(call, &last);
+                break;
+            }
+            flow_item_write(&call->json, &list->items[list->at], list->source);
+            last = place;
+            taken++;
+        }
+        list->at++;
+    }
+    api_list_close(call, cursor);
 }
 
 int api_flows(ApiCall *call)
 {
+    CLEANUP(flow_source_close) FlowSource defined = {0};
+    const FlowSource named = {.map = call->api->map};
+    FlowItems lists[2] = {{.source = &named}, {.source = &defined}};
     uint32_t from = 0;
     uint32_t to = 0;
     size_t limit = FLOWS_LIMIT_DEFAULT;
     bool has_after = false;
-    NodeKey after = {0};
-    MapFlow *flows;
-    size_t n;
-    size_t taken = 0;
-    Str cursor = {0};
+    FlowPlace after = {0};
 
     TRY(api_map_window(call, &from, &to));
     TRY(api_limit(call, FLOWS_LIMIT_DEFAULT, &limit));
     TRY(after_read(call, &has_after, &after));
     TRY(map_question_wait(call));
-    map_flow_list(call->api->map, from, to, &call->arena, &flows, &n);
-    api_list_open(call);
-    for (size_t i = 0; i < n && cursor.len == 0; i++) {
-        if (has_after && compare_keys(&flows[i].key, &after) <= 0) {
-            continue;
+    TRY(flow_source_open_all(call, from, to, &defined));
+    for (size_t i = 0; i < 2; i++) {
+        if (lists[i].source->map != NULL) {
+            map_flow_list(lists[i].source->map, from, to, &call->arena, &lists[i].items,
+                          &lists[i].n);
         }
-        if (taken == limit) {
-            cursor = after_format(call, &flows[i - 1].key);
-            break;
-        }
-        flow_item_write(&call->json, &flows[i]);
-        taken++;
     }
-    api_list_close(call, cursor);
+    page_write(call, lists, has_after ? &after : NULL, limit);
     return 0;
 }
 
@@ -275,29 +334,35 @@ static void lists_write(JsonWriter *json, const MapFlowAnswer *flow)
     json_close(json, ']');
 }
 
-int api_flow(ApiCall *call)
+void flow_answer_write(JsonWriter *json, const MapFlowQuestion *question, const MapFlowAnswer *flow)
 {
-    MapFlowQuestion question;
-    MapFlowAnswer flow;
+    const MapFlowVariant *happy = happy_path(flow);
 
-    TRY(flow_question_read(call, &question));
-    if (map_flow_ask(call->api->map, &question, &call->arena, &flow) != 0) {
-        return flow_not_found(call);
-    }
-    const MapFlowVariant *happy = happy_path(&flow);
-    JsonWriter *json = &call->json;
-    json_open(json, '{');
-    json_key_string(json, "name", question.name);
-    minute_write(json, "from", question.from_minute);
-    minute_write(json, "to", question.to_minute);
-    runs_write(json, &flow.flow);
-    lists_write(json, &flow);
+    json_key_string(json, "name", question->name);
+    minute_write(json, "from", question->from_minute);
+    minute_write(json, "to", question->to_minute);
+    runs_write(json, &flow->flow);
+    lists_write(json, flow);
     json_key(json, STR("happy_path"));
     if (happy == NULL) {
         json_null(json);
     } else {
-        variant_write(json, happy, flow.flow.runs);
+        variant_write(json, happy, flow->flow.runs);
     }
-    json_close(json, '}');
+}
+
+int api_flow(ApiCall *call)
+{
+    CLEANUP(flow_source_close) FlowSource source = {0};
+    MapFlowQuestion question;
+    MapFlowAnswer flow;
+
+    TRY(flow_question_read(call, &question));
+    TRY(flow_source_open(call, question.from_minute, question.to_minute, &source));
+    TRY(flow_source_ask(call, &source, &question, &flow));
+    json_open(&call->json, '{');
+    flow_answer_write(&call->json, &question, &flow);
+    flow_source_write(&call->json, &source);
+    json_close(&call->json, '}');
     return 0;
 }

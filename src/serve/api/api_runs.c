@@ -233,6 +233,7 @@ static Str after_format(ApiCall *call, const RunFound *last)
 
 int api_flow_runs(ApiCall *call)
 {
+    CLEANUP(flow_source_close) FlowSource source = {0};
     MapFlowQuestion flow;
     RunFound *runs = NULL;
     size_t n = 0;
@@ -249,11 +250,13 @@ int api_flow_runs(ApiCall *call)
     TRY(status_read(call, &question));
     TRY(after_read(call, &question));
     TRY(api_limit(call, RUNS_LIMIT_DEFAULT, &question.limit));
-    TRY(runs_list(map_runs(call->api->map), &question, &call->arena, &runs, &n, &more));
+    TRY(flow_source_open(call, flow.from_minute, flow.to_minute, &source));
+    TRY(runs_list(map_runs(source.map), &question, &call->arena, &runs, &n, &more));
     api_list_open(call);
     for (size_t i = 0; i < n; i++) {
         json_open(&call->json, '{');
         run_fields_write(&call->json, &runs[i]);
+        flow_source_write(&call->json, &source);
         json_key_u64(&call->json, "steps", runs[i].summary.n_steps);
         sequence_write(&call->json, &runs[i]);
         traces_write(&call->json, runs[i].members, runs[i].n_members);
@@ -290,7 +293,7 @@ static void run_write(ApiCall *call, const RunFound *run)
 }
 
 /* The runs of that id, in whatever scopes and environments there are. */
-static int find_runs(ApiCall *call, RunFound *runs, size_t *ret_n)
+static int find_runs(ApiCall *call, Map *map, RunFound *runs, size_t *ret_n)
 {
     Str scope = api_parameter(call, "scope");
     Str environment = api_parameter(call, "environment");
@@ -299,7 +302,7 @@ static int find_runs(ApiCall *call, RunFound *runs, size_t *ret_n)
     size_t n_flows;
     size_t n = 0;
 
-    map_flow_list(call->api->map, 0, UINT32_MAX, &call->arena, &flows, &n_flows);
+    map_flow_list(map, 0, UINT32_MAX, &call->arena, &flows, &n_flows);
     for (size_t i = 0; i < n_flows && n < FLOWS_OF_NAME_MAX; i++) {
         CLEANUP(buf_deinit) Buf key = {0};
         RunFound *run = &runs[n];
@@ -311,8 +314,8 @@ static int find_runs(ApiCall *call, RunFound *runs, size_t *ret_n)
         }
         node_key_append(&flows[i].key, &key);
         run->run = (Subject){SUBJECT_RUN, arena_copy(&call->arena, buf_str(&key)), call->second};
-        TRY(runs_read(map_runs(call->api->map), run->run.owner, run->run.id, &call->arena,
-                      &run->members, &run->n_members));
+        TRY(runs_read(map_runs(map), run->run.owner, run->run.id, &call->arena, &run->members,
+                      &run->n_members));
         run->summary = run_summary(run->members, run->n_members);
         n += run->n_members > 0 && run->summary.counts;
     }
@@ -322,17 +325,20 @@ static int find_runs(ApiCall *call, RunFound *runs, size_t *ret_n)
 
 int api_flow_run(ApiCall *call)
 {
+    CLEANUP(flow_source_close) FlowSource source = {0};
     RunFound *runs = ARENA_ARRAY(&call->arena, RunFound, FLOWS_OF_NAME_MAX);
     size_t n = 0;
 
     TRY(map_question_wait(call));
-    TRY(find_runs(call, runs, &n));
+    TRY(flow_source_open_run(call, &source));
+    TRY(find_runs(call, source.map, runs, &n));
     if (n == 0) {
         return api_fail(call, API_NOT_FOUND, "its runs are in /api/v1/flows/{name}/runs",
                         "the flow \"%.*s\" has no run \"%.*s\"", STR_ARG(call->item),
                         STR_ARG(call->second));
     }
     run_write(call, &runs[0]);
+    flow_source_write(&call->json, &source);
     json_key_open(&call->json, "also_in", '[');
     for (size_t i = 1; i < n; i++) {
         NodeKey flow;

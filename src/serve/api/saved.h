@@ -3,6 +3,7 @@
 
 #include "desk/desk.h"
 #include "map/answer/mappings.h"
+#include "query/defined_flows.h"
 #include "serve/api/api_call.h"
 
 /*
@@ -24,6 +25,15 @@ enum {
 MUST_USE int saved_new(Desk *desk, Map *map, const Mapping *configured, size_t n_configured,
                        Saved **ret_saved, Buf *why);
 Saved *saved_free(Saved *saved);
+
+/* Flows that the configuration defines: a JSON list of what PUT /flow-definitions takes; empty:
+ * none. Before anybody asks. Returns 0; 1 with a sentence in @why. */
+MUST_USE int saved_use_flows(Saved *saved, Str definitions, Buf *why);
+
+/* All flows that people defined, the configuration's first, in the arena; @saved may be NULL.
+ * Returns 0 or -errno. */
+MUST_USE int saved_read_flows(Saved *saved, Arena *arena, FlowDefinition **ret_items, size_t *ret_n,
+                              uint64_t *ret_version);
 
 /* Puts pinned nodes where people put them, with what is inside of them. @saved may be NULL. */
 void saved_place_nodes(Saved *saved, MapAnswer *map);

@@ -13,6 +13,8 @@ struct Saved {
     Arena arena; /* of the configured mappings */
     Mapping *configured;
     size_t n_configured;
+    FlowDefinition *configured_flows;
+    size_t n_configured_flows;
     pthread_mutex_t lock; /* the rest */
     Table positions;
     uint64_t positions_version;
@@ -20,6 +22,7 @@ struct Saved {
 
 #define SAVED_MAPPINGS STR("mapping")
 #define SAVED_POSITIONS STR("position")
+#define SAVED_FLOWS STR("flow")
 
 /* The request's body as a JSON object for @reader, entered already. Returns 0 or API_FAILED. */
 MUST_USE int saved_body_open(ApiCall *call, JsonReader *reader);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /*
- * Stands in for libFuzzer's main in a normal build: feeds every file of the corpus directories named on the
- * command line to the fuzz target once, so that old findings stay fixed.
+ * Stands in for libFuzzer's main in a normal build: feeds every file of the corpus directories
+ * named on the command line to the fuzz target once, so that old findings stay fixed.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -22,7 +22,8 @@ static int replay_file(const char *path)
     fseek(file, 0, SEEK_END);
     size_t size = (size_t)ftell(file);
     rewind(file);
-    uint8_t *data = malloc(size == 0 ? 1 : size); /* exactly sized, so that an over-read is caught */
+    uint8_t *data =
+        malloc(size == 0 ? 1 : size); /* exactly sized, so that an over-read is caught */
     if (data == NULL || fread(data, 1, size, file) != size) {
         perror(path);
         fclose(file);

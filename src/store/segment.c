@@ -150,7 +150,7 @@ int frame_body(const Frame *frame, Buf *body)
     buf_clear(body);
     if (!frame->compressed) {
         buf_append_str(body, frame->stored);
-        return 0;
+        return frame->stored.len == frame->body_len ? 0 : 1;
     }
     if (frame->body_len > FRAME_BODY_MAX) {
         return 1;

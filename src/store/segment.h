@@ -40,5 +40,6 @@ MUST_USE int frame_read(Str bytes, size_t offset, uint64_t number, Frame *ret_fr
 /* The offset of the first whole and undamaged frame at or after @from; bytes.len: none. */
 size_t frame_find(Str bytes, size_t from, uint64_t number);
 
-/* Replaces the content of @body by the frame's body. Returns 0; 1 when it does not decompress. */
+/* Replaces the content of @body by the frame's body. Returns 0; 1 when it is not as long as the
+ * frame says, or does not decompress. */
 MUST_USE int frame_body(const Frame *frame, Buf *body);

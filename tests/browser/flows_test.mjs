@@ -32,6 +32,22 @@ export const tests = [
     },
   },
   {
+    name: 'flows: steps that come in any order stand side by side',
+    async run(bench) {
+      await bench.open(FLOW)
+      await bench.see('.step')
+      same(await bench.page.textContent('.in-parallel'), 'in parallel', 'what is said above them')
+      for (const way of ['screen_fraud ship_order', 'ship_order screen_fraud'])
+        same(await bench.page.locator(`[data-way="${way}"]`).count(), 0, `a line ${way}`)
+      for (const way of ['create_order', 'send_receipt'].flatMap((other) =>
+        ['screen_fraud', 'ship_order'].map((step) =>
+          other === 'create_order' ? `${other} ${step}` : `${step} ${other}`,
+        ),
+      ))
+        same(await bench.page.locator(`[data-way="${way}"]`).count(), 1, `lines ${way}`)
+    },
+  },
+  {
     name: 'flows: a variant is lit in the picture',
     async run(bench) {
       const flow = await bench.api('flows/checkout.place_order?from=-15m&to=now')

@@ -27,6 +27,7 @@ const HAPPY = [
 const again = (times) => [...HAPPY.slice(0, 3), ...Array(times).fill('charge'), ...HAPPY.slice(3)]
 const VARIANTS = [
   ['happy', HAPPY, 2411, 0, 1100],
+  ['swapped', [...HAPPY.slice(0, 4), 'screen_fraud', 'ship_order', 'send_receipt'], 604, 0, 1100],
   ['retry', again(1), 167, 0, 3900],
   ['declined', [...HAPPY.slice(0, 3), 'charge', 'charge', 'release_stock'], 36, 1, 7600],
   ['stock', HAPPY.slice(0, 2), 30, 1, 200],
@@ -99,7 +100,17 @@ export function flowAnswer(name, now) {
     follows: Object.entries(follows).map(([pair, runs]) => {
       const [from, to] = pair.split(' ')
       const wait = quantiles(from === to ? 2100 : 4)
-      return { from, to, count: runs, runs, share: runs / TOTAL, overlaps: 0, parallel: false, wait, ...seen }
+      return {
+        from,
+        to,
+        count: runs,
+        runs,
+        share: runs / TOTAL,
+        overlaps: 0,
+        parallel: pair === 'screen_fraud ship_order',
+        wait,
+        ...seen,
+      }
     }),
     starts,
     ends,
@@ -134,8 +145,8 @@ export function flowAnswer(name, now) {
 
 /** The k-th newest run: most are happy, every tenth is retried, every thirtieth declined. */
 function variantOf(k) {
-  if (k % 30 === 7) return VARIANTS[2]
-  return k % 10 === 3 ? VARIANTS[1] : VARIANTS[0]
+  if (k % 30 === 7) return VARIANTS[3]
+  return k % 10 === 3 ? VARIANTS[2] : VARIANTS[k % 5 === 1 ? 1 : 0]
 }
 
 function runOf(k, id) {

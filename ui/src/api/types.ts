@@ -139,11 +139,17 @@ export interface SeriesPoint {
 export interface EdgeAnswer {
   edge: MapEdge
   series?: SeriesPoint[]
+  /** Those that an edge to or from a queue is half of. */
+  hops?: Hop[]
+  /** All that are named. */
+  nodes?: MapNode[]
 }
 
 export interface NodeAnswer {
   node: MapNode
   series?: SeriesPoint[]
+  hops?: Hop[]
+  nodes?: MapNode[]
 }
 
 export interface List<T> {

@@ -40,6 +40,8 @@ interface Cell {
 }
 
 const SWEEPS = 6
+/** Long chains come to rest slowly; a pass over few boxes costs nothing. */
+const ALIGN_SWEEPS = 40
 
 /** Arcs without those that lead back to where a walk came from. */
 function withoutCycles(boxes: Sized[], arcs: Arc[]): Arc[] {
@@ -182,7 +184,7 @@ function align(columns: Cell[][], gap: number): void {
       column,
       column.map(() => 0),
     )
-  for (let sweep = 0; sweep < SWEEPS; sweep++)
+  for (let sweep = 0; sweep < ALIGN_SWEEPS; sweep++)
     for (const column of sweep % 2 === 0 ? columns : [...columns].reverse()) put(column, column.map(wish))
 }
 

@@ -10,7 +10,7 @@ import { DEFAULT_RANGE, frameOf, useHistory } from '../dock/range'
 import { Empty } from '../frame/empty'
 import { Notice } from '../frame/notice'
 import { status } from '../frame/state'
-import { vsText } from '../map/compare'
+import { beforeAndAfter } from '../map/last_change'
 
 const KINDS: Record<Mark['kind'], string> = {
   deploy: 'Deployed',
@@ -26,15 +26,6 @@ const FILTERS: { value: string; text: string; kinds: Mark['kind'][] }[] = [
 ]
 const MOST_WINDOW_MS = 30 * 60e3
 
-/** As long after the change as before it. */
-function comparison(at: number, now: number): string {
-  const length = Math.max(60e3, Math.min(MOST_WINDOW_MS, now - at))
-  return hrefTo(['map'], {
-    ...pinnedPatch(at, at + length),
-    vs: vsText({ from: at - length, to: at }),
-  })
-}
-
 function Item({ mark, now }: { mark: Mark; now: number }) {
   const length = Math.min(timeWindow.value.lengthMs, MOST_WINDOW_MS)
   return (
@@ -47,7 +38,7 @@ function Item({ mark, now }: { mark: Mark; now: number }) {
       <span class="happened-text">{mark.title.replace(/^(Deployed|New): /, '')}</span>
       <span class="happened-links">
         <a href={hrefTo(['map'], pinnedPatch(mark.at, Math.min(now, mark.at + length)))}>Map then</a>
-        <a href={comparison(mark.at, now)}>Before and after</a>
+        <a href={beforeAndAfter(mark.at, now)}>Before and after</a>
       </span>
     </li>
   )

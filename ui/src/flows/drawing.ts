@@ -5,6 +5,7 @@ import { layered } from '../base/layered'
 import { routes, type Route } from '../map/routing'
 import { sceneOf } from '../map/scene'
 import type { MapEdge, MapNode } from '../api/types'
+import { groupsOf, sideBySide, type Arc, type Group } from './parallel'
 import type { Flow, FlowFollow, FlowStep } from './types'
 
 export const START = ':start'
@@ -13,7 +14,7 @@ export const FAILED = ':failed'
 const WIDTH = 124
 const HEIGHT = 60
 const DISC = 24
-const SPACING = { column: 64, row: 48 }
+const SPACING = { column: 54, row: 48 }
 
 export interface StepBox {
   id: string
@@ -44,13 +45,8 @@ export interface Drawing {
   hiddenShare: number
   /** The number that stands in a step's box and in the variants. */
   numbers: Map<string, number>
-}
-
-interface Arc {
-  from: string
-  to: string
-  count: number
-  wait: number | null
+  /** Steps that come in any order, with where to say so. */
+  groups: (Group & { x: number; y: number })[]
 }
 
 function arcsOf(flow: Flow): Arc[] {
@@ -101,9 +97,22 @@ function sceneFor(boxes: StepBox[], arcs: Arc[], layers: Map<string, number>) {
   return sceneOf({ from: '', to: '', nodes, edges, truncated: null })
 }
 
+/** Above the topmost of its boxes. */
+function placed(group: Group, boxes: StepBox[]): (Group & { x: number; y: number })[] {
+  const own = boxes.filter((box) => group.steps.includes(box.id))
+  if (own.length < 2) return []
+  const top = own.reduce((least, box) => (box.y < least.y ? box : least))
+  return [{ ...group, x: top.x + top.width / 2, y: top.y - 12 }]
+}
+
 export function drawingOf(flow: Flow, least: number): Drawing {
   const runs = Math.max(1, flow.runs)
-  const all = arcsOf(flow)
+  const groups = groupsOf(flow)
+  const runsOf = new Map(flow.steps.map((step) => [step.name, step.runs ?? step.count]))
+  const all = groups.reduce(
+    (arcs, group) => sideBySide(arcs, group, (step) => runsOf.get(step) ?? 0),
+    arcsOf(flow),
+  )
   const shown = all.filter((arc) => arc.count / runs >= least)
   const rare = all.filter((arc) => arc.count / runs < least)
   const ways = shown.filter((arc) => arc.from !== arc.to)
@@ -145,5 +154,6 @@ export function drawingOf(flow: Flow, least: number): Drawing {
     hidden: rare.length,
     hiddenShare: Math.min(1, rare.reduce((sum, arc) => sum + arc.count, 0) / runs),
     numbers,
+    groups: groups.flatMap((group) => placed(group, boxes)),
   }
 }

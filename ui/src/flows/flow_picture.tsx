@@ -15,25 +15,30 @@ function widthOf(part: number): number {
   return 2.2 + 4.2 * Math.min(1, part)
 }
 
-function Way({ line, lit, quiet }: { line: FlowLine; lit: boolean; quiet: boolean }) {
+/** Of a line that climbs or falls, the text stands where the line is not. */
+const ASIDE = 20
+const STEEP = 14
+
+function Way({ line, lit, quiet, told }: { line: FlowLine; lit: boolean; quiet: boolean; told: boolean }) {
   const { x, y, left } = line.route.end
   const wide = widthOf(line.share)
   const high = 5 + wide * 0.6
   const back = left ? 10 : -10
   const at = line.route.middle
-  const direct = line.to !== FAILED && line.to !== FINISHED
+  const fall = y - at.y
+  const aside = Math.abs(fall) < STEEP || left ? 0 : fall > 0 ? ASIDE : -ASIDE
   return (
-    <g class={`way ${lit ? 'lit' : ''} ${quiet ? 'quiet' : ''}`}>
+    <g class={`way ${lit ? 'lit' : ''} ${quiet ? 'quiet' : ''}`} data-way={`${line.from} ${line.to}`}>
       <path class="way-line" d={line.route.d} stroke-width={wide} />
       {lit && <path class="way-run" d={line.route.d} />}
       <path class="way-arrow" d={`M${x} ${y}l${back} ${-high}v${high * 2}z`} />
-      {direct && (
-        <text class="way-share" x={at.x} y={at.y - wide / 2 - 5}>
+      {told && (
+        <text class="way-share" x={at.x + aside} y={at.y - wide / 2 - 5}>
           {share(line.count, Math.max(1, line.count / line.share))}
         </text>
       )}
-      {direct && line.wait !== null && (
-        <text class="way-wait" x={at.x} y={at.y + wide / 2 + 13}>
+      {told && line.wait !== null && line.wait > 0 && (
+        <text class="way-wait" x={at.x - aside} y={at.y + wide / 2 + 13}>
           {duration(line.wait)}
         </text>
       )}
@@ -161,6 +166,12 @@ function areaOf(drawing: Drawing): Area {
   }
 }
 
+/** A run goes through all of a group's steps, whatever their order. */
+function throughGroup(steps: string[], line: FlowLine, within: Set<string>): boolean {
+  const there = (end: string) => within.has(end) || end === FINISHED || end === START
+  return (steps.includes(line.from) || steps.includes(line.to)) && there(line.from) && there(line.to)
+}
+
 interface PictureProps {
   flow: Flow
   drawing: Drawing
@@ -180,21 +191,30 @@ export function FlowPicture({ flow, drawing, services, sequence, current, onStep
   const pairs = new Set(sequence.slice(1).map((step, index) => `${sequence[index] ?? ''}\n${step}`))
   const within = new Set(sequence)
   const shown = sequence.length > 0
+  // Ends tell their share themselves; out of steps in any order goes what went in.
+  const grouped = new Set(drawing.groups.flatMap((group) => group.steps))
+  const told = (line: FlowLine) => line.to !== FAILED && line.to !== FINISHED && !grouped.has(line.from)
   const lit = (line: FlowLine) =>
     pairs.has(`${line.from}\n${line.to}`) ||
     (line.from === START && line.to === sequence[0]) ||
-    ((line.to === FINISHED || line.to === FAILED) && line.from === sequence.at(-1))
+    ((line.to === FINISHED || line.to === FAILED) && line.from === sequence.at(-1)) ||
+    drawing.groups.some((group) => throughGroup(group.steps, line, within))
   return (
     <div class="map-view" ref={root} {...pan}>
       <Layer area={area} viewport={viewport} class="map-svg flow-svg" label={`Steps of ${flow.name}`}>
         {drawing.lines.map((line) => (
-          <Way key={line.key} line={line} lit={lit(line)} quiet={shown && !lit(line)} />
+          <Way key={line.key} line={line} lit={lit(line)} quiet={shown && !lit(line)} told={told(line)} />
         ))}
         {drawing.loops.map((loop) => {
           const box = drawing.boxes.get(loop.from)
           const again = pairs.has(`${loop.from}\n${loop.from}`)
           return box && <Loop key={loop.from} box={box} loop={loop} runs={flow.runs} lit={again} />
         })}
+        {drawing.groups.map((group) => (
+          <text key={group.steps.join(' ')} class="in-parallel" x={group.x} y={group.y}>
+            {group.overlap ? 'in parallel' : 'in any order'}
+          </text>
+        ))}
         {[...drawing.boxes.values()].map((box) =>
           box.step ? (
             <Step

@@ -108,6 +108,7 @@ export function FlowsPage() {
           {items && items.length > 0 && (
             <Sortable
               caption="Flows"
+              bare
               rows={items}
               columns={COLUMNS}
               id={(item) => `${item.name} ${item.scope} ${item.environment}`}

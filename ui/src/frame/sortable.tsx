@@ -21,6 +21,7 @@ export function Sortable<T>({
   first,
   id,
   marked,
+  bare = false,
 }: {
   caption: string
   rows: T[]
@@ -30,6 +31,8 @@ export function Sortable<T>({
   id: (row: T) => string
   /** The row of what is selected. */
   marked?: (row: T) => boolean
+  /** The page's own title says it already: the caption is for readers of the table only. */
+  bare?: boolean
 }) {
   const by = useSignal(first ?? columns.findIndex((column) => column.number))
   const down = useSignal(true)
@@ -46,7 +49,7 @@ export function Sortable<T>({
   return (
     <>
       <table class="table">
-        <caption>
+        <caption class={bare ? 'hidden' : undefined}>
           {caption} <span class="muted">{exact(rows.length)}</span>
         </caption>
         <thead>

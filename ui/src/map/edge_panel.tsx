@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an edge is and how one knows: numbers, series, since, why, for, traces.
 import { address } from '../api/client'
-import type { EdgeAnswer, Exemplar, Interval, MapEdge, SeriesPoint } from '../api/types'
+import type { EdgeAnswer, Exemplar, Interval, MapEdge, MapNode, SeriesPoint } from '../api/types'
 import { useAnswer } from '../api/use'
 import { duration, durationOf, exact, exactDuration, rateOf, shareOf, shortId } from '../base/format'
 import { hrefTo, hrefWith } from '../base/route'
 import { lengthText, ms, when, whenSeconds } from '../base/time'
 import { timeWindow, windowParams } from '../base/window'
 import { Figures, Panel, Row, Section, type Figure } from '../frame/panel'
+import { Hops } from './hops'
+import { LastChange } from './last_change'
 import type { Scene } from './scene'
 import { Series } from './series'
 import { COUNTED, RULES } from './words'
@@ -169,14 +171,24 @@ function Traces({ edge }: { edge: MapEdge }) {
       {latest.slice(0, 1).map((trace) => (
         <TraceRow key={trace.trace_id} kind="Latest" trace={trace} />
       ))}
-      {error.slice(0, 2).map((trace) => (
+      {error.slice(0, 1).map((trace) => (
         <TraceRow key={trace.trace_id} kind="Error" trace={trace} bad />
       ))}
-      {slowest.slice(0, 2).map((trace) => (
+      {slowest.slice(0, 1).map((trace) => (
         <TraceRow key={trace.trace_id} kind="Slowest" trace={trace} />
       ))}
     </Section>
   )
+}
+
+/** What the arrow means, and of a table where it stands. */
+function subOf(edge: MapEdge, nodes: Map<string, MapNode>): string {
+  const target = nodes.get(edge.target)
+  const parent = nodes.get(target?.parent ?? '')
+  const place = parent ? `${target?.type ?? ''} in ${parent.name}` : target?.system
+  const verb =
+    edge.relation === 'consumes' ? `${nodes.get(edge.source)?.name ?? edge.source} consumes` : edge.relation
+  return [verb, place].filter((part) => part !== undefined && part !== '').join(' · ')
 }
 
 export function EdgePanel({ id, scene, onClose }: { id: string; scene: Scene; onClose: () => void }) {
@@ -197,20 +209,26 @@ export function EdgePanel({ id, scene, onClose }: { id: string; scene: Scene; on
       </Panel>
     )
   }
-  const name = (node: string) => scene.nodes.get(node)?.name ?? node
+  const nodes = new Map([
+    ...(detail.data.value?.nodes ?? []).map((node) => [node.id, node] as const),
+    ...scene.nodes,
+  ])
+  const name = (node: string) => nodes.get(node)?.name ?? node
+  // As in the picture: messages go from the queue to who takes them.
+  const [from, into] = edge.relation === 'consumes' ? [edge.target, edge.source] : [edge.source, edge.target]
   const series = detail.data.value?.series
   const to = ms(scene.answer.to)
   const title = (
     <>
-      <a class="quiet-link" href={hrefWith({ node: edge.source, edge: null })}>
-        {name(edge.source)}
+      <a class="quiet-link" href={hrefWith({ node: from, edge: null })}>
+        {name(from)}
       </a>
       <span class="arrow-text" aria-label="to">
         {' '}
         →{' '}
       </span>
-      <a class="quiet-link" href={hrefWith({ node: edge.target, edge: null })}>
-        {name(edge.target)}
+      <a class="quiet-link" href={hrefWith({ node: into, edge: null })}>
+        {name(into)}
       </a>
     </>
   )
@@ -218,7 +236,7 @@ export function EdgePanel({ id, scene, onClose }: { id: string; scene: Scene; on
     <Panel
       title={title}
       label={`${name(edge.source)} ${edge.relation} ${name(edge.target)}`}
-      sub={edge.relation}
+      sub={subOf(edge, nodes)}
       onClose={onClose}
     >
       <Section>
@@ -234,8 +252,10 @@ export function EdgePanel({ id, scene, onClose }: { id: string; scene: Scene; on
       </Section>
       <Since intervals={edge.intervals ?? []} from={ms(scene.answer.from)} to={to} />
       <Why edge={edge} length={scene.minutes * 60e3} />
+      <Hops hops={detail.data.value?.hops ?? []} nodes={nodes} minutes={scene.minutes} />
       <For edge={edge} />
       <Traces edge={edge} />
+      <LastChange about={[edge.id, edge.source, edge.target]} />
     </Panel>
   )
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a node is: numbers, series, who talks to it, its operations, its labels.
 import { address } from '../api/client'
-import type { List, MapEdge, MapNode, NodeAnswer, OperationItem } from '../api/types'
+import type { Hop, List, MapEdge, MapNode, NodeAnswer, OperationItem } from '../api/types'
 import { useAnswer } from '../api/use'
 import { duration, durationOf, exact, exactDuration, rate, rateOf, share, shareOf } from '../base/format'
 import { hrefTo, hrefWith } from '../base/route'
@@ -11,6 +11,8 @@ import { FocusIcon, PathIcon, PinIcon, TracesIcon } from '../frame/icons'
 import { Figures, Panel, Row, Section, type Figure } from '../frame/panel'
 import { quoted } from '../traces/query'
 import { counted, stepFor } from './edge_panel'
+import { Hops } from './hops'
+import { LastChange } from './last_change'
 import { unpin } from './positions'
 import type { Scene } from './scene'
 import { Series } from './series'
@@ -57,11 +59,14 @@ function EdgeRows({
   edges,
   far,
   scene,
+  inside = false,
 }: {
   title: string
   edges: MapEdge[]
   far: (edge: MapEdge) => string
   scene: Scene
+  /** The node shown has parts: it is told which one an edge touches. */
+  inside?: boolean
 }) {
   if (edges.length === 0) return null
   const sorted = [...edges].sort((a, b) => b.count - a.count)
@@ -75,7 +80,12 @@ function EdgeRows({
               <a href={hrefWith({ edge: edge.id, node: null })}>
                 {scene.nodes.get(far(edge))?.name ?? far(edge)}
               </a>{' '}
-              <span class="muted">{edge.relation}</span>
+              <span class="muted">
+                {edge.relation}
+                {inside && scene.nodes.get(edge.target)?.type === 'table'
+                  ? ` ${scene.nodes.get(edge.target)?.name ?? ''}`
+                  : ''}
+              </span>
             </>
           }
           right={
@@ -158,6 +168,76 @@ function Labels({ node }: { node: MapNode }) {
   )
 }
 
+/** What comes in, by what the node is. */
+const MEASURED: Partial<Record<MapNode['type'], string>> = {
+  database: 'Queries',
+  table: 'Queries',
+  queue: 'Messages',
+  external: 'Calls',
+}
+
+/** The tables of a database with what reads and writes each, the busiest first. */
+function Tables({ database, scene }: { database: string; scene: Scene }) {
+  const used = new Map<string, { reads: number; writes: number }>()
+  for (const node of scene.answer.nodes)
+    if (node.type === 'table' && node.parent === database) used.set(node.id, { reads: 0, writes: 0 })
+  for (const edge of scene.answer.edges) {
+    const table = used.get(edge.target)
+    if (table) table[edge.relation === 'writes' ? 'writes' : 'reads'] += edge.count
+  }
+  const sorted = [...used].sort(([, a], [, b]) => b.reads + b.writes - a.reads - a.writes)
+  if (sorted.length === 0) return null
+  return (
+    <Section title="Tables" note="reads · writes">
+      {sorted.slice(0, MOST_ROWS).map(([table, { reads, writes }]) => (
+        <Row
+          key={table}
+          left={<a href={hrefWith({ node: table, edge: null })}>{scene.nodes.get(table)?.name ?? table}</a>}
+          right={`${reads > 0 ? rate(reads / scene.minutes) : '–'} · ${writes > 0 ? rate(writes / scene.minutes) : '–'}`}
+          title={`${exact(reads)} reads, ${exact(writes)} writes`}
+        />
+      ))}
+      {sorted.length > MOST_ROWS && <p class="muted">{sorted.length - MOST_ROWS} more tables</p>}
+    </Section>
+  )
+}
+
+/** Who talks to it and whom it talks to, through a queue and table by table. */
+function Around({
+  node,
+  inside,
+  hops,
+  scene,
+}: {
+  node: MapNode
+  inside: Set<string>
+  hops: Hop[]
+  scene: Scene
+}) {
+  const { edges } = scene.answer
+  return (
+    <>
+      <EdgeRows
+        title="From"
+        edges={edges.filter((edge) => inside.has(edge.target) && edge.relation !== 'consumes')}
+        far={(edge) => edge.source}
+        scene={scene}
+        inside={inside.size > 1}
+      />
+      <EdgeRows
+        title="To"
+        edges={edges.filter(
+          (edge) => inside.has(edge.source) || (edge.target === node.id && edge.relation === 'consumes'),
+        )}
+        far={(edge) => (edge.target === node.id ? edge.source : edge.target)}
+        scene={scene}
+      />
+      {node.type === 'queue' && <Hops hops={hops} nodes={scene.nodes} minutes={scene.minutes} />}
+      {node.type === 'database' && <Tables database={node.id} scene={scene} />}
+    </>
+  )
+}
+
 function tracesQuery(node: MapNode): string | null {
   if (node.type === 'service') return `{ resource.service.name = ${quoted(node.name)} }`
   if (node.type === 'table') return `{ span.db.collection.name = ${quoted(node.name)} }`
@@ -185,7 +265,6 @@ export function NodePanel({ id, scene, onClose }: { id: string; scene: Scene; on
   const q = tracesQuery(node)
   const series = detail.data.value?.series
   const inside = new Set([id, ...(scene.boxes.get(id)?.tables.map((table) => table.id) ?? [])])
-  const edges = scene.answer.edges
   return (
     <Panel
       title={node.name}
@@ -230,22 +309,15 @@ export function NodePanel({ id, scene, onClose }: { id: string; scene: Scene; on
       </Section>
       {series && series.length > 0 && (
         <Section>
-          <Series points={counted(series, scene.answer.complete_to)} what="Requests" />
+          <Series
+            points={counted(series, scene.answer.complete_to)}
+            what={MEASURED[node.type] ?? 'Requests'}
+          />
         </Section>
       )}
-      <EdgeRows
-        title="From"
-        edges={edges.filter((edge) => inside.has(edge.target))}
-        far={(edge) => edge.source}
-        scene={scene}
-      />
-      <EdgeRows
-        title="To"
-        edges={edges.filter((edge) => inside.has(edge.source))}
-        far={(edge) => edge.target}
-        scene={scene}
-      />
+      <Around node={node} inside={inside} hops={detail.data.value?.hops ?? []} scene={scene} />
       {node.type === 'service' && <Operations service={node.name} />}
+      <LastChange about={[...inside]} />
       <Labels node={node} />
     </Panel>
   )

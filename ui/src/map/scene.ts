@@ -86,6 +86,15 @@ function fold(box: Box): Box {
   return { ...box, y: box.y + (box.height - height) / 2, height, tables: [], folded: box.tables.length }
 }
 
+const BELOW_TABLES = 8
+
+/** The room of tables that are not in this window stays free, but the box does not go around it. */
+function trimmed(box: Box): Box {
+  const ends = box.tables.map((table) => (table.layout?.y ?? 0) + (table.layout?.height ?? 0))
+  const height = Math.max(...ends) + BELOW_TABLES - box.y
+  return height > 0 && height < box.height ? { ...box, height } : box
+}
+
 function boxesOf(
   nodes: MapNode[],
   boxOf: Map<string, string>,
@@ -117,7 +126,7 @@ function boxesOf(
   }
   for (const [id, box] of boxes) {
     box.tables.sort((a, b) => (a.layout?.y ?? 0) - (b.layout?.y ?? 0))
-    if (box.tables.length > 0 && isFolded(box)) boxes.set(id, fold(box))
+    if (box.tables.length > 0) boxes.set(id, isFolded(box) ? fold(box) : trimmed(box))
   }
   return boxes
 }

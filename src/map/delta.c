@@ -191,6 +191,12 @@ static const char *const relation_names[] = {
     [RELATION_PERFORMS] = "performs",   [RELATION_FOLLOWS] = "follows",
 };
 
+static const char *const type_names[] = {
+    [NODE_SERVICE] = "service", [NODE_DATABASE] = "database", [NODE_TABLE] = "table",
+    [NODE_QUEUE] = "queue",     [NODE_EXTERNAL] = "external", [NODE_FLOW] = "flow",
+    [NODE_STEP] = "step",       [NODE_NAME] = "name",
+};
+
 static const char *const rule_names[RULE_COUNT] = {
     [RULE_PAIRED] = "paired",
     [RULE_PAIRED_ASYNC] = "paired-async",
@@ -216,6 +222,12 @@ static size_t name_index(const char *const *names, size_t count, Str text)
         i++;
     }
     return i;
+}
+
+Str node_type_name(NodeType type)
+{
+    ASSERT((size_t)type < ARRAY_LEN(type_names));
+    return str_from_cstr(type_names[type]);
 }
 
 Str relation_name(Relation relation)

@@ -32,6 +32,9 @@ typedef struct NodeKey {
     Str owner; /* embedded database: encoded key of its service, else empty */
 } NodeKey;
 
+/* "service", "database" …, as `type` in questions and answers. */
+Str node_type_name(NodeType type);
+
 /* Longer names are cut, at a whole character, before they are anything's identity: what differs
  * only behind is one. */
 enum { NAME_BYTES_MAX = 1024 };

@@ -10,17 +10,6 @@ enum {
 #define MAP_WINDOW_DEFAULT_NS (60 * NS_PER_MINUTE)
 #define AT_WINDOW_DEFAULT_NS (5 * NS_PER_MINUTE)
 
-static const Str type_names[] = {
-    [NODE_SERVICE] = STR("service"), [NODE_DATABASE] = STR("database"), [NODE_TABLE] = STR("table"),
-    [NODE_QUEUE] = STR("queue"),     [NODE_EXTERNAL] = STR("external"), [NODE_FLOW] = STR("flow"),
-    [NODE_STEP] = STR("step"),       [NODE_NAME] = STR("name"),
-};
-
-Str node_type_name(NodeType type)
-{
-    return type_names[type];
-}
-
 /* The parameters of one window. */
 typedef struct WindowNames {
     const char *at, *from, *to;
@@ -106,7 +95,7 @@ static int types_read(ApiCall *call, uint32_t *ret_types)
         uint32_t type = 0;
 
         more = str_split(rest, ',', &head, &rest);
-        while (type < NODE_NAME && !str_equal(type_names[type], str_trim(head))) {
+        while (type < NODE_NAME && !str_equal(node_type_name(type), str_trim(head))) {
             type++;
         }
         if (type == NODE_NAME) {

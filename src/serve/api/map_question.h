@@ -29,6 +29,3 @@ MUST_USE int map_question_step(ApiCall *call, uint32_t from_minute, uint32_t to_
 
 /* Fails: nothing in the window has the id @id. */
 MUST_USE int map_question_no_node(ApiCall *call, Str id);
-
-/* "service", "database" …, as `type` in questions and answers. */
-Str node_type_name(NodeType type);

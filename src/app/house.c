@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "alert/watch.h"
 #include "app/retention.h"
 #include "base/log.h"
 #include "os/pool.h"
@@ -278,6 +279,27 @@ static int listen_all(House *house, const HouseOptions *options, Buf *why)
     return 0;
 }
 
+static int start_watching(House *house, Buf *why)
+{
+    CLEANUP(buf_deinit) Buf url = {0};
+    const Settings *settings = house->settings;
+
+    buf_append_str(&url, settings->alert_external_url);
+    if (url.len == 0) {
+        buf_append_format(&url, "http%s://localhost:%u", settings->http_cert.len > 0 ? "s" : "",
+                          house_port(house, "http"));
+    }
+    return alert_watch_new(&(AlertWatchOptions){.map = house->map,
+                                                .assembly = house->assembly,
+                                                .desk = house->desk,
+                                                .clock = &clock_system,
+                                                .rules = settings->alert_rules,
+                                                .receivers = settings->alert_receivers,
+                                                .external_url = buf_str(&url),
+                                                .interval_ns = settings->alert_interval},
+                           &house->api.alerts, why);
+}
+
 static int start_serving(House *house, const HouseOptions *options, Buf *why)
 {
     if (pool_new("query", house->settings->query_threads, API_QUERIES_MAX, &house->queries) != 0 ||
@@ -307,6 +329,7 @@ static int start_serving(House *house, const HouseOptions *options, Buf *why)
     }
     house->api.service_metrics = service_metrics_new(house->map, &clock_system);
     TRY(listen_all(house, options, why));
+    TRY(start_watching(house, why));
     if (server_start(house->server) != 0) {
         buf_append_str(why, STR("the event loops cannot be started"));
         return 1;
@@ -458,6 +481,7 @@ House *house_stop(House *house)
     house->api.live = live_free(house->api.live);
     pool_free(house->queries);
     pool_free(house->vitals);
+    house->api.alerts = alert_watch_free(house->api.alerts);
     store_close(house->store);
     server_free(house->server);
     ingest_free(house->ingest);

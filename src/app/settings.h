@@ -94,6 +94,14 @@
         "sums of the map that came longer ago are deleted; the default is 13 months")              \
     ROW(map_flows, TEXT, "exporters.weft.map.flows", "",                                           \
         "flows over spans that name none: a JSON list as PUT /api/v1/flow-definitions takes it")   \
+    ROW(alert_rules, TEXT, "extensions.weft_alerts.rules", "",                                     \
+        "rules of alerts: a JSON list, as /api/v1/alerts/rules has them")                          \
+    ROW(alert_receivers, TEXT, "extensions.weft_alerts.receivers", "",                             \
+        "webhooks that alerts are sent to: lines of NAME URL")                                     \
+    ROW(alert_interval, DURATION, "extensions.weft_alerts.interval", "60s",                        \
+        "how often rules of alerts are evaluated")                                                 \
+    ROW(alert_external_url, TEXT, "extensions.weft_alerts.external_url", "",                       \
+        "address of this page in notifications; none: localhost and its port")                     \
     ROW(loops, NUMBER, "service.loops", "0", "event loops; 0: one per core")                       \
     ROW(log_level, TEXT, "service.telemetry.logs.level", "info", "debug, info, warn or error")
 

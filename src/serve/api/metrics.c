@@ -49,6 +49,9 @@ static void vitals_read(ApiCall *call, Vitals *vitals)
     if (api->live != NULL) {
         live_status(api->live, &vitals->live);
     }
+    if (api->alerts != NULL) {
+        alert_watch_status(api->alerts, &vitals->alerts);
+    }
     if (api->ingest != NULL) {
         ingest_last(api->ingest, &vitals->last);
     }

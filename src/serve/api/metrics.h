@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "alert/watch.h"
 #include "map/flow/runs.h"
 #include "serve/api/api_call.h"
 #include "serve/api/live.h"
@@ -16,6 +17,7 @@ typedef struct Vitals {
     RunsStatus runs;
     ServerCounters server;
     LiveStatus live;
+    AlertWatchStatus alerts;
     IngestLast last;
     uint64_t calls, calls_failed, calls_busy;
     uint64_t pool_depth, memory_bytes, uptime_s;
@@ -114,6 +116,26 @@ typedef struct Vitals {
     ROW("weft_live_events_total", "counter", 1, v->live.events, "Pictures sent to them.")          \
     ROW("weft_live_refused_total", "counter", 1, v->live.refused, "Readers beyond the limit.")     \
     ROW("weft_live_cut_off_total", "counter", 1, v->live.cut_off, "Readers who read too slowly.")  \
+    ROW("weft_alert_rules", "gauge", 1, v->alerts.rules, "Rules of alerts.")                       \
+    ROW("weft_alert_receivers", "gauge", 1, v->alerts.receivers, "Webhooks that are told.")        \
+    ROW("weft_alert_silences", "gauge", 1, v->alerts.silences, "Silences that are not over.")      \
+    ROW("weft_alerts_pending", "gauge", 1, v->alerts.pending, "Alerts that wait for their time.")  \
+    ROW("weft_alerts_firing", "gauge", 1, v->alerts.firing, "Alerts that fire.")                   \
+    ROW("weft_alerts_silenced", "gauge", 1, v->alerts.silenced, "... of them held back.")          \
+    ROW("weft_alert_evaluations_total", "counter", 1, v->alerts.evaluations,                       \
+        "Evaluations of all rules.")                                                               \
+    ROW("weft_alert_evaluation_seconds_total", "counter", 1e9, v->alerts.evaluation_ns,            \
+        "Time that they took.")                                                                    \
+    ROW("weft_alert_notifications_total", "counter", 1, v->alerts.notified,                        \
+        "Notifications that receivers took.")                                                      \
+    ROW("weft_alert_notifications_failed_total", "counter", 1, v->alerts.failed,                   \
+        "Tries that they did not take; each is tried again.")                                      \
+    ROW("weft_alerts_dropped_total", "counter", 1, v->alerts.dropped,                              \
+        "Alerts beyond the limit of 1000.")                                                        \
+    ROW("weft_alerts_untold_total", "counter", 1, v->alerts.untold,                                \
+        "Alerts that were forgotten before a receiver was told that they are over.")               \
+    ROW("weft_alert_signals_dropped_total", "counter", 1, v->alerts.dropped_signals,               \
+        "Differences that no rule saw, beyond 5000 of a pair of windows.")                         \
     ROW("weft_http_connections_total", "counter", 1, v->server.connections, "Connections taken.")  \
     ROW("weft_http_connections", "gauge", 1, v->server.connections_open, "Connections open now.")  \
     ROW("weft_http_connections_refused_total", "counter", 1, v->server.connections_refused,        \

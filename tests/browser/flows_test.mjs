@@ -6,6 +6,34 @@ const FLOW = '#/flows/checkout.place_order'
 
 export const tests = [
   {
+    name: 'flows: one is defined over spans, previewed, saved, shown as such, and deleted',
+    async run(bench) {
+      const { page } = bench
+      await bench.open('#/flows')
+      await page.click('text=Define a flow')
+      await page.fill('.definition-head input >> nth=0', 'made in a test')
+      await page.fill('[aria-label="Step 1"]', 'begin')
+      await page.fill('[aria-label="Filter 1"]', '{ name = ')
+      await bench.see('.form-error')
+      await page.fill('[aria-label="Filter 1"]', '{ kind = server }')
+      await bench.see('.definition-found')
+      await page.click('.definition >> text=Save')
+      await bench.see('.table >> text=defined here')
+      const { items } = await bench.api('flows?from=-15m&to=now')
+      check(
+        items.some((item) => item.name === 'made in a test' && item.defined),
+        'it is not among the flows',
+      )
+      await page.click('.table >> text=made in a test')
+      await bench.see('.step')
+      await bench.see('.flow-head >> text=defined here')
+      await bench.open('#/flows')
+      await page.click('[aria-label="Defined here"] >> text=made in a test')
+      await page.click('.definition >> text=Delete')
+      await until(async () => (await bench.api('flow-definitions')).items.length === 0, 'it is not deleted')
+    },
+  },
+  {
     name: 'flows: the list tells runs, failures and durations, and leads to a flow',
     async run(bench) {
       const { items } = await bench.api('flows?from=-15m&to=now')

@@ -47,6 +47,7 @@ export function startMock(port = 0) {
     span: null,
     down: true,
     mappings: { version: 1, items: [] },
+    definitions: { version: 1, items: [] },
     positions: new Map(),
   }
   const spansOf = (world) => world !== 'empty' && !(world === 'first' && state.span === null)
@@ -135,9 +136,42 @@ export function startMock(port = 0) {
     return { node, series: into ? series(into, window, step, now) : [] }
   }
 
+  /** What people defined finds the runs of the one flow that the mock knows. */
+  function flowOf(name, now) {
+    if (!state.definitions.items.some((item) => item.name === name)) return flowAnswer(name, now)
+    return { ...flowAnswer(flowList(now)[0].name, now), name, defined: true }
+  }
+
+  function saveDefinitions(path, body) {
+    for (const { name, steps } of body.items)
+      if (!steps.every(({ filter }) => /^\{.*\}$/.test(filter)))
+        throw new Refusal(400, 'bad_body', `flow 1, "${name}": step 1, at character 3: a value is missing`)
+    if (path === 'flow-definitions/preview')
+      return {
+        items: body.items.map(({ name }) => ({
+          ...flowAnswer(flowList(0)[0].name, Date.now()),
+          name,
+          defined: true,
+        })),
+        cursor: null,
+      }
+    if (body.version !== state.definitions.version)
+      throw new Refusal(409, 'conflict', 'somebody saved since this version was read')
+    state.definitions = {
+      version: body.version + 1,
+      items: body.items.map((item) => ({ ...item, source: 'saved' })),
+    }
+    return { ...state.definitions, cursor: null }
+  }
+
   function flows([, name, runs, id], params, now) {
-    if (name === undefined) return { items: flowList(now), cursor: null }
-    const found = id !== undefined ? flowRun(id) : runs ? flowRuns(params, now) : flowAnswer(name, now)
+    const mine = state.definitions.items.map((item) => ({
+      ...flowList(now)[0],
+      name: item.name,
+      defined: true,
+    }))
+    if (name === undefined) return { items: [...flowList(now), ...mine], cursor: null }
+    const found = id !== undefined ? flowRun(id) : runs ? flowRuns(params, now) : flowOf(name, now)
     if (!found) throw new Refusal(404, 'not_found', 'No such flow.')
     return found
   }
@@ -221,6 +255,7 @@ export function startMock(port = 0) {
       }
       return api('', path, new URLSearchParams())
     }
+    if (path.startsWith('flow-definitions')) return saveDefinitions(path, body)
     for (const [index, { pattern }] of body.items.entries()) {
       try {
         new RegExp(pattern)
@@ -344,6 +379,7 @@ export function startMock(port = 0) {
         : placed(mapAnswer(model, window, now))
     if (path === 'contract') return { items: none ? [] : contract(now), cursor: null }
     if (path === 'mappings') return { ...state.mappings, cursor: null }
+    if (path === 'flow-definitions') return { ...state.definitions, cursor: null }
     if (path === 'positions')
       return { items: [...state.positions].map(([node, at]) => ({ node, ...at })), cursor: null }
     if (path === 'map/diff') return diff(model, params, now)
@@ -410,6 +446,7 @@ export function startMock(port = 0) {
       state.span = null
       state.positions.clear()
       state.mappings = { version: 1, items: [] }
+      state.definitions = { version: 1, items: [] }
     }
     if (path === 'mock/down') state.down = true
     if (path === 'mock/up') state.down = false

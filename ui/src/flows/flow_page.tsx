@@ -10,7 +10,7 @@ import { hrefTo, hrefWith, param, set } from '../base/route'
 import { timeWindow, windowParams } from '../base/window'
 import { Dock } from '../dock/dock'
 import { Notice, Problem } from '../frame/notice'
-import { placeParams } from '../map/place'
+import { flowParams } from './definitions'
 import { drawingOf, type Drawing } from './drawing'
 import { FlowPicture } from './flow_picture'
 import { Player, stepShown } from './player'
@@ -36,13 +36,19 @@ function Head({ flow, runs }: { flow: Flow; runs: boolean }) {
           ›
         </span>
         <h1>{flow.name}</h1>
+        {flow.defined === true && (
+          <span class="muted">
+            defined here
+            {flow.truncated === true && ' · more runs than could be read: choose a shorter window'}
+          </span>
+        )}
       </nav>
       <div class="flow-switches">
         <div class="segments" role="group" aria-label="Laid over">
           <a href={hrefWith({})} aria-current="true">
             Steps
           </a>
-          <a href={hrefTo(['map'], { flow: flow.name })}>On the system map</a>
+          {flow.defined !== true && <a href={hrefTo(['map'], { flow: flow.name })}>On the system map</a>}
         </div>
         <div class="segments" role="group" aria-label="Shown as">
           <a href={hrefWith({ view: null })} aria-current={runs ? undefined : 'true'}>
@@ -131,7 +137,7 @@ function servicesOf(flow: Flow, runs: (Run | null)[]): Map<string, string> {
 /** While no run is chosen the newest one tells which service performs which step. */
 function useAnyRun(name: string): Run | null {
   const path = `flows/${encodeURIComponent(name)}/runs`
-  const place = placeParams()
+  const place = flowParams()
   const newest = useAnswer<List<RunItem>>(
     address(path, { ...windowParams(timeWindow.value), ...place, status: 'ok', limit: 1 }),
   ).data.value?.items[0]
@@ -144,7 +150,7 @@ function useRun(name: string): Run | null {
   const url =
     id === null
       ? null
-      : address(`flows/${encodeURIComponent(name)}/runs/${encodeURIComponent(id)}`, placeParams())
+      : address(`flows/${encodeURIComponent(name)}/runs/${encodeURIComponent(id)}`, flowParams())
   return useAnswer<Run>(url).data.value
 }
 
@@ -191,7 +197,7 @@ function Shown({ flow }: { flow: Flow }) {
 
 export function FlowPage({ name }: { name: string }) {
   const window = timeWindow.value
-  const url = address(`flows/${encodeURIComponent(name)}`, { ...windowParams(window), ...placeParams() })
+  const url = address(`flows/${encodeURIComponent(name)}`, { ...windowParams(window), ...flowParams() })
   const answer = useAnswer<Flow>(url, window.live ? LIVE_MS : null)
   useKeys({
     Escape: () => {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The business flows with their runs.
+import { useSignal } from '@preact/signals'
 import { address, ApiError } from '../api/client'
 import type { List } from '../api/types'
 import { useAnswer } from '../api/use'
@@ -12,6 +13,7 @@ import { Empty } from '../frame/empty'
 import { Notice, Problem } from '../frame/notice'
 import { Sortable, type Column } from '../frame/sortable'
 import { status } from '../frame/state'
+import { Define } from './define'
 import type { FlowItem } from './types'
 
 const LIVE_MS = 10_000
@@ -32,11 +34,18 @@ const COLUMNS: Column<FlowItem>[] = [
           href={hrefTo(['flows', item.name], {
             env: item.environment === '' ? '-' : item.environment,
             scope: item.scope,
+            defined: String(item.defined === true),
           })}
         >
           <strong>{item.name}</strong>
         </a>{' '}
         <span class="muted">{placeOf(item)}</span>
+        {item.defined === true && (
+          <span class="muted">
+            {' '}
+            · defined here{item.truncated === true && ', more runs than could be read'}
+          </span>
+        )}
       </>
     ),
   },
@@ -76,18 +85,18 @@ function NoFlows() {
     <Notice title="No flows ran in this window">
       <p>
         A flow is what the system does for somebody, over all its services: name it on the spans of its steps
-        with <code>coordimap.flow.name</code> and <code>coordimap.flow.step</code>.
+        with <code>coordimap.flow.name</code> and <code>coordimap.flow.step</code>, or define it below over
+        the spans that are there.
       </p>
       <p class="muted">If there are flows, choose a longer window.</p>
     </Notice>
   )
 }
 
-export function FlowsPage() {
+function FlowTable() {
   const window = timeWindow.value
   const url = address('flows', { ...windowParams(window), limit: 1000 })
   const answer = useAnswer<List<FlowItem>>(url, window.live ? LIVE_MS : null)
-  if (status.value?.spans.stored === 0) return <Empty />
   const env = param('env')
   const scope = param('scope')
   const fits = (wanted: string | null, value: string) =>
@@ -97,23 +106,39 @@ export function FlowsPage() {
   )
   const error = answer.error.value
   return (
+    <>
+      {error && (!items || error instanceof ApiError) && <Problem error={error} />}
+      {items && !error && items.length === 0 && <NoFlows />}
+      {items && items.length > 0 && (
+        <Sortable
+          caption="Flows"
+          bare
+          rows={items}
+          columns={COLUMNS}
+          id={(item) => `${item.name} ${item.scope} ${item.environment} ${String(item.defined === true)}`}
+        />
+      )}
+    </>
+  )
+}
+
+export function FlowsPage() {
+  const saves = useSignal(0)
+  if (status.value?.spans.stored === 0) return <Empty />
+  return (
     <div class="page">
       <main class="column">
         <div class="reading" tabIndex={0} role="region" aria-label="Flows">
           <div class="reading-head">
             <h1>Flows</h1>
           </div>
-          {error && (!items || error instanceof ApiError) && <Problem error={error} />}
-          {items && !error && items.length === 0 && <NoFlows />}
-          {items && items.length > 0 && (
-            <Sortable
-              caption="Flows"
-              bare
-              rows={items}
-              columns={COLUMNS}
-              id={(item) => `${item.name} ${item.scope} ${item.environment}`}
-            />
-          )}
+          {/* A new one asks anew. */}
+          <FlowTable key={saves.value} />
+          <Define
+            changed={() => {
+              saves.value++
+            }}
+          />
         </div>
         <Dock answer={null} />
       </main>

@@ -8,7 +8,7 @@ import { duration, exactDuration, plural, shortId } from '../base/format'
 import { hrefTo, hrefWith, param } from '../base/route'
 import { ms, whenSeconds } from '../base/time'
 import { timeWindow, windowParams } from '../base/window'
-import { placeParams } from '../map/place'
+import { flowParams } from './definitions'
 import type { RunItem } from './types'
 
 const PAGE = 100
@@ -18,7 +18,7 @@ function useRuns(name: string) {
   const window = timeWindow.value
   const params = {
     ...windowParams(window),
-    ...placeParams(),
+    ...flowParams(),
     variant: param('variant'),
     status: param('status'),
     limit: PAGE,

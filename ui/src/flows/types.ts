@@ -12,6 +12,22 @@ export interface FlowItem {
   steps: number
   variants: number
   last_seen?: string
+  /** People defined it. */
+  defined?: boolean
+  truncated?: boolean
+}
+
+export interface FlowDefinition {
+  name: string
+  key: string
+  within: string
+  steps: { name: string; filter: string }[]
+  source?: string | undefined
+}
+
+export interface FlowDefinitions {
+  version: number
+  items: FlowDefinition[]
 }
 
 export interface FlowStep {
@@ -67,6 +83,8 @@ export interface Flow {
   other_variants?: number
   other_runs?: number
   touches: FlowTouch[]
+  defined?: boolean
+  truncated?: boolean
 }
 
 export interface RunItem {

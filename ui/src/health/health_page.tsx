@@ -10,6 +10,7 @@ import { Empty } from '../frame/empty'
 import { Notice, Problem } from '../frame/notice'
 import { status } from '../frame/state'
 import { placeParams } from '../map/place'
+import { Alerts } from './alerts'
 
 const LIVE_MS = 15_000
 
@@ -140,6 +141,7 @@ export function HealthPage() {
               </p>
             )}
           </div>
+          <Alerts />
           {error && (!items || error instanceof ApiError) ? (
             <Problem error={error} />
           ) : items ? (

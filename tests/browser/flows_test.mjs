@@ -90,6 +90,34 @@ export const tests = [
     },
   },
   {
+    name: 'flows: a variant taken as expected tells which runs did otherwise',
+    async run(bench) {
+      const expected = bench.page.locator('.panel-section:has-text("As expected")')
+      await bench.open(FLOW)
+      await expected.waitFor()
+      const { share } = await bench.api('flows/checkout.place_order/conformance?from=-15m&to=now')
+      const percent = Number((share * 100).toPrecision(3))
+      check((await expected.innerText()).includes(`${percent} %`), 'the share that conforms')
+      await bench.page.click('.variant >> nth=4')
+      await until(async () => (await expected.innerText()).includes('the one chosen'), 'not the chosen one')
+      check((await expected.innerText()).includes('repeated'), 'no deviation is told')
+    },
+  },
+  {
+    name: 'flows: two windows of a flow are compared',
+    async run(bench) {
+      const at = (minutes) => new Date(Date.now() - minutes * 60e3).toISOString()
+      await bench.open(`${FLOW}?from=${at(30)}&to=${at(10)}&vs=${at(60)},${at(40)}`)
+      const changed = await bench.see('.flow-changed')
+      const text = await changed.innerText()
+      check(/charge\s+0\.6 % → 7\.1 % errors/.test(text), `the errors of charge: ${text}`)
+      check(text.includes('new'), 'the new variant')
+      await bench.axe('.flow-changed')
+      await bench.page.click('.flow-changed >> text=Stop comparing')
+      await until(() => bench.param('vs') === null, 'it does not stop')
+    },
+  },
+  {
     name: 'flows: a run is played step by step, with its spans',
     async run(bench) {
       await bench.open(`${FLOW}?view=runs`)

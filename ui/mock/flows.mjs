@@ -224,3 +224,52 @@ export function entityAnswer(type, id, now) {
     truncated: false,
   }
 }
+
+/** Against the variant asked for, else the happy one: what is missing and what comes again. */
+export function flowConformance(params) {
+  const [, expected] = VARIANTS.find(([id]) => id === params.get('variant')) ?? VARIANTS[0]
+  const found = new Map()
+  const tell = (kind, step, runs) => {
+    const known = found.get(`${kind} ${step}`) ?? { kind, step, runs: 0, variants: 0 }
+    found.set(`${kind} ${step}`, { ...known, runs: known.runs + runs, variants: known.variants + 1 })
+  }
+  let conforming = 0
+  for (const [, sequence, runs] of VARIANTS) {
+    if (sequence.join() === expected.join()) conforming += runs
+    for (const step of new Set([...expected, ...sequence])) {
+      const more =
+        sequence.filter((one) => one === step).length - expected.filter((one) => one === step).length
+      if (more !== 0) tell(more < 0 ? 'skipped' : 'repeated', step, runs)
+    }
+  }
+  return {
+    name: NAME,
+    expected,
+    variants: [],
+    conforming,
+    deviating: TOTAL - conforming,
+    unchecked: 0,
+    share: conforming / TOTAL,
+    deviations: [...found.values()].sort((a, b) => b.runs - a.runs),
+  }
+}
+
+/** Charging failed more and a variant came. */
+export function flowDiff(params) {
+  const window = (name) => ({
+    from: params.get(`${name}_from`),
+    to: params.get(`${name}_to`),
+    runs: TOTAL,
+    failures: name === 'a' ? 12 : 66,
+  })
+  const changed = [{ name: 'charge', what: 'errors', a: 0.006, b: 0.071, significance: 14.2 }]
+  const [id, sequence, runs] = VARIANTS[3]
+  return {
+    name: NAME,
+    a: window('a'),
+    b: window('b'),
+    steps: { added: [], removed: [], changed },
+    follows: { added: [], removed: [], changed: [] },
+    variants: { added: [{ id, sequence, runs }], removed: [], changed: [] },
+  }
+}

@@ -14,7 +14,7 @@ export const FAILED = ':failed'
 const WIDTH = 124
 const HEIGHT = 60
 const DISC = 24
-const SPACING = { column: 54, row: 48 }
+const SPACING = { column: 64, row: 48 }
 
 export interface StepBox {
   id: string

@@ -16,7 +16,7 @@ function widthOf(part: number): number {
 }
 
 /** Of a line that climbs or falls, the text stands where the line is not. */
-const ASIDE = 20
+const ASIDE = 16
 const STEEP = 14
 
 function Way({ line, lit, quiet, told }: { line: FlowLine; lit: boolean; quiet: boolean; told: boolean }) {

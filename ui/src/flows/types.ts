@@ -132,3 +132,49 @@ export interface Entity {
   runs: RunName[]
   truncated?: boolean
 }
+
+export interface Conformance {
+  name: string
+  expected: string[]
+  conforming: number
+  deviating: number
+  unchecked: number
+  share: number
+  deviations: { kind: string; step: string; runs: number; variants: number }[]
+}
+
+/** A step has a name, a transition from and to, a variant id and sequence. */
+export interface FlowFact {
+  name?: string
+  from?: string
+  to?: string
+  id?: string
+  sequence?: string[]
+  runs?: number
+  what?: 'share' | 'errors' | 'duration' | 'wait'
+  a?: number
+  b?: number
+  significance?: number
+}
+
+interface FlowFacts {
+  added: FlowFact[]
+  removed: FlowFact[]
+  changed: FlowFact[]
+}
+
+interface FlowCounted {
+  from: string
+  to: string
+  runs: number
+  failures: number
+}
+
+export interface FlowDiff {
+  name: string
+  a: FlowCounted
+  b: FlowCounted
+  steps: FlowFacts
+  follows: FlowFacts
+  variants: FlowFacts
+}

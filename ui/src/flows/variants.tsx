@@ -3,6 +3,8 @@
 import { duration, exact, plural, share } from '../base/format'
 import { hrefTo, hrefWith, param } from '../base/route'
 import { Row, Section } from '../frame/panel'
+import { Changed } from './changed'
+import { Expected } from './expected'
 import type { Flow, FlowVariant } from './types'
 
 const SHOWN = 8
@@ -130,6 +132,7 @@ export function Variants({
       class={param('view') === 'variants' ? 'panel flow-panel shown' : 'panel flow-panel'}
       aria-label="Variants"
     >
+      <Changed name={flow.name} />
       <div class="panel-head">
         <div class="panel-title">
           <h2>Variants</h2>
@@ -148,6 +151,7 @@ export function Variants({
           </a>
         </Section>
       )}
+      <Expected name={flow.name} runs={flow.runs} />
       <EndEarly flow={flow} />
       <Touches flow={flow} step={step} />
     </aside>

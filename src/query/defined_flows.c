@@ -20,6 +20,7 @@ enum {
     STOP = 1, /* of a scan: a limit is met */
     LOOKS_PER_CLOCK = 1024,
     SLICES_MAX = 256,
+    APPLIED_AT_ONCE = 4096, /* members */
 };
 
 #define SLICE_NS (UINT64_C(3600) * 1000000000)
@@ -366,46 +367,59 @@ static int compare_found(const void *a, const void *b)
     return order != 0 ? order : str_compare(left->member.run_id, right->member.run_id);
 }
 
-/* Each identity once: a scan may show resends. */
-static void collect_members(Evaluation *evaluation, Members *members)
+/* Each identity once: a scan may show resends. Returns how many are left. */
+static size_t leave_one_each(Found *found, size_t n)
 {
-    const Found *last = NULL;
+    size_t kept = 0;
 
-    if (evaluation->n_found > 1) {
-        qsort(evaluation->found, evaluation->n_found, sizeof(Found), compare_found);
+    if (n > 1) {
+        qsort(found, n, sizeof(Found), compare_found);
     }
-    for (size_t i = 0; i < evaluation->n_found; i++) {
-        const Found *found = &evaluation->found[i];
-
-        if (last == NULL || compare_identity(last, found) != 0) {
-            *members_add(members) = found->member;
+    for (size_t i = 0; i < n; i++) {
+        if (kept == 0 || compare_identity(&found[kept - 1], &found[i]) != 0) {
+            found[kept++] = found[i];
         }
-        last = found;
     }
+    return kept;
 }
 
-static int evaluation_finish(Evaluation *evaluation, DefinedFlows *flows)
+/* Some members at a time, so that what they change on the map need not all be held at once. */
+static int apply(Map *map, const Found *found, size_t n)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
-    const MapOptions options = {0};
     Members none = {.arena = &arena};
     Members members = {.arena = &arena};
     Deltas minus = {.arena = &arena};
     Deltas plus = {.arena = &arena};
 
+    for (size_t i = 0; i < n; i++) {
+        *members_add(&members) = found[i].member;
+    }
+    TRY(runs_prepare(map_runs(map), &none, &members, &minus, &plus));
+    runs_commit(map_runs(map));
+    map_apply(map, &minus, -1);
+    map_apply(map, &plus, 1);
+    return 0;
+}
+
+static int evaluation_finish(Evaluation *evaluation, DefinedFlows *flows)
+{
+    const MapOptions options = {0};
+
     join_by_trace(evaluation);
-    collect_members(evaluation, &members);
+    evaluation->n_found = leave_one_each(evaluation->found, evaluation->n_found);
     flows->map = map_new(&options);
-    flows->spans = members.count;
+    flows->spans = evaluation->n_found;
     flows->truncated = evaluation->truncated;
     for (size_t i = 0; i < evaluation->n_flows; i++) {
         for (size_t k = 0; k < evaluation->flows[i].n_steps; k++) {
             flows->truncated |= filter_set_give_ups(&evaluation->flows[i].steps[k].set) > 0;
         }
     }
-    TRY(runs_prepare(map_runs(flows->map), &none, &members, &minus, &plus));
-    runs_commit(map_runs(flows->map));
-    map_apply(flows->map, &plus, 1);
+    for (size_t at = 0; at < evaluation->n_found; at += APPLIED_AT_ONCE) {
+        TRY(apply(flows->map, &evaluation->found[at],
+                  MIN(evaluation->n_found - at, (size_t)APPLIED_AT_ONCE)));
+    }
     return 0;
 }
 

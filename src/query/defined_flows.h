@@ -33,7 +33,7 @@ enum {
     FLOW_STEPS_MAX = 64,        /* of one definition */
     FLOW_NAME_MAX = 256,        /* bytes, of names and keys */
     FLOW_FILTER_MAX = 4096,     /* bytes of a step's filter */
-    FLOW_SPANS_MAX = 1 << 18,   /* step occurrences and spans with a key, of one question */
+    FLOW_SPANS_MAX = 1 << 17,   /* step occurrences and spans with a key, of one question */
     FLOW_RUN_TRACES_MAX = 1000, /* read for one run */
 };
 

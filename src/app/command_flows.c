@@ -134,6 +134,56 @@ static void print_flow(Buf *out, JsonView flow)
     print_touches(out, flow);
 }
 
+static void print_names(Buf *out, JsonView elements, const char *sign)
+{
+    JsonView item;
+    size_t cursor = 0;
+
+    while (view_next(view_get(elements, "steps"), &cursor, &item)) {
+        buf_append_format(out, "  %s %.*s\n", sign, STR_ARG(text(item, "name")));
+    }
+    cursor = 0;
+    while (view_next(view_get(elements, "follows"), &cursor, &item)) {
+        buf_append_format(out, "  %s %.*s > %.*s\n", sign, STR_ARG(text(item, "from")),
+                          STR_ARG(text(item, "to")));
+    }
+}
+
+/* "2026-11-27T19:26" */
+static Str minute_text(JsonView object, const char *key)
+{
+    return str_slice(text(object, key), 0, 16);
+}
+
+static void print_deploys(Buf *out, JsonView deploys)
+{
+    JsonView deploy;
+    size_t cursor = 0;
+
+    while (view_next(deploys, &cursor, &deploy)) {
+        buf_append_format(out, "  deploy of %.*s %.*s at %.*s\n", STR_ARG(text(deploy, "name")),
+                          STR_ARG(text(deploy, "version")), STR_ARG(minute_text(deploy, "time")));
+    }
+}
+
+static void print_history(Buf *out, JsonView history)
+{
+    JsonView versions = view_get(history, "versions"), version;
+    size_t cursor = 0;
+
+    buf_append_format(out, "%.*s: versions of its shape\n", STR_ARG(text(history, "name")));
+    while (view_next(versions, &cursor, &version)) {
+        buf_append_format(out, "\n%.*s  version %llu: %llu steps, %llu transitions\n",
+                          STR_ARG(minute_text(version, "time")),
+                          (unsigned long long)number(version, "version"),
+                          (unsigned long long)number(version, "steps"),
+                          (unsigned long long)number(version, "follows"));
+        print_deploys(out, view_get(version, "deploys"));
+        print_names(out, view_get(version, "came"), "+");
+        print_names(out, view_get(version, "went"), "-");
+    }
+}
+
 static int run_flows(const Arguments *arguments)
 {
     CLEANUP(buf_deinit) Buf path = {0};
@@ -158,11 +208,20 @@ static int run_flow(const Arguments *arguments)
     }
     buf_append_str(&path, STR("/api/v1/flows/"));
     client_append_encoded(&path, str_from_cstr(arguments->operands[0]));
+    if (cli_flag(arguments, "history")) {
+        buf_append_str(&path, STR("/history"));
+    }
     append_window(arguments, &path, &separator, "-24h");
     append_parameter(&path, &separator, "scope", cli_value(arguments, "scope", NULL));
     append_parameter(&path, &separator, "environment", cli_value(arguments, "environment", NULL));
+    if (cli_flag(arguments, "history")) {
+        append_parameter(&path, &separator, "step", cli_value(arguments, "step", NULL));
+    }
     int status = asking_get(arguments, &path, &answer);
-    return status != EXIT_DONE ? status : print_answer(arguments, &answer, print_flow);
+    return status != EXIT_DONE
+               ? status
+               : print_answer(arguments, &answer,
+                              cli_flag(arguments, "history") ? print_history : print_flow);
 }
 
 static const Option flows_options[] = {
@@ -184,6 +243,8 @@ static const Option flow_options[] = {
     {"to", "T", "end (default now)"},
     {"scope", "NAME", "only in this scope"},
     {"environment", "NAME", "only in this environment"},
+    {"history", NULL, "the versions of its shape instead: which steps came and went, and deploys"},
+    {"step", "T", "with --history: to what time a change is told, as 5m"},
     {"json", NULL, "the answer of the API as it is"},
     {"url", "URL", "the server (default http://localhost:16686)"},
 };

@@ -85,6 +85,36 @@ def test_windows_count_runs_whole_and_are_compared(weft):
     assert by_id == only
 
 
+def test_the_shape_of_a_flow_has_versions_beside_deploys(weft):
+    """Hour by hour: pay is replaced by check and charge when shop 2.0 comes; a restart changes nothing."""
+    body = otlp.ExportTraceServiceRequest()
+    hour = 3600 * 10**9
+    for number in range(120):
+        changed = number >= 60
+        for at, name in enumerate(["place", "check", "charge"] if changed else ["place", "pay"]):
+            span = step(str(number), name, BASE + number * hour // 20 + at * 10**9)
+            span.resource_spans[0].resource.attributes.add(key="service.version").value.string_value = "2.0" if changed else "1.0"
+            body.MergeFrom(span)
+    send(weft, body)
+    window = {"from": str(BASE // 10**9 + 3600), "to": str(BASE // 10**9 + 6 * 3600), "step": "10m", "wait": "true"}
+    for _ in range(2):
+        told = weft.ask("/api/v1/flows/order/history", **window)
+        assert sum(point["runs"] for point in told["points"]) == 100
+        first, second = told["versions"]
+        assert (first["version"], first["steps"], first["follows"], first["came"]["steps"]) == (1, 2, 1, [])
+        assert [item["name"] for item in second["came"]["steps"]] == ["charge", "check"]
+        assert [item["name"] for item in second["went"]["steps"]] == ["pay"]
+        assert second["went"]["follows"] == [{"from": "place", "to": "pay"}]
+        assert [(item["name"], item["version"]) for item in second["deploys"]] == [("shop", "2.0")]
+        assert second["deploys"] == told["deploys"]
+        assert second["time"][:16] <= second["deploys"][0]["time"][:16]
+        pay = next(item for item in told["steps"] if item["name"] == "pay")
+        assert [(span["before"], span["ongoing"]) for span in pay["intervals"]] == [(True, False)]
+        assert pay["intervals"][0]["to"] == second["time"]
+        weft.stop()
+        weft.start()
+
+
 def test_an_entity_has_its_traces_and_runs_over_restarts(tmp_path):
     server = Weft(tmp_path / "data").start()
     try:

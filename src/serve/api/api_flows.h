@@ -10,6 +10,7 @@ int api_flows(ApiCall *call);
 int api_flow(ApiCall *call);
 int api_flow_diff(ApiCall *call);
 int api_flow_conformance(ApiCall *call);
+int api_flow_history(ApiCall *call);
 int api_flow_runs(ApiCall *call);
 int api_flow_run(ApiCall *call);
 int api_entity(ApiCall *call); /* item: its type, second: its id */

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "map/map.h"
+
+/*
+ * The shape of a flow over time: which steps and transitions its runs had, when they came and went,
+ * and the versions of the shape between these moments, beside the deploys of the services that
+ * perform the steps.
+ *
+ * A step or transition is there from the first run that has it. It is gone, from the point behind
+ * the last run that had it, once it was missing for longer than the presence gap (CONTRACT.md §5)
+ * and in so many runs that chance hardly explains it: by its share of the runs until then, less
+ * often than once in a thousand. So what few runs do does not come and go, and a flow that rests
+ * keeps its shape. Looked at are the window and as much before it.
+ */
+typedef struct MapFlowInterval {
+    uint32_t first, last; /* points */
+    bool before;          /* was there before the window already */
+    bool on;              /* is not known to be gone */
+} MapFlowInterval;
+
+typedef struct MapFlowElement {
+    Str from, to; /* a step: its name, and empty */
+    MapFlowInterval *intervals;
+    size_t n_intervals;
+} MapFlowElement;
+
+typedef enum MapFlowChangeKind {
+    FLOW_CAME,
+    FLOW_WENT,
+    FLOW_DEPLOYED,
+} MapFlowChangeKind;
+
+typedef struct MapFlowChange {
+    uint32_t point;
+    MapFlowChangeKind kind;
+    const MapFlowElement *element; /* came, went */
+    Str service_id, version;       /* deployed: a service.version that was not seen before */
+    NodeKey service;
+    uint32_t minute; /* deployed */
+} MapFlowChange;
+
+/* From its point until the next version's. */
+typedef struct MapFlowVersion {
+    uint32_t point;
+    uint64_t shape; /* the same for the same steps and transitions */
+    uint64_t steps, follows;
+    size_t first_change, n_changes; /* what made it, and the deploys since the version before */
+} MapFlowVersion;
+
+typedef struct MapFlowPoint {
+    uint32_t minute;
+    uint64_t runs, failures; /* of runs that began in it */
+} MapFlowPoint;
+
+typedef struct MapFlowHistory {
+    MapFlowPoint *points;
+    size_t n_points;
+    MapFlowElement *elements; /* that were there in the window: steps by name, then transitions */
+    size_t n_elements;
+    MapFlowChange *changes; /* by point; in a point deploys first, then by kind and element */
+    size_t n_changes;
+    MapFlowVersion *versions; /* the first is the shape at the beginning of the window */
+    size_t n_versions;
+    uint64_t n_left_out; /* elements beyond FLOW_HISTORY_ELEMENTS_MAX */
+} MapFlowHistory;
+
+enum {
+    FLOW_HISTORY_POINTS_MAX = 10000,
+    FLOW_HISTORY_ELEMENTS_MAX = 2000,
+};
+
+typedef struct MapFlowHistoryQuestion {
+    MapFlowQuestion flow; /* with the window; more than FLOW_HISTORY_POINTS_MAX points are cut */
+    uint32_t step_minutes;
+    uint32_t complete_to_minute; /* before it everything is known: absences are certain */
+} MapFlowHistoryQuestion;
+
+/* Returns 0; MAP_NO_SUCH_NODE when no window has such a flow. In @arena; names live as long as the
+ * map. */
+MUST_USE int map_flow_history(Map *map, const MapFlowHistoryQuestion *question, Arena *arena,
+                              MapFlowHistory *ret_history);

@@ -76,6 +76,20 @@ export const tests = [
     },
   },
   {
+    name: 'flows: changes of the shape and deploys are marked over its runs',
+    async run(bench) {
+      const history = await bench.api('flows/checkout.place_order/history?from=-15m&to=now')
+      await bench.open(FLOW)
+      await bench.see('.flow-history')
+      const count = (mark) => bench.page.locator(`.flow-history-${mark}`).count()
+      same(await count('runs'), history.points.length, 'points')
+      same(await count('shape'), history.versions.length - 1, 'changes')
+      same(await count('deploy'), history.deploys.length, 'deploys')
+      const told = await bench.page.locator('.flow-history-shape title').first().textContent()
+      check(told.includes('+ reserve_stock → charge'), `a change does not say what came: ${told}`)
+    },
+  },
+  {
     name: 'flows: a variant is lit in the picture',
     async run(bench) {
       const flow = await bench.api('flows/checkout.place_order?from=-15m&to=now')

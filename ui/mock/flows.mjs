@@ -63,6 +63,52 @@ export function flowList(now) {
   ]
 }
 
+/** A transition came after a deploy. */
+export function flowHistory(name, now) {
+  if (name !== NAME) return null
+  const [from, none] = [now - 900e3, { steps: [], follows: [] }]
+  const came = { steps: [], follows: [{ from: 'reserve_stock', to: 'charge' }] }
+  return {
+    name,
+    from: time(from),
+    to: time(now),
+    step_ns: 60e9,
+    points: Array.from({ length: 15 }, (_, at) => ({
+      time: time(from + at * 60e3),
+      runs: 80 + ((at * 37) % 41),
+      failures: at % 3,
+    })),
+    steps: [],
+    follows: [],
+    left_out: 0,
+    versions: [
+      {
+        version: 1,
+        time: time(from),
+        shape: '00',
+        steps: 6,
+        follows: 5,
+        came: none,
+        went: none,
+        deploys: [],
+      },
+      {
+        version: 2,
+        time: time(from + 9 * 60e3),
+        shape: '01',
+        steps: 6,
+        follows: 6,
+        came,
+        went: none,
+        deploys: [],
+      },
+    ],
+    deploys: [
+      { time: time(from + 8 * 60e3), service: 'service/default//payment', name: 'payment', version: '2.1' },
+    ],
+  }
+}
+
 export function flowAnswer(name, now) {
   if (name !== NAME) return null
   const [steps, ends, bad, follows, starts] = [{}, {}, {}, {}, {}]

@@ -10,7 +10,16 @@ import { createServer } from 'node:http'
 import { existsSync, readFileSync } from 'node:fs'
 import { diffAnswer, edgeAnswer, history, mapAnswer, series, time, windowOf } from './map.mjs'
 import { scaled } from './scale.mjs'
-import { entityAnswer, flowAnswer, flowConformance, flowDiff, flowList, flowRun, flowRuns } from './flows.mjs'
+import {
+  entityAnswer,
+  flowAnswer,
+  flowConformance,
+  flowDiff,
+  flowHistory,
+  flowList,
+  flowRun,
+  flowRuns,
+} from './flows.mjs'
 import { BadQuery, parse, searchTraces } from './search.mjs'
 import { HOPS, MODEL, NODES } from './shop.mjs'
 import { BIG_TRACE, bigTrace, EVERY_MS, gridOf, traceAnswer, traceIdAt } from './traces.mjs'
@@ -173,6 +182,7 @@ export function startMock(port = 0) {
     if (name === undefined) return { items: [...flowList(now), ...mine], cursor: null }
     if (runs === 'conformance') return flowConformance(params)
     if (runs === 'diff') return flowDiff(params)
+    if (runs === 'history') return flowHistory(name, now)
     const found = id !== undefined ? flowRun(id) : runs ? flowRuns(params, now) : flowOf(name, now)
     if (!found) throw new Refusal(404, 'not_found', 'No such flow.')
     return found

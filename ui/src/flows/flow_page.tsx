@@ -13,6 +13,7 @@ import { Notice, Problem } from '../frame/notice'
 import { flowParams } from './definitions'
 import { drawingOf, type Drawing } from './drawing'
 import { FlowPicture } from './flow_picture'
+import { HistoryStrip } from './history'
 import { Player, stepShown } from './player'
 import { Runs } from './runs'
 import type { Flow, Run, RunItem } from './types'
@@ -168,6 +169,7 @@ function Shown({ flow }: { flow: Flow }) {
     <>
       <main class={param('view') === 'variants' ? 'column flow-page aside' : 'column flow-page'}>
         <Head flow={flow} runs={runs} />
+        <HistoryStrip name={flow.name} />
         {runs ? (
           <Runs name={flow.name} />
         ) : (

@@ -87,6 +87,32 @@ export interface Flow {
   truncated?: boolean
 }
 
+export interface FlowElements {
+  steps: { name: string }[]
+  follows: { from: string; to: string }[]
+}
+
+export interface FlowDeploy {
+  time: string
+  name: string
+  version: string
+}
+
+export interface FlowHistory {
+  from: string
+  to: string
+  points: { time: string; runs: number; failures: number }[]
+  versions: {
+    version: number
+    time: string
+    steps: number
+    follows: number
+    came: FlowElements
+    went: FlowElements
+  }[]
+  deploys: FlowDeploy[]
+}
+
 export interface RunItem {
   run_id: string
   status: string

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// A flow over the window: its runs, the moments at which its shape changed, and the deploys beside them.
+import { address } from '../api/client'
+import { useAnswer } from '../api/use'
+import { exact } from '../base/format'
+import { ms, when } from '../base/time'
+import { timeWindow, windowParams } from '../base/window'
+import { placeParams } from '../map/place'
+import type { FlowElements, FlowHistory } from './types'
+
+const LIVE_MS = 30_000
+const WIDTH = 600
+const HEIGHT = 22
+const NAMES_SHOWN = 6
+
+function names(elements: FlowElements, sign: string): string[] {
+  return [
+    ...elements.steps.map((step) => `${sign} ${step.name}`),
+    ...elements.follows.map((follow) => `${sign} ${follow.from} → ${follow.to}`),
+  ]
+}
+
+function shortened(list: string[]): string {
+  const more = list.length - NAMES_SHOWN
+  return list.slice(0, NAMES_SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '')
+}
+
+interface Mark {
+  at: number
+  kind: 'shape' | 'deploy'
+  title: string
+}
+
+function marksOf(history: FlowHistory): Mark[] {
+  const shapes = history.versions.slice(1).map((version): Mark => {
+    const changes = [...names(version.came, '+'), ...names(version.went, '−')]
+    const at = ms(version.time)
+    return { at, kind: 'shape', title: `${when(at)}: version ${version.version}, ${shortened(changes)}` }
+  })
+  const deploys = history.deploys.map((deploy): Mark => {
+    const at = ms(deploy.time)
+    return { at, kind: 'deploy', title: `${when(at)}: ${deploy.name} ${deploy.version} deployed` }
+  })
+  return [...deploys, ...shapes]
+}
+
+export function HistoryStrip({ name }: { name: string }) {
+  const window = timeWindow.value
+  const url = address(`flows/${encodeURIComponent(name)}/history`, {
+    ...windowParams(window),
+    ...placeParams(),
+  })
+  const history = useAnswer<FlowHistory>(url, window.live ? LIVE_MS : null).data.value
+  if (!history || history.points.length === 0) return null
+  const from = ms(history.from)
+  const span = Math.max(1, ms(history.to) - from)
+  const most = Math.max(1, ...history.points.map((point) => point.runs))
+  const width = WIDTH / history.points.length
+  const marks = marksOf(history)
+  const changes = Math.max(0, history.versions.length - 1)
+  const label = `${exact(changes)} changes of shape, ${exact(history.deploys.length)} deploys`
+  return (
+    <figure class="flow-history">
+      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT + 8}`} preserveAspectRatio="none" role="img" aria-label={label}>
+        {history.points.map((point, i) => {
+          const height = (point.runs / most) * HEIGHT
+          return (
+            <rect
+              key={point.time}
+              class="flow-history-runs"
+              x={i * width}
+              y={HEIGHT - height}
+              width={Math.max(0.5, width - 0.5)}
+              height={height}
+            />
+          )
+        })}
+        {marks.map((mark) => (
+          <rect
+            key={mark.kind + mark.title}
+            class={`flow-history-${mark.kind}`}
+            x={Math.min(WIDTH - 2, ((mark.at - from) / span) * WIDTH)}
+            y={mark.kind === 'deploy' ? HEIGHT + 2 : 0}
+            width={mark.kind === 'deploy' ? 4 : 2}
+            height={mark.kind === 'deploy' ? 6 : HEIGHT}
+          >
+            <title>{mark.title}</title>
+          </rect>
+        ))}
+      </svg>
+      <figcaption class="muted">{label}</figcaption>
+    </figure>
+  )
+}

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Textbook event logs of process mining, written out as spans: what the literature says of them is what the flows say.
+"""Textbook event logs of process mining, written out as spans: what follows from their definitions is what the flows say.
 
 [1] W. van der Aalst, "Process Mining: Data Science in Action", 2nd ed., Springer 2016: the logs L1 to L7 with their footprints
     (chapter 6), the log of the heuristic miner with its table of frequencies (section 7.2), L_full (chapter 8), and the running
     example of compensation requests (tables 2.1 and 2.2).
 [2] pm4py, tests/input_data/running-example.csv and running-example.dfg: the same example with its directly-follows graph.
+
+Compared with a source: the footprint of L1 and the cases of the running example [1], its directly-follows graph and times [2].
+The other logs are written here as [1] has them as far as we know, and their relations counted by this test's own few lines.
 
 An event is a span, and a trace of its own; a case is a run; an activity is a step.
 """

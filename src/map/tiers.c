@@ -341,13 +341,18 @@ static void plan_add(TablePlan *plan, TableFile *file)
     }
 }
 
+/* An hour goes with its day, or the day would tell what its hours do not know any more. */
 static bool is_expired(const Map *map, const TableFile *file, uint64_t now_s)
 {
     uint64_t kept_s = map->options.kept_s == 0 ? KEPT_S : map->options.kept_s;
+    const TableFile *day = pages_day_file(&map->pages, file->info.from_minute / MINUTES_PER_DAY);
 
-    return table_info_is(&file->info, TIERS_FAMILY) &&
-           (file->info.level == LEVEL_HOUR || file->info.level == LEVEL_DAY) &&
-           file->written_s != 0 && now_s > file->written_s && now_s - file->written_s > kept_s;
+    if (!table_info_is(&file->info, TIERS_FAMILY) ||
+        (file->info.level != LEVEL_HOUR && file->info.level != LEVEL_DAY)) {
+        return false;
+    }
+    uint64_t written_s = day == NULL ? file->written_s : MAX(file->written_s, day->written_s);
+    return written_s != 0 && now_s > written_s && now_s - written_s > kept_s;
 }
 
 static bool plan_expiry(const Map *map, TableFile *const *files, size_t n, uint64_t now_s,
@@ -404,8 +409,10 @@ static bool plan_fold(const Map *map, uint64_t now_s, TablePlan *plan)
 }
 
 /* Whether the day is over, as far as its data say, with all that it has in hours. */
-static bool day_is_complete(const Pages *pages, uint32_t day, uint32_t newest_day)
+static bool day_is_complete(const Pages *pages, uint32_t day, uint32_t newest_day,
+                            uint64_t *ret_written_s)
 {
+    uint64_t written_s = 0;
     bool any = false;
 
     if (day >= newest_day || pages_day_file(pages, day) != NULL) {
@@ -414,13 +421,17 @@ static bool day_is_complete(const Pages *pages, uint32_t day, uint32_t newest_da
     for (uint32_t i = 0; i < HOURS_PER_DAY; i++) {
         uint32_t hour = day * HOURS_PER_DAY + i;
 
-        any |= pages_hour_file(pages, hour) != NULL;
+        const TableFile *file = pages_hour_file(pages, hour);
+
+        any |= file != NULL;
+        written_s = file == NULL ? written_s : MAX(written_s, file->written_s);
         for (size_t k = 0; k < pages->n_cuts; k++) {
             if (page_hours_have(&pages->cuts[k].hours, hour)) {
                 return false;
             }
         }
     }
+    *ret_written_s = written_s;
     return any;
 }
 
@@ -435,7 +446,7 @@ static bool plan_day(const Map *map, TablePlan *plan)
     for (size_t i = 0; i < pages->days.n_records; i++) {
         uint32_t day = ((const PageDay *)table_at(&pages->days, i))->day;
 
-        if (day_is_complete(pages, day, newest)) {
+        if (day_is_complete(pages, day, newest, &plan->written_s)) {
             plan->what = (uint64_t)day << PLAN_BITS | PLAN_DAY;
             return true;
         }

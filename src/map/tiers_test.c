@@ -31,6 +31,7 @@ typedef struct Disk {
 typedef struct Emitted {
     TableSink sink;
     Disk *disk;
+    uint64_t written_s;
     TableFile *files[FILES_MAX];
     size_t n;
 } Emitted;
@@ -45,7 +46,7 @@ static int emit(TableSink *sink, const TableInfo *info, Str content)
     manifest_table_path(disk->next, path);
     assert_int_equal(fs_replace_file(fs, path, content), 0);
     TableFile *file = table_file_new(fs, disk->next++, content.len, info);
-    file->written_s = disk->now_s;
+    file->written_s = emitted->written_s;
     emitted->files[emitted->n++] = file;
     return 0;
 }
@@ -79,7 +80,7 @@ static void commit(Disk *disk, Map *map, const Emitted *emitted, TablesChange ch
 static void cut(Disk *disk, Map *map)
 {
     MapPending *pending = map_cut(map);
-    Emitted emitted = {.sink = {emit}, .disk = disk};
+    Emitted emitted = {.sink = {emit}, .disk = disk, .written_s = disk->now_s};
 
     if (pending != NULL) {
         assert_int_equal(tiers_write(pending, &emitted.sink), 0);
@@ -96,6 +97,7 @@ static bool merge(Disk *disk, Map *map)
     bool any = tiers_plan(map, disk->files, disk->n_files, disk->now_s, plan);
 
     if (any) {
+        emitted.written_s = table_plan_written_s(plan);
         assert_int_equal(tiers_merge(map, plan, &emitted.sink), 0);
         commit(disk, map, &emitted,
                (TablesChange){.removed = plan->inputs, .n_removed = plan->n_inputs});
@@ -444,6 +446,39 @@ static void what_came_too_long_ago_goes(void **state)
     disk_deinit(&disk);
 }
 
+/* The two hours of a day came an hour apart: neither the earlier nor the day tells anything alone.
+ */
+static void a_day_goes_with_all_of_its_hours(void **state)
+{
+    MapOptions options = {.cut_files_max = 1, .kept_s = 7200, .cells_bytes_max = 1};
+    const MapQuestion first_day = {.from_minute = TODAY, .to_minute = TODAY + 1440};
+    Fixture fixture;
+    Disk disk;
+
+    fixture_init(&fixture, &options);
+    disk_init(&disk);
+    for (uint32_t i = 0; i < 4; i++) {
+        fixture_call(&fixture, "web", "cart", TODAY + (i < 2 ? i * 60 : 1440 * i));
+        map_apply(fixture.map, &(Deltas){.items = fixture.deltas.items + i, .count = 1}, 1);
+        cut(&disk, fixture.map);
+        while (i % 2 == 1 && merge(&disk, fixture.map)) {
+        }
+        disk.now_s += 1800;
+    }
+    assert_true(count_level(&disk, 2) > 0);
+    assert_int_equal(fixture_ask(&fixture, first_day).edges[0].count, 2);
+    for (; fixture_ask(&fixture, first_day).n_edges > 0; disk.now_s += 600) {
+        assert_int_equal(fixture_ask(&fixture, first_day).edges[0].count, 2);
+        assert_true(disk.now_s < 1000000 + 6 * 3600);
+        while (merge(&disk, fixture.map)) {
+        }
+    }
+    fixture.map = restart(&disk, fixture.map, &options);
+    assert_int_equal(fixture_ask(&fixture, first_day).n_edges, 0);
+    fixture_deinit(&fixture);
+    disk_deinit(&disk);
+}
+
 /* A cut of more hours than a fold takes: the rest is folded by the next ones. */
 static void a_cut_of_many_hours_is_folded_in_parts(void **state)
 {
@@ -570,6 +605,7 @@ int main(void)
         cmocka_unit_test(files_answer_as_memory_does),
         cmocka_unit_test(memory_holds_what_is_recent),
         cmocka_unit_test(what_came_too_long_ago_goes),
+        cmocka_unit_test(a_day_goes_with_all_of_its_hours),
         cmocka_unit_test(a_cut_of_many_hours_is_folded_in_parts),
         cmocka_unit_test(a_late_take_back_empties_what_is_in_files),
         cmocka_unit_test(beyond_the_limit_of_series_nothing_is_remembered),

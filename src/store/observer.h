@@ -20,8 +20,12 @@ enum { TABLE_INPUTS_MAX = 512 };
 typedef struct TablePlan {
     TableFile *inputs[TABLE_INPUTS_MAX]; /* of those plan_merge() was shown, each once */
     size_t n_inputs;
-    uint64_t what; /* the observer's own note */
+    uint64_t written_s; /* when the newest rows came of what is read and stays, as TableFile's */
+    uint64_t what;      /* the observer's own note */
 } TablePlan;
+
+/* When the newest rows came that go into what the plan makes: of what stays and of the inputs. */
+uint64_t table_plan_written_s(const TablePlan *plan);
 
 /* One commit's change of the set of table files. */
 typedef struct TablesChange {

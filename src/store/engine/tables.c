@@ -99,9 +99,9 @@ void tables_free(Store *store)
 
 /* Merging. */
 
-static uint64_t newest_written_s(const TablePlan *plan)
+uint64_t table_plan_written_s(const TablePlan *plan)
 {
-    uint64_t newest = 0;
+    uint64_t newest = plan->written_s;
 
     for (size_t i = 0; i < plan->n_inputs; i++) {
         newest = MAX(newest, plan->inputs[i]->written_s);
@@ -136,7 +136,7 @@ static int commit_merge(Store *store, const TablePlan *plan, const ManifestFiles
 
 static int merge(Store *store, const TablePlan *plan, ManifestFiles *made)
 {
-    Output output = output_to(store, made, newest_written_s(plan));
+    Output output = output_to(store, made, table_plan_written_s(plan));
     int result = store->observer->merge_tables(store->observer->context, plan, &output.sink);
 
     if (result != 0) {

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "map/roll_up.h"
 
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "base/log.h"
 #include "base/memory.h"
 #include "map/map_file.h"
 #include "map/tiers.h"
@@ -15,14 +19,20 @@ typedef struct Folding {
     uint32_t from, to; /* minutes of the hour or day that is read */
 } Folding;
 
-static int visit(const TableFile *file, int (*take)(void *, const MapRow *), Folding *folding)
+static int visit(TableFile *file, int (*take)(void *, const MapRow *), Folding *folding)
 {
     CLEANUP(buf_deinit) Buf content = {0};
     const MapRowVisitor visitor = {take, folding, true};
-    ParseError error;
+    ParseError error = {.text = "it cannot be read"};
 
     TRY(table_file_read(file, &content));
-    return map_file_visit(buf_str(&content), &visitor, &error);
+    int result = map_file_visit(buf_str(&content), &visitor, &error);
+    if (result > 0) {
+        atomic_store(&file->damaged, true);
+        log_error("map: a damaged table file stays as it is, without being merged",
+                  LOG_U64("table", file->number), LOG_CSTR("because", error.text));
+    }
+    return result;
 }
 
 /* --- Emitting --- */
@@ -185,7 +195,8 @@ static int take_row(void *context, const MapRow *row)
     if (series_is_paged(row->kind)) {
         page_hours_add(&folding->hours, row->minute / MINUTES_PER_HOUR);
     }
-    return tables_add_row(&folding->tables, row);
+    TRY(tables_add_row(&folding->tables, row));
+    return folding->tables.n_refused > 0 ? -EOVERFLOW : 0; /* it would be lost */
 }
 
 static int take_hour_row(void *context, const MapRow *row)
@@ -199,7 +210,7 @@ static int take_hour_row(void *context, const MapRow *row)
     }
     TRY(tables_row_series(tables, row, &series));
     if (series == SERIES_NONE) {
-        return 1;
+        return -EOVERFLOW;
     }
     if (row->exemplars.n_items > 0) {
         tables_put_exemplars(tables, series, row->minute, &row->exemplars);
@@ -269,7 +280,7 @@ static int take_day_row(void *context, const MapRow *row)
     }
     TRY(tables_row_series(tables, row, &series));
     if (series == SERIES_NONE) {
-        return 1;
+        return -EOVERFLOW;
     }
     tables_put_cell(tables, series, folding->from, &row->sum);
     if (row->exemplars.n_items > 0) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "map/tiers.h"
 
-#include <errno.h>
+#include <stdatomic.h>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -333,10 +333,11 @@ void tiers_changed(Map *map, const TablesChange *change)
 
 /* --- Plans --- */
 
+/* A damaged file stays where it is; what is made without it takes its place in answers. */
 static void plan_add(TablePlan *plan, TableFile *file)
 {
     ASSERT(plan->n_inputs < TABLE_INPUTS_MAX);
-    if (file != NULL) {
+    if (file != NULL && !atomic_load(&file->damaged)) {
         plan->inputs[plan->n_inputs++] = file;
     }
 }
@@ -360,7 +361,7 @@ static bool plan_expiry(const Map *map, TableFile *const *files, size_t n, uint6
 {
     for (size_t i = 0; i < n && plan->n_inputs < TABLE_INPUTS_MAX; i++) {
         if (is_expired(map, files[i], now_s)) {
-            plan_add(plan, files[i]);
+            plan->inputs[plan->n_inputs++] = files[i];
         }
     }
     plan->what = PLAN_EXPIRE;
@@ -383,24 +384,51 @@ static void plan_hours(const Pages *pages, const PageHours *hours, TablePlan *pl
     plan_add(plan, pages->facts);
 }
 
+static bool cut_is_damaged(const PageCut *cut)
+{
+    return atomic_load(&cut->file->damaged);
+}
+
+/* Whether there are cut files enough, or the first of them has waited for long enough. */
+static bool fold_is_due(const Map *map, uint64_t now_s)
+{
+    const Pages *pages = &map->pages;
+    size_t cuts_max = map->options.cut_files_max == 0 ? CUT_FILES_MAX : map->options.cut_files_max;
+    uint64_t first_s = UINT64_MAX;
+    size_t n = 0;
+
+    for (size_t i = 0; i < pages->n_cuts; i++) {
+        if (!cut_is_damaged(&pages->cuts[i])) {
+            first_s = MIN(first_s, pages->cuts[i].file->written_s);
+            n++;
+        }
+    }
+    return n > cuts_max || (n > 0 && now_s >= first_s + FOLD_AFTER_S);
+}
+
+/* The first cut files, and the hours that they touch. */
+static void plan_cuts(const Pages *pages, PageHours *hours, TablePlan *plan)
+{
+    for (size_t i = 0; i < pages->n_cuts && plan->n_inputs < FOLD_CUTS_MAX; i++) {
+        const PageCut *cut = &pages->cuts[i];
+
+        plan_add(plan, cut->file);
+        for (size_t k = 0; k < cut->hours.count && !cut_is_damaged(cut); k++) {
+            page_hours_add(hours, cut->hours.items[k]);
+        }
+    }
+    page_hours_sort(hours);
+}
+
 static bool plan_fold(const Map *map, uint64_t now_s, TablePlan *plan)
 {
     CLEANUP(page_hours_deinit) PageHours hours = {0};
     const Pages *pages = &map->pages;
-    uint32_t cuts_max =
-        map->options.cut_files_max == 0 ? (uint32_t)CUT_FILES_MAX : map->options.cut_files_max;
 
-    if (pages->n_cuts == 0 ||
-        (pages->n_cuts <= cuts_max && now_s < pages->cuts[0].file->written_s + FOLD_AFTER_S)) {
+    if (!fold_is_due(map, now_s)) {
         return false;
     }
-    for (size_t i = 0; i < MIN(pages->n_cuts, (size_t)FOLD_CUTS_MAX); i++) {
-        plan_add(plan, pages->cuts[i].file);
-        for (size_t k = 0; k < pages->cuts[i].hours.count; k++) {
-            page_hours_add(&hours, pages->cuts[i].hours.items[k]);
-        }
-    }
-    page_hours_sort(&hours);
+    plan_cuts(pages, &hours, plan);
     plan_hours(pages, &hours, plan);
     uint32_t last_hour =
         hours.count <= FOLD_HOURS_MAX ? UINT32_MAX : hours.items[FOLD_HOURS_MAX - 1];
@@ -423,10 +451,10 @@ static bool day_is_complete(const Pages *pages, uint32_t day, uint32_t newest_da
 
         const TableFile *file = pages_hour_file(pages, hour);
 
-        any |= file != NULL;
+        any |= file != NULL && !atomic_load(&file->damaged);
         written_s = file == NULL ? written_s : MAX(written_s, file->written_s);
         for (size_t k = 0; k < pages->n_cuts; k++) {
-            if (page_hours_have(&pages->cuts[k].hours, hour)) {
+            if (!cut_is_damaged(&pages->cuts[k]) && page_hours_have(&pages->cuts[k].hours, hour)) {
                 return false;
             }
         }
@@ -473,7 +501,7 @@ static int merge_day(Map *map, uint32_t day, TableSink *sink)
     for (uint32_t i = 0; i < HOURS_PER_DAY; i++) {
         TableFile *file = pages_hour_file(&map->pages, day * HOURS_PER_DAY + i);
 
-        if (file != NULL) {
+        if (file != NULL && !atomic_load(&file->damaged)) {
             files[n++] = table_file_ref(file);
         }
     }

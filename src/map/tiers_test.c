@@ -479,6 +479,44 @@ static void a_day_goes_with_all_of_its_hours(void **state)
     disk_deinit(&disk);
 }
 
+/* Folding goes on without the hour's file; what it told is missing, what comes later is not. */
+static void a_damaged_hour_does_not_stop_folding(void **state)
+{
+    MapOptions options = {.cut_files_max = 1, .cells_bytes_max = 1};
+    CLEANUP(mem_freep) TablePlan *plan = NEW(TablePlan);
+    char path[MANIFEST_PATH_MAX];
+    Fixture fixture;
+    Disk disk;
+
+    fixture_init(&fixture, &options);
+    disk_init(&disk);
+    for (uint32_t i = 0; i < 4; i++) {
+        fixture_call(&fixture, "web", "cart", TODAY + i);
+        map_apply(fixture.map, &(Deltas){.items = fixture.deltas.items + i, .count = 1}, 1);
+        cut(&disk, fixture.map);
+        while (i == 1 && merge(&disk, fixture.map)) {
+        }
+    }
+    for (size_t i = 0; i < disk.n_files; i++) {
+        if (disk.files[i]->info.level == 1) {
+            manifest_table_path(disk.files[i]->number, path);
+            assert_int_equal(fs_replace_file(fs_sim_fs(disk.sim), path, STR("damaged")), 0);
+        }
+    }
+    Emitted emitted = {.sink = {emit}, .disk = &disk};
+    assert_true(tiers_plan(fixture.map, disk.files, disk.n_files, disk.now_s, plan));
+    assert_int_equal(tiers_merge(fixture.map, plan, &emitted.sink), 1);
+    assert_int_equal(emitted.n, 0);
+    while (merge(&disk, fixture.map)) {
+    }
+    assert_int_equal(count_level(&disk, 0), 0);
+    assert_int_equal(count_level(&disk, 1), 2); /* with the damaged one */
+    fixture.map = restart(&disk, fixture.map, &options);
+    assert_int_equal(fixture_ask(&fixture, (MapQuestion){0}).edges[0].count, 2);
+    fixture_deinit(&fixture);
+    disk_deinit(&disk);
+}
+
 /* A cut of more hours than a fold takes: the rest is folded by the next ones. */
 static void a_cut_of_many_hours_is_folded_in_parts(void **state)
 {
@@ -606,6 +644,7 @@ int main(void)
         cmocka_unit_test(memory_holds_what_is_recent),
         cmocka_unit_test(what_came_too_long_ago_goes),
         cmocka_unit_test(a_day_goes_with_all_of_its_hours),
+        cmocka_unit_test(a_damaged_hour_does_not_stop_folding),
         cmocka_unit_test(a_cut_of_many_hours_is_folded_in_parts),
         cmocka_unit_test(a_late_take_back_empties_what_is_in_files),
         cmocka_unit_test(beyond_the_limit_of_series_nothing_is_remembered),

@@ -28,7 +28,7 @@ int subject_key_compare(SubjectKey a, SubjectKey b);
 typedef struct SubjectChanges {
     SubjectKey key;
     Subject subject;
-    bool known_before; /* an older batch or file has changes of it */
+    bool known_before; /* a run: an older batch or file has changes of it */
     Member *members;   /* of a run */
     EntityLink *links; /* of an entity */
     uint32_t n, capacity;

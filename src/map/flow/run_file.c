@@ -101,6 +101,16 @@ static void put_int(Writing *writing, Column column, uint64_t value)
     parquet_put_int(writing->writer, column, writing->n_rows, (int64_t)value);
 }
 
+/* Any of the members may turn out to be the run's first, when another file takes back those before
+ * it. */
+static void note_times(Writing *writing, const SubjectChanges *run)
+{
+    for (uint32_t i = 0; i < run->n; i++) {
+        writing->first_ns = MIN(writing->first_ns, run->members[i].start_ns);
+        writing->last_ns = MAX(writing->last_ns, run->members[i].start_ns);
+    }
+}
+
 /* What the row tells of a run without its changes being read. */
 static void put_summary(Writing *writing, SubjectChanges *changes)
 {
@@ -110,8 +120,7 @@ static void put_summary(Writing *writing, SubjectChanges *changes)
     if (changes->subject.kind == SUBJECT_RUN) {
         summary = run_summary(changes->members, changes->n);
         variant_append(changes->members, summary.n_steps, &variant);
-        writing->first_ns = MIN(writing->first_ns, summary.first_ns);
-        writing->last_ns = MAX(writing->last_ns, summary.first_ns);
+        note_times(writing, changes);
     }
     put_int(writing, COLUMN_FIRST, summary.first_ns);
     put_int(writing, COLUMN_BEFORE, summary.first_ns - summary.start_ns);

@@ -274,11 +274,12 @@ static int contribute_change(Runs *runs, SubjectChanges *change, Deltas *minus, 
                        .lenient = true,
                        .changes = {.key = change->key, .subject = change->subject}};
 
-    TRY(gather_all(runs, &before));
-    change->known_before = before.found;
+    /* A business object adds nothing to the map, and may have more links than one wants to read. */
     if (change->subject.kind != SUBJECT_RUN) {
         return 0;
     }
+    TRY(gather_all(runs, &before));
+    change->known_before = before.found;
     run_contribute(before.changes.members, before.changes.n, minus);
     gather(&after, &before.changes, false);
     gather(&after, change, false);

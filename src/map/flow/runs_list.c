@@ -30,6 +30,8 @@ typedef struct Listing {
     Table spread;     /* of Spread */
     Candidate *items; /* the best so far, in no order */
     size_t n, capacity;
+    bool is_cut; /* items were let go; what is behind this one does not matter */
+    Candidate last;
     RunFile **files;
     size_t n_files;
 } Listing;
@@ -81,12 +83,15 @@ static void consider(Listing *listing, const Candidate *candidate, uint64_t vari
         (question->has_variant &&
          ((variant != question->variants[0] && variant != question->variants[1]) ||
           summary->n_steps == 0)) ||
-        !is_behind(question, candidate)) {
+        !is_behind(question, candidate) ||
+        (listing->is_cut && compare_candidates(candidate, &listing->last) > 0)) {
         return;
     }
-    if (listing->n == listing->capacity) { /* keep the better half */
+    if (listing->n == listing->capacity) { /* keep the better part */
         qsort(listing->items, listing->n, sizeof(Candidate), compare_candidates);
         listing->n = question->limit + 1;
+        listing->last = listing->items[question->limit];
+        listing->is_cut = true;
     }
     Candidate *kept = &listing->items[listing->n++];
     *kept = *candidate;

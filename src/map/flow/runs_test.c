@@ -321,7 +321,7 @@ static void assert_pages_join(Rig *rig)
 
     assert_int_equal(runs_list(map_runs(rig->map), &question, &arena, &all, &n_all, &more), 0);
     assert_false(more);
-    question.limit = 3;
+    question.limit = 1; /* candidates are let go in between */
     for (more = true; more; at += n) {
         assert_int_equal(runs_list(map_runs(rig->map), &question, &arena, &page, &n, &more), 0);
         for (size_t i = 0; i < n; i++) {
@@ -368,6 +368,48 @@ static void test_runs_are_those_of_their_members(void **state)
         rig_deinit(rig);
         mem_free(rig);
     }
+}
+
+/* The first step is taken back by a later file: the run is now one of the second step's day. */
+static void test_a_run_is_found_by_a_step_that_became_the_first(void **state)
+{
+    (void)state;
+    const uint64_t day_ns = UINT64_C(86400000000000);
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Members none = {.arena = &arena};
+    Members members = {.arena = &arena};
+    Rig *rig = NEW(Rig);
+    RunFound *found;
+    size_t n;
+    bool more;
+
+    rig_init(rig);
+    for (unsigned i = 0; i < 2; i++) {
+        Member *step = members_add(&members);
+
+        *step = (Member){.flow = rig->flow,
+                         .run_id = STR("1"),
+                         .step = STR("a"),
+                         .service = rig->service,
+                         .sign = 1,
+                         .trace_id = {{1}},
+                         .span_id = {{(uint8_t)(i + 1)}},
+                         .start_ns = (20000 + i) * day_ns};
+        step->end_ns = step->start_ns + 1;
+    }
+    move(rig, &none, &members);
+    cut(rig);
+    members.count = 1;
+    move(rig, &members, &none);
+    cut(rig);
+    assert_int_equal(rig->n_files, 2);
+    const RunsQuestion question = {
+        .name = STR("order"), .from_ns = 20001 * day_ns, .to_ns = 20002 * day_ns, .limit = 10};
+    assert_int_equal(runs_list(map_runs(rig->map), &question, &arena, &found, &n, &more), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(found[0].n_members, 1);
+    rig_deinit(rig);
+    mem_free(rig);
 }
 
 static void test_a_damaged_file_is_refused_or_an_error(void **state)
@@ -493,6 +535,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_runs_are_those_of_their_members),
+        cmocka_unit_test(test_a_run_is_found_by_a_step_that_became_the_first),
         cmocka_unit_test(test_a_damaged_file_is_refused_or_an_error),
         cmocka_unit_test(test_a_long_sequence_is_cut_and_told_apart),
         cmocka_unit_test(test_dynamic_names),

@@ -120,18 +120,20 @@ static void step_write(JsonWriter *json, const Member *step, const Member *befor
 
 static void traces_write(JsonWriter *json, const Member *members, size_t n)
 {
+    Table ids;
+
+    table_init(&ids, TRACE_ID_SIZE, TRACE_ID_SIZE);
     json_key_open(json, "traces", '[');
     for (size_t i = 0; i < n; i++) {
-        bool is_first = true;
+        bool is_first;
 
-        for (size_t k = 0; k < i && is_first; k++) {
-            is_first = !trace_id_equal(members[k].trace_id, members[i].trace_id);
-        }
+        (void)table_put(&ids, &members[i].trace_id, &is_first);
         if (is_first) {
             json_hex(json, members[i].trace_id.bytes, TRACE_ID_SIZE);
         }
     }
     json_close(json, ']');
+    table_deinit(&ids);
 }
 
 static void sequence_write(JsonWriter *json, const RunFound *run)

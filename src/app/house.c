@@ -478,9 +478,9 @@ House *house_stop(House *house)
     if (house->server != NULL) {
         server_drain(house->server, DRAIN_MS);
     }
-    house->api.live = live_free(house->api.live);
-    pool_free(house->queries);
+    pool_free(house->queries); /* a last query may still want to become a live reader */
     pool_free(house->vitals);
+    house->api.live = live_free(house->api.live);
     house->api.alerts = alert_watch_free(house->api.alerts);
     store_close(house->store);
     server_free(house->server);

@@ -144,18 +144,42 @@ int api_mappings_put(ApiCall *call)
         return fail_mapping(call, &list, bad, &error);
     }
     const DeskList to_save = desk_list(&list, &call->arena);
+    pthread_mutex_lock(&saved->saving);
     int r = desk_replace(saved->desk, SAVED_MAPPINGS, &to_save, &version);
     if (r == 0) {
         map_set_mappings(saved->map, mappings);
     }
+    pthread_mutex_unlock(&saved->saving);
     mappings_unref(mappings);
     return r != 0 ? saved_failed(call, r) : mappings_write(call);
 }
 
 /* --- Preview --- */
 
-/* The names that @mapping decides: externals of the map in which nothing is resolved. */
-static void matches_write(JsonWriter *json, const MapAnswer *names, Mappings *mappings,
+/* What decides a name, and how often it is called. */
+typedef struct Decided {
+    const Mapping *by; /* NULL: nothing */
+    uint64_t calls;
+} Decided;
+
+/* Of each node, which are externals by name in the map in which nothing is resolved. */
+static Decided *decide(const MapAnswer *names, Mappings *mappings, Arena *arena)
+{
+    Decided *decided = ARENA_ARRAY(arena, Decided, names->n_nodes + 1);
+
+    for (size_t i = 0; i < names->n_nodes; i++) {
+        const NodeKey *key = &names->nodes[i].key;
+
+        decided[i].by = key->type == NODE_EXTERNAL ? mappings_find(mappings, key->name) : NULL;
+    }
+    for (size_t i = 0; i < names->n_edges; i++) {
+        decided[names->edges[i].target].calls += names->edges[i].count;
+    }
+    return decided;
+}
+
+/* The names that @mapping decides. */
+static void matches_write(JsonWriter *json, const MapAnswer *names, const Decided *decided,
                           const Mapping *mapping)
 {
     size_t n_names = 0;
@@ -163,15 +187,11 @@ static void matches_write(JsonWriter *json, const MapAnswer *names, Mappings *ma
 
     json_key_open(json, "names", '[');
     for (size_t i = 0; i < names->n_nodes; i++) {
-        const NodeKey *key = &names->nodes[i].key;
-
-        if (key->type == NODE_EXTERNAL && mappings_find(mappings, key->name) == mapping) {
+        if (decided[i].by == mapping) {
             if (n_names++ < NAMES_SHOWN_MAX) {
-                json_string(json, key->name);
+                json_string(json, names->nodes[i].key.name);
             }
-            for (size_t k = 0; k < names->n_edges; k++) {
-                calls += names->edges[k].target == i ? names->edges[k].count : 0;
-            }
+            calls += decided[i].calls;
         }
     }
     json_close(json, ']');
@@ -182,6 +202,7 @@ static void matches_write(JsonWriter *json, const MapAnswer *names, Mappings *ma
 static void preview_write(ApiCall *call, Mappings *mappings, const MapAnswer *names,
                           const MapDiff *diff)
 {
+    const Decided *decided = decide(names, mappings, &call->arena);
     JsonWriter *json = &call->json;
 
     json_open(json, '{');
@@ -190,7 +211,7 @@ static void preview_write(ApiCall *call, Mappings *mappings, const MapAnswer *na
     for (size_t i = 0; i < mappings_count(mappings); i++) {
         json_open(json, '{');
         mapping_fields_write(json, mappings_at(mappings, i));
-        matches_write(json, names, mappings, mappings_at(mappings, i));
+        matches_write(json, names, decided, mappings_at(mappings, i));
         json_close(json, '}');
     }
     json_close(json, ']');

@@ -120,10 +120,11 @@ int api_positions_put(ApiCall *call)
     if (r != 0 || more < 0 || !has_items) {
         return saved_body_bad(call, &reader);
     }
-    r = desk_merge(call->api->saved->desk, SAVED_POSITIONS, items, n);
-    if (r != 0) {
-        return saved_failed(call, r);
-    }
-    TRY(saved_read_positions(call->api->saved));
-    return api_positions(call);
+    Saved *saved = call->api->saved;
+    pthread_mutex_lock(&saved->saving);
+    r = desk_merge(saved->desk, SAVED_POSITIONS, items, n);
+    int used = r == 0 ? saved_read_positions(saved) : 0;
+    pthread_mutex_unlock(&saved->saving);
+    TRY(used);
+    return r != 0 ? saved_failed(call, r) : api_positions(call);
 }

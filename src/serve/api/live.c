@@ -54,6 +54,7 @@ typedef struct Channel {
     MapQuestion question;
     uint32_t window_minutes;
     Table shown;
+    uint64_t number; /* no other one of this program had it */
     uint64_t round, version, positions;
     uint32_t to_minute;
     char event_id[EVENT_ID_MAX];
@@ -67,6 +68,7 @@ struct Live {
     LoopTimer *timer;
     LIST_HEAD(, Channel) channels; /* the loop's, as all in it */
     size_t n_channels;
+    uint64_t n_made;     /* channels so far */
     uint64_t started_ns; /* ids of another run of the program mean nothing */
     _Atomic bool stopped;
     _Atomic uint64_t readers, refused, cut_off, events;
@@ -440,7 +442,7 @@ static void draw(Live *live, Channel *channel, uint64_t complete_to_ns)
     picture_removals(&picture);
     if (picture.n_changes > 0 || channel->event_id[0] == '\0') {
         snprintf(channel->event_id, sizeof(channel->event_id), "%llx-%llx-%llx",
-                 (unsigned long long)live->started_ns, (unsigned long long)(uintptr_t)channel,
+                 (unsigned long long)live->started_ns, (unsigned long long)channel->number,
                  (unsigned long long)channel->round);
     }
     send_picture(live, &picture, complete_to_ns);
@@ -534,6 +536,7 @@ static Channel *channel_new(Live *live, const LiveQuestion *question, Str key)
     own->with_layout = false;
     channel->window_minutes = question->window_minutes;
     channel->key = arena_copy(&channel->arena, key);
+    channel->number = ++live->n_made;
     LIST_INSERT_HEAD(&live->channels, channel, others);
     live->n_channels++;
     return channel;

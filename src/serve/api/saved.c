@@ -258,6 +258,7 @@ int saved_new(Desk *desk, Map *map, const Mapping *configured, size_t n_configur
 
     saved->desk = desk;
     saved->map = map;
+    ASSERT(pthread_mutex_init(&saved->saving, NULL) == 0);
     ASSERT(pthread_mutex_init(&saved->lock, NULL) == 0);
     table_init(&saved->positions, sizeof(Position), NODE_ID_LENGTH);
     keep_configured(saved, configured, n_configured);
@@ -279,6 +280,7 @@ int saved_new(Desk *desk, Map *map, const Mapping *configured, size_t n_configur
 Saved *saved_free(Saved *saved)
 {
     if (saved != NULL) {
+        pthread_mutex_destroy(&saved->saving);
         pthread_mutex_destroy(&saved->lock);
         table_deinit(&saved->positions);
         arena_deinit(&saved->arena);

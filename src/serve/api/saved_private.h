@@ -15,7 +15,8 @@ struct Saved {
     size_t n_configured;
     FlowDefinition *configured_flows;
     size_t n_configured_flows;
-    pthread_mutex_t lock; /* the rest */
+    pthread_mutex_t saving; /* from saving to using: what was saved last is what is used. First */
+    pthread_mutex_t lock;   /* the rest */
     Table positions;
     uint64_t positions_version;
 };

@@ -24,6 +24,7 @@ typedef struct ShelfBlock {
     _Atomic bool retired;     /* its file is removed with the last reference */
     _Atomic bool reported;    /* damage was logged already */
     _Atomic bool unmergeable; /* damaged: it is left as it is */
+    _Atomic bool full;        /* merging did not make fewer blocks of it and others */
     FileSystem *fs;
     uint64_t number;
     Block *block;

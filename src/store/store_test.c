@@ -321,6 +321,26 @@ static void old_spans_that_just_came_are_kept(void **state)
     assert_int_equal(count_trace(fixture->store, 1, STORE_ALL), 0);
 }
 
+/* Two blocks of large spans become two blocks: that is no reason to do it again, and again. */
+static void merging_what_stays_as_it_is_ends(void **state)
+{
+    Fixture *fixture = *state;
+
+    fixture->options.retention_age_s = UINT64_MAX;
+    fixture->options.compaction_bytes = 100000; /* less than a generation of one row */
+    for (uint32_t trace = 0; trace < 2; trace++) {
+        append_trace(fixture, trace, 3);
+        reopen(fixture);
+    }
+    assert_int_equal(status_of(fixture->store).n_blocks, 2);
+    __atomic_fetch_add(&fixture->now_ns, 7200 * 1000000000ULL, __ATOMIC_RELAXED);
+    store_compact(fixture->store);
+    store_compact(fixture->store);
+    assert_in_range(status_of(fixture->store).compactions, 1, 2);
+    assert_int_equal(count_trace(fixture->store, 0, STORE_ALL), 3);
+    assert_int_equal(count_trace(fixture->store, 1, STORE_ALL), 3);
+}
+
 static void the_oldest_blocks_go_beyond_the_bytes(void **state)
 {
     Fixture *fixture = *state;
@@ -613,6 +633,7 @@ int main(void)
         TEST(a_second_store_is_told_that_the_directory_is_taken),
         TEST(old_blocks_go_by_age),
         TEST(old_spans_that_just_came_are_kept),
+        TEST(merging_what_stays_as_it_is_ends),
         TEST(the_oldest_blocks_go_beyond_the_bytes),
         TEST(many_small_blocks_and_tables_become_few),
         TEST(settling_on_demand_takes_a_share_of_the_time_only),

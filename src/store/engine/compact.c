@@ -137,9 +137,11 @@ int compact(Store *store, const MergePlan *plan)
     pthread_mutex_unlock(&store->files);
     int result = merge_write(store, plan, shelf, cut);
     shelf_unref(shelf);
-    bool is_written = result == 0;
+    bool is_written = result == 0,
+         is_full = plan->n_sources > 1 && cut->n_blocks >= plan->n_sources;
     for (size_t i = 0; i < cut->n_blocks; i++) {
         n_spans += cut->blocks[i]->summary.n_spans;
+        atomic_store(&cut->blocks[i]->full, is_full); /* or they would be merged again for ever */
     }
     if (is_written) {
         result = commit_plan(store, plan, n_deleted, cut);
@@ -192,7 +194,8 @@ static void candidates_init(Candidates *candidates, Store *store)
 
         if (file != NULL && !atomic_load(&block->unmergeable) &&
             block->summary.n_spans < store->options.compaction_rows &&
-            block->summary.file_bytes < MERGE_BYTES_MAX) {
+            block->summary.file_bytes < store->options.compaction_bytes &&
+            !atomic_load(&block->full)) {
             candidates->items[candidates->count++] = (Candidate){block, file->written_s};
         }
     }

@@ -10,7 +10,6 @@
  */
 enum {
     MERGE_SOURCES_MAX = 64,
-    MERGE_BYTES_MAX = 128 << 20, /* memory of the rows of one block to be */
     RETIRE_MAX = 256,            /* blocks per commit */
 };
 

@@ -102,21 +102,6 @@ static bool next_trace(const Merge *merge, TraceId *ret_id)
     return found;
 }
 
-/* Takes the source's rows of the trace. */
-static int take_trace(Merge *merge, Source *source, TraceId id, bool keeps)
-{
-    bool taken = keeps && !shelf_hides(merge->shelf, source->block->number, id);
-
-    while (source_has(source) && trace_id_equal(source_trace(source), id)) {
-        if (taken) {
-            generation_append(merge->generation, &source->spans[source->at], ROW_SETTLED);
-        }
-        source->at++;
-        TRY(source_fill(merge, source));
-    }
-    return 0;
-}
-
 /* Writes what is collected as a block. */
 static int flush(Merge *merge)
 {
@@ -136,6 +121,24 @@ static int flush(Merge *merge)
     return result;
 }
 
+/* Takes the source's rows of the trace. */
+static int take_trace(Merge *merge, Source *source, TraceId id, bool keeps)
+{
+    bool taken = keeps && !shelf_hides(merge->shelf, source->block->number, id);
+
+    while (source_has(source) && trace_id_equal(source_trace(source), id)) {
+        if (taken) {
+            generation_append(merge->generation, &source->spans[source->at], ROW_SETTLED);
+        }
+        if (generation_bytes(merge->generation) / 2 >= merge->store->options.compaction_bytes) {
+            TRY(flush(merge)); /* a trace of any length must not take all memory */
+        }
+        source->at++;
+        TRY(source_fill(merge, source));
+    }
+    return 0;
+}
+
 static int merge_all(Merge *merge)
 {
     const MergePlan *plan = merge->plan;
@@ -152,7 +155,7 @@ static int merge_all(Merge *merge)
             TRY(take_trace(merge, &merge->sources[i], id, keeps));
         }
         if (merge->generation->n_rows >= rows_max ||
-            generation_bytes(merge->generation) >= MERGE_BYTES_MAX) {
+            generation_bytes(merge->generation) >= merge->store->options.compaction_bytes) {
             TRY(flush(merge));
         }
     }

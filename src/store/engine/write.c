@@ -328,6 +328,7 @@ static int finish_block(Builder *builder)
     if (builder->n_rows == 0) {
         return 0;
     }
+    ASSERT(cut->n_blocks < CUT_BLOCKS_MAX);
     buf_clear(content);
     block_builder_finish(builder->blocks, content, &summary);
     pthread_mutex_lock(&builder->store->mutex);

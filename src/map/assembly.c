@@ -306,6 +306,7 @@ static void on_forget(void *context, TraceId id)
     if (trace != NULL) {
         open_traces_close(&assembly->open, trace);
     }
+    heavy_traces_forget(&assembly->heavy, id);
 }
 
 static void *on_cut(void *context)

@@ -210,7 +210,9 @@ static int begin_segment(Log *log)
 
     segment_path(number, path);
     /* The number counts as used even when this fails: what is there is never written over. */
+    pthread_mutex_lock(&log->mutex); /* others look at the number */
     log->open = (Segment){.number = number};
+    pthread_mutex_unlock(&log->mutex);
     TRY(ops->open(log->fs, path, FILE_CREATE, &log->file));
     log->open.first_sequence = log->open.end_sequence = log->status.next_sequence;
     int result = ops->sync_directory(log->fs, "log");

@@ -44,7 +44,7 @@ typedef struct Manifest {
     ManifestDeletions deletions;
 } Manifest;
 
-enum { MANIFEST_BYTES_MAX = 64 << 20, MANIFEST_PATH_MAX = 64 };
+enum { MANIFEST_BYTES_MAX = 1 << 30, MANIFEST_PATH_MAX = 64 };
 
 /* The format of the directory, raised with every change of any file in it that an older program
  * would not understand, so that such a one stops instead of taking files for damaged. */

@@ -40,6 +40,15 @@ void heavy_traces_note(HeavyTraces *traces, const HeavyTrace *trace)
     *known = *trace;
 }
 
+void heavy_traces_forget(HeavyTraces *traces, TraceId id)
+{
+    HeavyTrace *known = table_find(&traces->table, &id);
+
+    if (known != NULL) {
+        table_remove(&traces->table, known);
+    }
+}
+
 bool heavy_traces_may_settle(const HeavyTraces *traces, TraceId id, uint64_t now_ns,
                              uint64_t quiet_ns)
 {

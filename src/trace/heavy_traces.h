@@ -31,6 +31,9 @@ void heavy_traces_deinit(HeavyTraces *traces);
 /* @trace was settled so; it is forgotten when it is not heavy and not full. */
 void heavy_traces_note(HeavyTraces *traces, const HeavyTrace *trace);
 
+/* The trace is gone: what comes of it counts from its beginning. */
+void heavy_traces_forget(HeavyTraces *traces, TraceId id);
+
 /* Whether enough time has passed to settle the trace again: @quiet_ns for each HEAVY_SPANS. */
 bool heavy_traces_may_settle(const HeavyTraces *traces, TraceId id, uint64_t now_ns,
                              uint64_t quiet_ns);

@@ -42,6 +42,9 @@ static void of_a_full_trace_only_early_spans_count(void **state)
     assert_false(heavy_traces_is_beyond(&traces, trace.id, 77));
     assert_true(heavy_traces_is_beyond(&traces, trace.id, 78));
     assert_false(heavy_traces_is_beyond(&traces, trace_id(2), 78));
+    heavy_traces_forget(&traces, trace.id);
+    heavy_traces_forget(&traces, trace_id(2));
+    assert_false(heavy_traces_is_beyond(&traces, trace.id, 78));
     heavy_traces_deinit(&traces);
 }
 

@@ -523,18 +523,6 @@ static void finish_cut(Store *store, Cut *cut, int result)
     pthread_mutex_unlock(&store->mutex);
 }
 
-static void wait_ms(Store *store, uint64_t timeout_ms)
-{
-    struct timespec deadline;
-
-    ASSERT(clock_gettime(CLOCK_MONOTONIC, &deadline) == 0);
-    deadline.tv_sec += (time_t)(timeout_ms / 1000);
-    deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    deadline.tv_sec += deadline.tv_nsec / 1000000000;
-    deadline.tv_nsec %= 1000000000;
-    pthread_cond_timedwait(&store->writer_wake, &store->mutex, &deadline);
-}
-
 /* What a block took to build is handed back to the system in the first quiet second: while cuts
  * follow each other the next one needs the same pages again, and each costs a fault. */
 static void *writer(void *context)
@@ -545,7 +533,7 @@ static void *writer(void *context)
     for (;;) {
         pthread_mutex_lock(&store->mutex);
         if ((store->cut == NULL || store->writer_error != 0) && !store->writer_stop) {
-            wait_ms(store, store->cut == NULL ? UPKEEP_MS : RETRY_MS);
+            store_wait_ms(store, &store->writer_wake, store->cut == NULL ? UPKEEP_MS : RETRY_MS);
         }
         Cut *cut = store->cut;
         bool stop = store->writer_stop;

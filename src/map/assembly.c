@@ -425,8 +425,10 @@ const StoreObserver *assembly_observer(Assembly *assembly)
 void assembly_attach(Assembly *assembly, Store *store)
 {
     ASSERT(assembly->store == NULL || assembly->store == store);
-    assembly->store = store;
-    assembly->batch.store = store;
+    if (assembly->store == NULL) { /* else the store has said so itself, and its threads run */
+        assembly->store = store;
+        assembly->batch.store = store;
+    }
 }
 
 void assembly_status(Assembly *assembly, AssemblyStatus *ret_status)

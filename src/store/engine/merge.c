@@ -14,11 +14,17 @@
  * Rows of deleted traces and of traces that the plan does not keep are left out. A row that cannot
  * be read must not get lost: the source is marked as damaged and the merge given up.
  */
-enum { WINDOW_ROWS = 4096 }; /* a page: its decoding is paid once */
+enum {
+    WINDOW_ROWS = 4096,     /* a page: its decoding is paid once */
+    WINDOW_ROWS_FIRST = 16, /* then as many as the rows before let expect ... */
+    WINDOW_GROWTH = 8,      /* ... but not too many at once more than before */
+    WINDOW_BYTES = 4 << 20,
+};
 
 typedef struct Source {
     ShelfBlock *block;
-    uint64_t next_row; /* the first that is not loaded */
+    uint64_t next_row;    /* the first that is not loaded */
+    uint64_t window_rows; /* of the next window */
     Arena arena;
     Span *spans;
     size_t at, n;
@@ -45,11 +51,22 @@ static void mark_damaged(Store *store, ShelfBlock *block)
     pthread_mutex_unlock(&store->mutex);
 }
 
+/* Rows may be a hundred bytes or a megabyte: the next window is as large as this one's rows let
+ * expect to fit. */
+static void size_window(Source *source)
+{
+    uint64_t used = source->arena.allocated - source->arena.left;
+    uint64_t row_bytes = used / MAX(source->n, (size_t)1) + 1;
+    uint64_t rows = MIN(WINDOW_BYTES / row_bytes, source->n * WINDOW_GROWTH);
+
+    source->window_rows = MAX((uint64_t)1, MIN(rows, (uint64_t)WINDOW_ROWS));
+}
+
 /* Loads the next rows of the source. */
 static int load_window(Merge *merge, Source *source)
 {
     const BlockSummary *summary = &source->block->summary;
-    uint64_t end = MIN(source->next_row + WINDOW_ROWS, summary->n_spans);
+    uint64_t end = MIN(source->next_row + source->window_rows, summary->n_spans);
     size_t n = (size_t)(end - source->next_row);
 
     arena_reset(&source->arena);
@@ -65,6 +82,7 @@ static int load_window(Merge *merge, Source *source)
     source->at = 0;
     source->n = n;
     source->next_row = end;
+    size_window(source);
     return compactor_pace(merge->store, summary->file_bytes * n / summary->n_spans);
 }
 
@@ -169,6 +187,7 @@ int merge_write(Store *store, const MergePlan *plan, const Shelf *shelf, Cut *cu
     merge.sources = NEW_ARRAY(Source, plan->n_sources);
     for (size_t i = 0; i < plan->n_sources; i++) {
         merge.sources[i].block = plan->sources[i];
+        merge.sources[i].window_rows = WINDOW_ROWS_FIRST;
     }
     merge.generation = generation_new(1);
     generation_begin(merge.generation, 0);

@@ -121,7 +121,12 @@ static int kernel_read_at(File *file, uint64_t offset, void *bytes, size_t len)
 
 static int kernel_sync(File *file)
 {
-    return fdatasync(descriptor_of(file)) < 0 ? -errno : 0;
+    struct stat status;
+
+    if (fdatasync(descriptor_of(file)) < 0 || fstat(descriptor_of(file), &status) < 0) {
+        return -errno;
+    }
+    return status.st_nlink == 0 ? -ENOENT : 0;
 }
 
 static int kernel_truncate(File *file, uint64_t size)

@@ -24,7 +24,8 @@ typedef struct FileSystemOps {
     int (*append)(File *file, const void *bytes, size_t len); /* all of it, or an error */
     int (*read_at)(File *file, uint64_t offset, void *bytes,
                    size_t len); /* all, or -EIO at the end */
-    int (*sync)(File *file);    /* fdatasync */
+    /* fdatasync; -ENOENT when somebody has removed the file since: nobody could find it again. */
+    int (*sync)(File *file);
     int (*truncate)(File *file, uint64_t size);
     int (*size)(File *file, uint64_t *ret_size);
     int (*rename)(FileSystem *fs, const char *from, const char *to); /* atomic; replaces @to */

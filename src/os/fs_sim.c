@@ -290,6 +290,16 @@ static int sim_read_at(File *file, uint64_t offset, void *bytes, size_t len)
     return unlock_sim(sim, 0);
 }
 
+static bool has_name(const Names *names, const Node *node)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        if (names->items[i].node == node) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int sim_sync(File *file)
 {
     FsSim *sim = lock_sim(file->fs);
@@ -298,6 +308,7 @@ static int sim_sync(File *file)
 
     if (result == 0) {
         node->synced = node->content.len;
+        result = has_name(&sim->names, node) ? 0 : -ENOENT;
     }
     return unlock_sim(sim, result);
 }

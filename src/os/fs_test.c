@@ -10,6 +10,7 @@
 
 #include "os/clock.h"
 #include "os/fs.h"
+#include "os/fs_sim.h"
 
 static char directory[64];
 
@@ -81,6 +82,27 @@ static void files_keep_what_is_appended_and_read_exactly(void **state)
     fs->ops->free(fs);
 }
 
+static void a_removed_file_cannot_be_synced(void **state)
+{
+    FsSim *sim = fs_sim_new(1);
+    FileSystem *systems[] = {open_below("/removed"), fs_sim_fs(sim)};
+
+    for (size_t i = 0; i < ARRAY_LEN(systems); i++) {
+        FileSystem *fs = systems[i];
+        File *file;
+
+        assert_int_equal(fs->ops->open(fs, "f", FILE_CREATE, &file), 0);
+        append_text(file, STR("hello"));
+        assert_int_equal(fs->ops->sync(file), 0);
+        assert_int_equal(fs->ops->remove(fs, "f"), 0);
+        append_text(file, STR("hello"));
+        assert_int_equal(fs->ops->sync(file), -ENOENT);
+        assert_int_equal(fs->ops->close(file), 0);
+        fs->ops->free(fs);
+    }
+    fs_sim_free(sim);
+}
+
 static int count_entries(void *context, const char *name)
 {
     ++*(int *)context;
@@ -134,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opening_makes_the_directory_and_its_parents),
         cmocka_unit_test(files_keep_what_is_appended_and_read_exactly),
+        cmocka_unit_test(a_removed_file_cannot_be_synced),
         cmocka_unit_test(replace_leaves_one_whole_file),
         cmocka_unit_test(the_lock_is_exclusive_until_its_holder_goes),
         cmocka_unit_test(a_manual_clock_moves_only_by_hand),

@@ -309,7 +309,8 @@ static int probe_disk(Log *log)
     const FileSystemOps *ops = log->fs->ops;
     File *file;
 
-    (void)ops->remove(log->fs, path); /* of a probe that failed */
+    TRY(ops->make_directory(log->fs, "log")); /* somebody may have removed it */
+    (void)ops->remove(log->fs, path);         /* of a probe that failed */
     TRY(ops->open(log->fs, path, FILE_CREATE, &file));
     buf_clear(&log->group);
     mem_fill(buf_grow(&log->group, PROBE_BYTES), 0, PROBE_BYTES);

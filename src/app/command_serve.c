@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "app/cli.h"
@@ -135,8 +136,11 @@ static int serve(Serving *serving)
     if (serving->house == NULL) {
         return cli_fail("the server could not be brought up again; see the log");
     }
-    house_stop(serving->house);
-    return EXIT_DONE;
+    int result = house_stop(serving->house);
+    return result == 0 ? EXIT_DONE
+                       : cli_fail("the last spans could not be written as blocks: %s. What the log "
+                                  "has of them is read at the next start",
+                                  strerror(-result));
 }
 
 static int run_serve(const Arguments *arguments)

@@ -466,10 +466,12 @@ void house_use_settings(House *house, const Settings *settings)
     house->options.settings = settings;
 }
 
-House *house_stop(House *house)
+int house_stop(House *house)
 {
+    int result = 0;
+
     if (house == NULL) {
-        return NULL;
+        return 0;
     }
     house->api.ready = false;
     if (house->api.live != NULL) {
@@ -482,7 +484,10 @@ House *house_stop(House *house)
     pool_free(house->vitals);
     house->api.live = live_free(house->api.live);
     house->api.alerts = alert_watch_free(house->api.alerts);
-    store_close(house->store);
+    if (house->store != NULL) {
+        result = store_drain(house->store);
+        house->store = store_close(house->store);
+    }
     server_free(house->server);
     ingest_free(house->ingest);
     assembly_free(house->assembly);
@@ -496,7 +501,7 @@ House *house_stop(House *house)
     retention_rules_deinit(&house->retention);
     mem_free(house->routes);
     mem_free(house);
-    return NULL;
+    return result;
 }
 
 Store *house_store(House *house)

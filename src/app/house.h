@@ -38,8 +38,9 @@ MUST_USE int house_replace(House **house, const HouseOptions *options, Buf *why)
 /* The house goes on with @settings, which differ from its own in nothing that it was built with. */
 void house_use_settings(House *house, const Settings *settings);
 
-/* Drains: stops accepting, finishes requests, writes the head out, closes everything. */
-House *house_stop(House *house);
+/* Drains: stops accepting, finishes requests, writes the head out, closes everything. Returns what
+ * store_drain() returns. */
+int house_stop(House *house);
 
 Store *house_store(House *house);
 

@@ -178,15 +178,21 @@ int store_open(const StoreOptions *options, Store **ret_store, const char **ret_
     return 0;
 }
 
+int store_drain(Store *store)
+{
+    compactor_stop(store);
+    log_stop(store->log);
+    applier_stop(store);
+    writer_stop(store);
+    return store->cut == NULL ? 0 : store->writer_error;
+}
+
 Store *store_close(Store *store)
 {
     if (store == NULL) {
         return NULL;
     }
-    compactor_stop(store);
-    log_stop(store->log);
-    applier_stop(store);
-    writer_stop(store);
+    (void)store_drain(store);
     store_free(store);
     return NULL;
 }

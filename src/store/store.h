@@ -56,7 +56,11 @@ typedef struct StoreOptions {
  * (static). */
 MUST_USE int store_open(const StoreOptions *options, Store **ret_store, const char **ret_why);
 
-/* Drains: applies what was acknowledged, settles all, writes the head out as blocks, closes. */
+/* Takes no more, applies what was acknowledged, settles all, writes the head out as blocks. Returns
+ * 0, or why a block could not be written: those spans wait in the log for the next start. */
+int store_drain(Store *store);
+
+/* Drains, closes. */
 Store *store_close(Store *store);
 
 /*

@@ -129,6 +129,16 @@ static void refuse_long_head(Connection *connection, Str bytes)
     }
 }
 
+/* A client that speaks something else waits for our answer; the end of a head would never come. */
+static void refuse_stranger(Connection *connection, char first)
+{
+    enum { TLS_HANDSHAKE = 0x16 };
+
+    refuse_bad(connection, 400,
+               first == TLS_HANDSHAKE ? "this port speaks plain HTTP: use http://, or configure TLS"
+                                      : "this is no HTTP request");
+}
+
 /* Takes one head off @bytes. Returns false when there is none yet. */
 static bool read_head(Connection *connection, Str *bytes)
 {
@@ -144,6 +154,10 @@ static bool read_head(Connection *connection, Str *bytes)
         http->head_started = true;
         http->scanned = 0;
         http->phase_ms = now_ms();
+    }
+    if (!http1_may_begin(bytes->ptr[0])) {
+        refuse_stranger(connection, bytes->ptr[0]);
+        return true;
     }
     bool ended = http1_head_end(*bytes, &http->scanned, &length);
     if (ended ? length > SERVER_HEADER_BYTES_MAX : bytes->len > SERVER_HEADER_BYTES_MAX) {

@@ -45,6 +45,11 @@ static bool is_token_byte(char byte)
     }
 }
 
+bool http1_may_begin(char byte)
+{
+    return is_token_byte(byte);
+}
+
 static bool is_token(Str text)
 {
     for (size_t i = 0; i < text.len; i++) {

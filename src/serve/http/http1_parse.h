@@ -38,6 +38,9 @@ typedef struct Http1Head {
  * bytes. */
 bool http1_head_end(Str bytes, size_t *scanned, size_t *ret_length);
 
+/* Whether a request line can begin with @byte. A TLS client begins with one that cannot. */
+bool http1_may_begin(char byte);
+
 /* Reads one whole head. Strings in @ret_head live as long as @arena. Returns 0, or the HTTP status
  * to answer (400, 417, 431, 501, 505) with what is wrong in @ret_error. */
 MUST_USE int http1_head_parse(Str bytes, Arena *arena, Http1Head *ret_head, ParseError *ret_error);

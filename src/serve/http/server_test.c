@@ -373,6 +373,19 @@ static void a_connection_is_kept_alive_and_each_request_is_answered(void **state
     close(fd);
 }
 
+static void what_cannot_become_a_request_is_refused_at_once(void **state)
+{
+    const Str strangers[] = {STR("\x16\x03\x01\x02\x00\x01"), STR("\x00\x01"), STR("{}")};
+
+    for (size_t i = 0; i < ARRAY_LEN(strangers); i++) {
+        CLEANUP(buf_deinit) Buf answer = {0};
+
+        exchange_raw(strangers[i], false, &answer);
+        assert_true(str_starts_with(buf_str(&answer), STR("HTTP/1.1 400 ")));
+        assert_int_equal(has(&answer, STR("TLS")), i == 0);
+    }
+}
+
 static void pipelined_requests_are_answered_in_order(void **state)
 {
     CLEANUP(buf_deinit) Buf request = {0};
@@ -863,6 +876,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SERVER_TEST(a_connection_is_kept_alive_and_each_request_is_answered),
+        SERVER_TEST(what_cannot_become_a_request_is_refused_at_once),
         SERVER_TEST(pipelined_requests_are_answered_in_order),
         SERVER_TEST(a_chunked_body_is_joined_however_it_is_cut),
         SERVER_TEST(expect_100_continue_is_told_to_go_on_or_refused_before_the_body),

@@ -11,9 +11,27 @@ void answer_deinit(Answer *answer)
     arena_deinit(&answer->arena);
 }
 
+int asking_check(const Arguments *arguments, int status, JsonView answer, const char *part)
+{
+    if (status == 200 && view_get(answer, part).raw.len > 0) {
+        return EXIT_DONE;
+    }
+    JsonView error = view_get(answer, "error");
+    Str message = view_text(view_get(error, "message")), hint = view_text(view_get(error, "hint"));
+
+    if (message.len == 0) {
+        return cli_fail("%s answered HTTP %d, but not as Weft does. Is it another program? --url "
+                        "tells where.",
+                        cli_value(arguments, "url", default_url), status);
+    }
+    return cli_fail("%.*s (HTTP %d)%s%.*s", STR_ARG(message), status, hint.len > 0 ? ". " : "",
+                    STR_ARG(hint));
+}
+
 typedef int (*Method)(Client *client, const char *path, Buf *body, Buf *why);
 
-static int ask(Method method, const Arguments *arguments, Buf *path, Answer *answer)
+static int ask(Method method, const Arguments *arguments, Buf *path, const char *part,
+               Answer *answer)
 {
     CLEANUP(buf_deinit) Buf why = {0};
     Client *client = client_new(cli_value(arguments, "url", default_url));
@@ -23,25 +41,18 @@ static int ask(Method method, const Arguments *arguments, Buf *path, Answer *ans
     if (status < 0) {
         return cli_fail("%s. Is `weft serve` running? --url tells where.", buf_cstr(&why));
     }
-    if (status != 200) {
-        JsonView error = view_get((JsonView){buf_str(&answer->body), &answer->arena}, "error");
-        Str message = view_text(view_get(error, "message")),
-            hint = view_text(view_get(error, "hint"));
-
-        return cli_fail("%.*s%s%.*s (HTTP %d)", STR_ARG(message), hint.len > 0 ? ". " : "",
-                        STR_ARG(hint), status);
-    }
-    return EXIT_DONE;
+    return asking_check(arguments, status, (JsonView){buf_str(&answer->body), &answer->arena},
+                        part);
 }
 
-int asking_get(const Arguments *arguments, Buf *path, Answer *answer)
+int asking_get(const Arguments *arguments, Buf *path, const char *part, Answer *answer)
 {
-    return ask(client_get, arguments, path, answer);
+    return ask(client_get, arguments, path, part, answer);
 }
 
-int asking_delete(const Arguments *arguments, Buf *path, Answer *answer)
+int asking_delete(const Arguments *arguments, Buf *path, const char *part, Answer *answer)
 {
-    return ask(client_delete, arguments, path, answer);
+    return ask(client_delete, arguments, path, part, answer);
 }
 
 void append_parameter(Buf *path, char *separator, const char *name, const char *value)

@@ -15,11 +15,15 @@ typedef struct Answer {
 
 void answer_deinit(Answer *answer);
 
-/* Asks @path of --url. Returns EXIT_DONE with the answer, else EXIT_FAILED, having told why. */
-int asking_get(const Arguments *arguments, Buf *path, Answer *answer);
+/* Asks @path of --url, whose answer has the member @part. Returns EXIT_DONE with the answer, else
+ * EXIT_FAILED, having told why. */
+int asking_get(const Arguments *arguments, Buf *path, const char *part, Answer *answer);
+
+/* Whether @answer is one of Weft's with the member @part. Returns as asking_get. */
+int asking_check(const Arguments *arguments, int status, JsonView answer, const char *part);
 
 /* As asking_get, with the method DELETE. */
-int asking_delete(const Arguments *arguments, Buf *path, Answer *answer);
+int asking_delete(const Arguments *arguments, Buf *path, const char *part, Answer *answer);
 
 /* Adds name=value behind @separator, which becomes '&'; nothing when @value is NULL. */
 void append_parameter(Buf *path, char *separator, const char *name, const char *value);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/asking.h"
 #include "app/cli.h"
 #include "app/client.h"
 #include "codec/json.h"
@@ -213,6 +214,9 @@ static int read_trace(Export *export, Str trace_id, Batch *ret_batch)
     if (status == 404) {
         return EXIT_DONE;
     }
+    if (status < 0) {
+        return cli_fail("trace %.*s could not be read: %s", STR_ARG(trace_id), buf_cstr(&why));
+    }
     if (status != 200) {
         return cli_fail("trace %.*s could not be read (HTTP %d)", STR_ARG(trace_id), status);
     }
@@ -249,26 +253,14 @@ static int export_trace(Export *export, Str trace_id)
 
 /* --- Pages --- */
 
-static void append_parameter(Buf *path, const char *name, Str value)
+static void append_query(Buf *path, const Arguments *arguments, Buf *cursor)
 {
-    buf_append_format(path, "&%s=", name);
-    client_append_encoded(path, value);
-}
-
-static void append_query(Buf *path, const Arguments *arguments, Str cursor)
-{
-    static const char *const windows[] = {"from", "to"};
+    char separator = '&';
 
     buf_append_format(path, "/api/v1/traces?limit=%d", PAGE_TRACES);
-    append_parameter(path, "q", str_from_cstr(cli_value(arguments, "query", "")));
-    for (size_t i = 0; i < ARRAY_LEN(windows); i++) {
-        if (cli_flag(arguments, windows[i])) {
-            append_parameter(path, windows[i], str_from_cstr(cli_value(arguments, windows[i], "")));
-        }
-    }
-    if (cursor.len > 0) {
-        append_parameter(path, "cursor", cursor);
-    }
+    append_parameter(path, &separator, "q", cli_value(arguments, "query", ""));
+    append_window(arguments, path, &separator, NULL);
+    append_parameter(path, &separator, "cursor", cursor->len > 0 ? buf_cstr(cursor) : NULL);
 }
 
 static int export_page(Export *export, const Arguments *arguments, Buf *cursor)
@@ -280,16 +272,13 @@ static int export_page(Export *export, const Arguments *arguments, Buf *cursor)
     size_t at = 0;
     JsonView item;
 
-    append_query(&path, arguments, buf_str(cursor));
+    append_query(&path, arguments, cursor);
     int status = client_get(export->client, buf_cstr(&path), &body, &why);
-    JsonView page = {.raw = buf_str(&body), .arena = &arena}, error = view_get(page, "error");
+    JsonView page = {.raw = buf_str(&body), .arena = &arena};
     if (status < 0) {
         return cli_fail("%s. Is `weft serve` running? --url tells where.", buf_cstr(&why));
     }
-    if (status != 200) {
-        return cli_fail("%.*s (HTTP %d). %.*s", STR_ARG(view_text(view_get(error, "message"))),
-                        status, STR_ARG(view_text(view_get(error, "hint"))));
-    }
+    TRY(asking_check(arguments, status, page, "items"));
     while (view_next(view_get(page, "items"), &at, &item)) {
         TRY(export_trace(export, view_text(view_get(item, "trace_id"))));
     }

@@ -193,7 +193,7 @@ static int run_flows(const Arguments *arguments)
     buf_append_str(&path, STR("/api/v1/flows"));
     append_window(arguments, &path, &separator, "-24h");
     append_parameter(&path, &separator, "limit", cli_value(arguments, "limit", NULL));
-    int status = asking_get(arguments, &path, &answer);
+    int status = asking_get(arguments, &path, "items", &answer);
     return status != EXIT_DONE ? status : print_answer(arguments, &answer, print_flows);
 }
 
@@ -202,26 +202,26 @@ static int run_flow(const Arguments *arguments)
     CLEANUP(buf_deinit) Buf path = {0};
     CLEANUP(answer_deinit) Answer answer = {0};
     char separator = '?';
+    bool history = cli_flag(arguments, "history");
 
     if (arguments->n_operands != 1) {
         return cli_usage("flow takes the name of one flow; weft flows lists them");
     }
     buf_append_str(&path, STR("/api/v1/flows/"));
     client_append_encoded(&path, str_from_cstr(arguments->operands[0]));
-    if (cli_flag(arguments, "history")) {
+    if (history) {
         buf_append_str(&path, STR("/history"));
     }
     append_window(arguments, &path, &separator, "-24h");
     append_parameter(&path, &separator, "scope", cli_value(arguments, "scope", NULL));
     append_parameter(&path, &separator, "environment", cli_value(arguments, "environment", NULL));
-    if (cli_flag(arguments, "history")) {
+    if (history) {
         append_parameter(&path, &separator, "step", cli_value(arguments, "step", NULL));
     }
-    int status = asking_get(arguments, &path, &answer);
+    int status = asking_get(arguments, &path, history ? "versions" : "steps", &answer);
     return status != EXIT_DONE
                ? status
-               : print_answer(arguments, &answer,
-                              cli_flag(arguments, "history") ? print_history : print_flow);
+               : print_answer(arguments, &answer, history ? print_history : print_flow);
 }
 
 static const Option flows_options[] = {

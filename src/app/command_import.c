@@ -177,8 +177,12 @@ static int import_file(Import *import, const char *path)
         n = fread(content.ptr + content.len, 1, 1 << 20, file);
         content.len += n;
     }
+    int problem = ferror(file) != 0 ? errno : 0;
     if (file != stdin) {
         fclose(file);
+    }
+    if (problem != 0) {
+        return cli_fail("%s cannot be read: %s", path, strerrordesc_np(problem));
     }
     if (n > 0) {
         return cli_fail("%s is larger than 1 GiB; split it", path);

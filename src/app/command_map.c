@@ -213,7 +213,7 @@ static int run_map(const Arguments *arguments)
     append_parameter(&path, &separator, "at", cli_value(arguments, "at", NULL));
     append_parameter(&path, &separator, "window", cli_value(arguments, "window", NULL));
     append_filters(arguments, &path, &separator);
-    int status = asking_get(arguments, &path, &answer);
+    int status = asking_get(arguments, &path, "nodes", &answer);
     return status != EXIT_DONE ? status : print_answer(arguments, &answer, print_map);
 }
 
@@ -359,7 +359,7 @@ static int run_diff(const Arguments *arguments)
     }
     append_parameter(&path, &separator, "window", cli_value(arguments, "window", NULL));
     append_filters(arguments, &path, &separator);
-    int status = asking_get(arguments, &path, &answer);
+    int status = asking_get(arguments, &path, "changed", &answer);
     return status != EXIT_DONE ? status : print_answer(arguments, &answer, print_diff);
 }
 

@@ -44,7 +44,7 @@ static int run_search(const Arguments *arguments)
     append_window(arguments, &path, &separator, NULL);
     append_parameter(&path, &separator, "limit", cli_value(arguments, "limit", "20"));
     append_parameter(&path, &separator, "cursor", cli_value(arguments, "cursor", NULL));
-    int status = asking_get(arguments, &path, &answer);
+    int status = asking_get(arguments, &path, "items", &answer);
     return status != EXIT_DONE ? status : print_answer(arguments, &answer, print_traces);
 }
 
@@ -147,8 +147,8 @@ static int run_trace(const Arguments *arguments)
     }
     buf_append_str(&path, STR("/api/v1/traces/"));
     client_append_encoded(&path, str_from_cstr(arguments->operands[deletes ? 1 : 0]));
-    int status =
-        deletes ? asking_delete(arguments, &path, &answer) : asking_get(arguments, &path, &answer);
+    int status = deletes ? asking_delete(arguments, &path, "trace_id", &answer)
+                         : asking_get(arguments, &path, "spans", &answer);
     return status != EXIT_DONE
                ? status
                : print_answer(arguments, &answer, deletes ? print_deleted : print_trace);

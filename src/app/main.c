@@ -154,5 +154,7 @@ int main(int argc, char **argv)
     if (cli_parse(command, argc - 2, argv + 2, &arguments) != 0) {
         return EXIT_USAGE;
     }
-    return command->run(&arguments);
+    int status = command->run(&arguments);
+    bool told = fflush(stdout) == 0 && ferror(stdout) == 0;
+    return told || status != EXIT_DONE ? status : cli_fail("standard output cannot be written");
 }

@@ -135,3 +135,29 @@ def test_a_tls_client_on_a_plain_port_is_refused_at_once(shared_weft):
             while piece := client.recv(65536):
                 answer += piece
             assert answer.startswith(b"HTTP/1.1 400 ") and b"TLS" in answer
+
+
+# ---- half requests ----
+
+def frame(kind, flags, stream, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def literal(name, value):
+    return bytes([0, len(name)]) + name + bytes([len(value)]) + value
+
+
+def test_streams_that_announce_much_and_send_little_do_not_shut_others_out(weft):
+    head = b"\x83\x86" + literal(b":path", b"/opentelemetry.proto.collector.trace.v1.TraceService/Export") + b"\x41\x01x" \
+        + literal(b"content-type", b"application/grpc")
+    announced = bytes([0]) + (60 << 20).to_bytes(4, "big") + bytes(100)
+    clients = []
+    for _ in range(24):
+        client = socket.create_connection(("127.0.0.1", weft.ports["otlp_grpc"]), 10)
+        client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + b"".join(
+            frame(1, 4, stream, head) + frame(0, 0, stream, announced) for stream in range(1, 401, 2)))
+        clients.append(client)
+    time.sleep(1)
+    assert [post(weft)[0] for _ in range(5)] == [200] * 5
+    for client in clients:
+        client.close()

@@ -23,7 +23,7 @@
  */
 enum { STATE_OPEN, STATE_STREAMING, STATE_ANSWERED };
 
-enum { BODY_FIRST_RESERVE = 256 << 10 }; /* a Content-Length is believed up to this */
+enum { BODY_FIRST_RESERVE = 16 << 10 }; /* what a client announces is believed up to this */
 
 Exchange *exchange_new(Connection *connection)
 {

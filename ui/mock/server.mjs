@@ -414,7 +414,7 @@ export function startMock(port = 0) {
     response.end(text)
   }
 
-  /** The whole map, then every second the edges whose numbers have changed. */
+  /** The whole map, then every second the nodes that came and the edges whose numbers have changed. */
   function live(world, params, request, response) {
     const ask = () =>
       api(
@@ -434,7 +434,9 @@ export function startMock(port = 0) {
     const timer = setInterval(() => {
       const now = ask()
       const before = new Map(last.edges.map((edge) => [edge.id, edge.count]))
-      tell(now, { ...nothing, edges: now.edges.filter((edge) => before.get(edge.id) !== edge.count) }, false)
+      const known = new Set(last.nodes.map((node) => node.id))
+      const nodes = now.nodes.filter((node) => !known.has(node.id))
+      tell(now, { ...nothing, nodes, edges: now.edges.filter((edge) => before.get(edge.id) !== edge.count) }, false)
       last = now
     }, 1000)
     request.on('close', () => clearInterval(timer))

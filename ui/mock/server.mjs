@@ -436,7 +436,11 @@ export function startMock(port = 0) {
       const before = new Map(last.edges.map((edge) => [edge.id, edge.count]))
       const known = new Set(last.nodes.map((node) => node.id))
       const nodes = now.nodes.filter((node) => !known.has(node.id))
-      tell(now, { ...nothing, nodes, edges: now.edges.filter((edge) => before.get(edge.id) !== edge.count) }, false)
+      tell(
+        now,
+        { ...nothing, nodes, edges: now.edges.filter((edge) => before.get(edge.id) !== edge.count) },
+        false,
+      )
       last = now
     }, 1000)
     request.on('close', () => clearInterval(timer))

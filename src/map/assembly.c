@@ -37,7 +37,7 @@ struct Assembly {
 
     Settling batch; /* what is being settled */
 
-    uint64_t spans_beyond;
+    uint64_t spans_beyond, left;
     uint64_t settled, reopened, early;
     pthread_mutex_t status_lock;
     AssemblyStatus status; /* as of the last tick or batch */
@@ -77,6 +77,7 @@ static void apply_batch(Assembly *assembly)
         assembly->reopened += trace->before.count > 0;
         note_heavy(assembly, trace);
     }
+    assembly->left += batch->n_left;
     store_mark_settled(assembly->store, batch->ids, batch->n_ids);
 }
 
@@ -224,6 +225,7 @@ static void publish_status(Assembly *assembly)
         .early_settled = assembly->early,
         .links = links_count(&assembly->batch.links),
         .spans_beyond = assembly->spans_beyond,
+        .damaged_traces = assembly->left,
         .cut_contexts = assembly->batch.cut_contexts,
         .complete_to_ns = complete_to_ns,
     };

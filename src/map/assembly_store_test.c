@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/log.h"
 #include "map/assembly.h"
 #include "map/contract/random_spans.h"
 
@@ -191,9 +192,65 @@ static void test_the_law_holds_on_disk_and_over_restarts(void **state)
     }
 }
 
+/* Overwrites the begin of the first column of every block. */
+static void damage_blocks(const char *directory)
+{
+    char command[256];
+
+    snprintf(command, sizeof(command),
+             "for file in '%s'/blocks/*.parquet; do "
+             "head -c 64 /dev/zero | dd of=$file bs=1 seek=4 conv=notrunc status=none; done",
+             directory);
+    assert_int_equal(system(command), 0);
+}
+
+static void test_what_damaged_blocks_hold_stays_on_the_map(void **state)
+{
+    (void)state;
+    enum { TRACES = 6 };
+    Rig rig = {.directory = "/tmp/weft-assembly-XXXXXX"};
+    RandomSpans random = {
+        .state = random_seed(3), .arena = &rig.arena, .n_traces = TRACES, .n_ids = 4};
+    CLEANUP(buf_deinit) Buf before = {0};
+    CLEANUP(buf_deinit) Buf after = {0};
+    AssemblyStatus status;
+    char command[128];
+
+    assert_non_null(mkdtemp(rig.directory));
+    rig_open(&rig);
+    for (unsigned i = 0; i < 60; i++) {
+        Span span = random_span(&random);
+
+        rig_send(&rig, &span, 1);
+    }
+    store_wait_settled(rig.store);
+    dump_map(rig.map, &before);
+    rig_close(&rig);
+    damage_blocks(rig.directory);
+    log_set_level(LOG_SILENT);
+    rig_open(&rig);
+    for (unsigned i = 0; i < 20; i++) {
+        Span span = random_span(&random);
+
+        rig_send(&rig, &span, 1);
+    }
+    store_wait_settled(rig.store);
+    dump_map(rig.map, &after);
+    assert_true(dumps_equal(&before, &after, 3));
+    assembly_status(rig.assembly, &status);
+    assert_true(status.damaged_traces >= TRACES);
+    rig_close(&rig);
+    log_set_level(LOG_INFO);
+    snprintf(command, sizeof(command), "rm -rf '%s'", rig.directory);
+    assert_int_equal(system(command), 0);
+    mem_free(rig.sent);
+    arena_deinit(&rig.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_damaged_blocks_hold_stays_on_the_map),
         cmocka_unit_test(test_the_law_holds_on_disk_and_over_restarts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

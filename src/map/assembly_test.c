@@ -33,7 +33,14 @@ struct Store {
     size_t n_reads;
     uint64_t waiting_since_ns; /* 0: nothing is queued */
     size_t trace_spans_max;    /* 0: no limit */
+    uint8_t damaged;           /* the trace whose first row cannot be read; 0: none */
 };
+
+static bool is_unreadable(const Store *store, size_t row)
+{
+    return row == 0 && store->damaged != 0 &&
+           store->rows[row].span.trace_id.bytes[TRACE_ID_SIZE - 1] == store->damaged;
+}
 
 int store_read_trace(Store *store, TraceId id, StoreView view, Arena *arena, Span **ret_spans,
                      size_t *ret_n)
@@ -44,7 +51,8 @@ int store_read_trace(Store *store, TraceId id, StoreView view, Arena *arena, Spa
     for (size_t i = 0; i < store->n_rows; i++) {
         const Row *row = &store->rows[i];
 
-        if (trace_id_equal(row->span.trace_id, id) && (view == STORE_ALL || row->settled)) {
+        if (trace_id_equal(row->span.trace_id, id) && (view == STORE_ALL || row->settled) &&
+            !is_unreadable(store, i)) {
             spans[n++] = row->span;
         }
     }
@@ -60,6 +68,7 @@ int store_read_settling(Store *store, TraceId id, Arena *arena, StoreTrace *ret_
     TRY(store_read_trace(store, id, STORE_SETTLED, arena, &ret_trace->settled,
                          &ret_trace->n_settled));
     TRY(store_read_trace(store, id, STORE_ALL, arena, &ret_trace->all, &ret_trace->n_all));
+    ret_trace->damaged = store->damaged != 0 && id.bytes[TRACE_ID_SIZE - 1] == store->damaged;
     if (store->trace_spans_max > 0 && ret_trace->n_all > store->trace_spans_max) {
         ret_trace->n_all = store->trace_spans_max;
         ret_trace->n_settled = MIN(ret_trace->n_settled, store->trace_spans_max);
@@ -456,6 +465,65 @@ static void test_every_order_of_publisher_process_and_receive_is_the_same(void *
     }
 }
 
+static Span request(uint8_t trace, uint8_t id)
+{
+    Span span = plain_span(trace, id);
+
+    span.kind = SPAN_KIND_SERVER;
+    return span;
+}
+
+/* A part that cannot be read does not take back what it added when it could. */
+static void test_a_damaged_trace_stays_on_the_map_as_it_was(void **state)
+{
+    (void)state;
+    CLEANUP(buf_deinit) Buf before = {0};
+    CLEANUP(buf_deinit) Buf after = {0};
+    Rig rig;
+    Span spans[] = {request(1, 1), request(1, 2), request(1, 3)};
+
+    rig_init(&rig);
+    rig_send(&rig, spans, 2);
+    rig_tick(&rig, 0, true);
+    dump_map(rig.map, &before);
+    rig.store->damaged = 1;
+    rig_send(&rig, &spans[2], 1);
+    rig_tick(&rig, 0, true);
+    dump_map(rig.map, &after);
+    assert_true(dumps_equal(&before, &after, 0));
+    assert_int_equal(rig_status(&rig).damaged_traces, 1);
+    assert_true(rig.store->rows[2].settled);
+    rig_deinit(&rig);
+}
+
+/* Nor does one that links to it; a new trace that does is on the map. */
+static void test_neighbours_of_a_damaged_trace_stay_and_new_ones_come(void **state)
+{
+    (void)state;
+    CLEANUP(buf_deinit) Buf before = {0};
+    CLEANUP(buf_deinit) Buf same = {0};
+    CLEANUP(buf_deinit) Buf more = {0};
+    Rig rig;
+
+    rig_init(&rig);
+    Span publisher = message(&rig, 1, "send", 0), process = message(&rig, 2, "process", 1);
+    Span late = request(2, 9), fresh = message(&rig, 3, "process", 1);
+    rig_send(&rig, &publisher, 1);
+    rig_send(&rig, &process, 1);
+    rig_tick(&rig, 0, true);
+    dump_map(rig.map, &before);
+    rig.store->damaged = 1;
+    rig_send(&rig, &late, 1);
+    rig_tick(&rig, 0, true);
+    dump_map(rig.map, &same);
+    assert_true(dumps_equal(&before, &same, 0));
+    rig_send(&rig, &fresh, 1);
+    rig_tick(&rig, 0, true);
+    dump_map(rig.map, &more);
+    assert_false(str_equal(buf_str(&before), buf_str(&more)));
+    rig_deinit(&rig);
+}
+
 /* Without links nothing but the trace itself is read: its settled rows and all of them. */
 static void test_a_new_trace_without_links_reads_only_itself(void **state)
 {
@@ -481,6 +549,8 @@ int main(void)
         cmocka_unit_test(test_beyond_the_limit_the_quietest_settle_early),
         cmocka_unit_test(test_a_failing_store_leaves_the_map_and_is_tried_again),
         cmocka_unit_test(test_every_order_of_publisher_process_and_receive_is_the_same),
+        cmocka_unit_test(test_a_damaged_trace_stays_on_the_map_as_it_was),
+        cmocka_unit_test(test_neighbours_of_a_damaged_trace_stay_and_new_ones_come),
         cmocka_unit_test(test_a_new_trace_without_links_reads_only_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,11 @@
  * on all that is upstream of it, and a change that carries flow attributes, or passes some on,
  * affects all that is downstream. Systems without flows pay a look at their attributes' names.
  *
+ * A trace of which a part is in a block that cannot be read must not be taken back by what is left
+ * of it: what it added, it added whole. It is left as it is on the map, and so is a trace that is
+ * settled already and has such a neighbour. One that is new takes such a neighbour as it can be
+ * read.
+ *
  * Siblings, traces that link to the same trace, matter to each other only when one has a receive
  * with a link (§3): such a trace is "curious". Without that distinction a popular publisher would
  * have all its consumers computed anew for each new one.
@@ -53,6 +58,7 @@ static int load(Settling *settling, SettlingTrace *viewed)
     settling->flows_known |= viewed->has_flows;
     viewed->loaded = true;
     viewed->cut = trace.cut;
+    viewed->damaged = trace.damaged;
     return 0;
 }
 
@@ -337,6 +343,19 @@ static void contribute(Settling *settling, const SettlingTrace *viewed, const Ta
     contract_contribution(&trace, others, n, deltas);
 }
 
+/* Whether what @viewed added to the map cannot be found out again. */
+static bool is_left(const Settling *settling, const SettlingTrace *viewed, const Table *ids)
+{
+    bool damaged = viewed->damaged;
+
+    for (size_t i = 0; i < ids->n_records && viewed->before.count > 0 && !damaged; i++) {
+        const SettlingTrace *other = table_find(&settling->traces, table_at(ids, i));
+
+        damaged = other->damaged;
+    }
+    return damaged;
+}
+
 /* Joins what is upstream of @id to the neighbours. */
 static int add_all_upstream(Settling *settling, TraceId id, Table *neighbours)
 {
@@ -371,7 +390,9 @@ static int contribute_affected(Settling *settling, TraceId id)
     if (result == 0 && settling->flows_known) {
         result = add_all_upstream(settling, id, &neighbours.ids);
     }
-    if (result == 0) {
+    if (result == 0 && is_left(settling, &viewed, &neighbours.ids)) {
+        settling->n_left++;
+    } else if (result == 0) {
         contribute(settling, &viewed, &neighbours.ids, false, &settling->minus);
         contribute(settling, &viewed, &neighbours.ids, true, &settling->plus);
     }
@@ -419,6 +440,7 @@ void settling_drop(Settling *settling)
     settling->cut_contexts += settling->plus.n_cut_contexts;
     settling->n_ids = 0;
     settling->n_spans = 0;
+    settling->n_left = 0;
     settling->has_links = false;
     table_clear(&settling->traces);
     arena_reset(&settling->arena);

@@ -26,6 +26,7 @@ typedef struct SettlingTrace {
     bool affected;
     bool loaded;
     bool cut;                   /* it has more spans than count */
+    bool damaged;               /* a part of it may be in a block that cannot be read */
     bool has_flows;             /* a span of either view has an attribute of a flow */
     SettlingView before, after; /* not of the batch: the same */
 } SettlingTrace;
@@ -41,6 +42,7 @@ typedef struct Settling {
     bool has_links; /* some trace of it has */
     Deltas minus, plus;
     Members minus_members, plus_members;
+    uint64_t n_left;       /* traces whose contribution stays as it is, for damage */
     uint64_t cut_contexts; /* questions for a business context that met a limit; of all batches */
 
     Arena arena; /* spans of both views */

@@ -107,6 +107,9 @@ typedef struct Vitals {
     ROW("weft_flow_bytes", "gauge", 1, v->runs.file_bytes, "Their bytes.")                         \
     ROW("weft_assembly_spans_beyond_total", "counter", 1, v->assembly.spans_beyond,                \
         "Spans of traces larger than the map reads: kept, not in the map.")                        \
+    ROW("weft_assembly_damaged_traces_total", "counter", 1, v->assembly.damaged_traces,            \
+        "Times that a trace changed which is partly in a damaged block: it stays on the map as "   \
+        "it was.")                                                                                 \
     ROW("weft_queries_total", "counter", 1, v->calls, "Query API calls answered.")                 \
     ROW("weft_queries_failed_total", "counter", 1, v->calls_failed, "... with an error.")          \
     ROW("weft_queries_busy_total", "counter", 1, v->calls_busy,                                    \

@@ -50,6 +50,7 @@ typedef struct TracePart {
     Span *spans;
     size_t n, limit;
     bool cut;
+    bool damaged; /* a block that may hold more of it cannot be read */
 } TracePart;
 
 static void part_trim(TracePart *part)
@@ -78,8 +79,10 @@ static int read_block_traces(const Shelf *shelf, TraceId id, Arena *arena, Trace
             part->cut = true;
             continue;
         }
-        TRY(shelf_block_check(block, block_read_trace_start(block->block, id, part->limit + 1,
-                                                            arena, &part->spans, &part->n)));
+        int result = block_read_trace_start(block->block, id, part->limit + 1, arena, &part->spans,
+                                            &part->n);
+        part->damaged |= result > 0;
+        TRY(shelf_block_check(block, result));
         if (part->n >= part->limit) {
             part_trim(part);
         }
@@ -322,7 +325,8 @@ int store_read_settling(Store *store, TraceId id, Arena *arena, StoreTrace *ret_
                         .all = arena_alloc(arena, room),
                         .n_settled = held.n,
                         .n_all = held.n,
-                        .cut = held.cut};
+                        .cut = held.cut,
+                        .damaged = held.damaged};
     mem_copy(trace.settled, held.spans, held.n * sizeof(Span));
     mem_copy(trace.all, held.spans, held.n * sizeof(Span));
     for (size_t i = 0; i < store->n_generations; i++) {

@@ -60,8 +60,12 @@ MUST_USE int block_read_trace(Block *block, TraceId id, Arena *arena, Span **spa
 MUST_USE int block_read_trace_start(Block *block, TraceId id, size_t limit, Arena *arena,
                                     Span **spans, size_t *n);
 
-/* Reads the rows [from, end) in their order to @ret_spans, with all that they point to in @arena.
- * Returns 0, 1 (damaged), -errno. */
+/* From pin to unpin, what reads have decoded of the block's dictionaries stays in memory. */
+void block_pin(Block *block);
+void block_unpin(Block *block);
+
+/* Reads the rows [from, end) of a block that the caller has pinned, in their order, to @ret_spans;
+ * what they point to lives as long as both @arena and the pin. Returns 0, 1 (damaged), -errno. */
 MUST_USE int block_read_rows(Block *block, uint64_t from, uint64_t end, Arena *arena,
                              Span *ret_spans);
 

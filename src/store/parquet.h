@@ -97,6 +97,7 @@ typedef struct ParquetSource {
     uint64_t size;       /* of the file, with read_at */
     size_t page_max;     /* largest page to be decompressed; 0: 512 MiB */
     uint64_t n_rows_max; /* refuse files with more rows; 0: PARQUET_ROWS_MAX */
+    bool is_pinned; /* columns are read under a pin only (asserted), which keeps what is decoded */
 } ParquetSource;
 
 MUST_USE int parquet_open(const ParquetSource *source, ParquetFile **ret_file,
@@ -104,9 +105,10 @@ MUST_USE int parquet_open(const ParquetSource *source, ParquetFile **ret_file,
 ParquetFile *parquet_close(ParquetFile *file);
 
 /*
- * While a file is pinned, page locations and dictionaries that its reads decode are kept for the
- * next reads (all files together: PARQUET_CACHE_BYTES_MAX), and vectors of these reads live only as
- * long as the pin. Where one reader pins, all must; blocks do, for each question.
+ * A file that was opened with is_pinned keeps the page locations and dictionaries that its reads
+ * decode for the next reads (all files together: PARQUET_CACHE_BYTES_MAX). Each thread pins it
+ * before it reads a column, and the vectors that it gets live no longer than its pin. For other
+ * files a pin means nothing.
  */
 typedef struct ParquetPin {
     ParquetFile *file;

@@ -120,9 +120,11 @@ static int note_columns(Block *block, ParseError *error)
 static int open_parts(Block *block, ParseError *error)
 {
     TRY(block->fs->ops->size(block->file, &block->summary.file_bytes));
-    TRY(parquet_open(
-        &(ParquetSource){.read_at = read_file, .context = block, .size = block->summary.file_bytes},
-        &block->parquet, error));
+    TRY(parquet_open(&(ParquetSource){.read_at = read_file,
+                                      .context = block,
+                                      .size = block->summary.file_bytes,
+                                      .is_pinned = true},
+                     &block->parquet, error));
     TRY(parse_summary(block, error));
     TRY(note_columns(block, error));
     TRY(block_traces_load(block->parquet, &block->traces, error));
@@ -285,6 +287,18 @@ static int read_rows(Block *block, size_t from, size_t n, Arena *arena, Span **s
     *spans = all;
     *n_spans += n;
     return 0;
+}
+
+void block_pin(Block *block)
+{
+    ParquetPin pin = parquet_pin(block->parquet);
+
+    (void)pin; /* goes in block_unpin */
+}
+
+void block_unpin(Block *block)
+{
+    parquet_unpin(&(ParquetPin){block->parquet});
 }
 
 int block_read_rows(Block *block, uint64_t from, uint64_t end, Arena *arena, Span *ret_spans)

@@ -188,6 +188,7 @@ int merge_write(Store *store, const MergePlan *plan, const Shelf *shelf, Cut *cu
     for (size_t i = 0; i < plan->n_sources; i++) {
         merge.sources[i].block = plan->sources[i];
         merge.sources[i].window_rows = WINDOW_ROWS_FIRST;
+        block_pin(plan->sources[i]->block);
     }
     merge.generation = generation_new(1);
     generation_begin(merge.generation, 0);
@@ -198,6 +199,7 @@ int merge_write(Store *store, const MergePlan *plan, const Shelf *shelf, Cut *cu
     cut->number = 0; /* it is no cut of the head */
     for (size_t i = 0; i < plan->n_sources; i++) {
         arena_deinit(&merge.sources[i].arena);
+        block_unpin(plan->sources[i]->block);
     }
     mem_free(merge.sources);
     generation_unref(merge.generation);

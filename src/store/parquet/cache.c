@@ -103,23 +103,12 @@ void parquet_cache_unpin(ParquetCache *cache)
     pthread_mutex_unlock(&mutex);
 }
 
-bool parquet_cache_is_pinned(ParquetCache *cache)
-{
-    pthread_mutex_lock(&mutex);
-    bool is_pinned = cache->pins > 0;
-    pthread_mutex_unlock(&mutex);
-    return is_pinned;
-}
-
 const CachedChunk *parquet_cache_find(ParquetCache *cache, size_t chunk)
 {
-    const CachedChunk *found = NULL;
-
     ASSERT(chunk < cache->n_chunks);
     pthread_mutex_lock(&mutex);
-    if (cache->pins > 0) {
-        found = cache->chunks[chunk];
-    }
+    ASSERT(cache->pins > 0);
+    const CachedChunk *found = cache->chunks[chunk];
     pthread_mutex_unlock(&mutex);
     return found;
 }

@@ -9,8 +9,8 @@
  * dictionaries. One cache per file; all files together hold at most PARQUET_CACHE_BYTES_MAX, of
  * which the least recently pinned file's go first. Thread-safe.
  *
- * Only while a file is pinned is anything taken from its cache, and only when it is pinned by
- * nobody is anything dropped: so what was found lives until the pin goes.
+ * Who takes from a file's cache has pinned it himself, and only when it is pinned by nobody is
+ * anything dropped: so what was found lives until the finder's pin goes.
  */
 enum { PARQUET_CACHE_BYTES_MAX = 24 << 20 };
 
@@ -29,11 +29,9 @@ ParquetCache *parquet_cache_free(ParquetCache *cache); /* pinned by nobody */
 void parquet_cache_pin(ParquetCache *cache);
 void parquet_cache_unpin(ParquetCache *cache);
 
-bool parquet_cache_is_pinned(ParquetCache *cache);
-
-/* NULL: not there, or nobody has pinned the file. */
+/* NULL: not there. The caller has pinned the file. */
 const CachedChunk *parquet_cache_find(ParquetCache *cache, size_t chunk);
 
-/* Takes @made over and returns it, or what another thread has put there meanwhile. The file is
- * pinned. */
+/* Takes @made over and returns it, or what another thread has put there meanwhile. The
+ * caller has pinned the file. */
 const CachedChunk *parquet_cache_put(ParquetCache *cache, size_t chunk, CachedChunk made);

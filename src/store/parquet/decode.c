@@ -497,7 +497,7 @@ static int load_chunk(ParquetSlots *s, const MetaChunk *chunk, Arena *arena, Cac
 static int find_chunk(ParquetSlots *s, const MetaChunk *chunk, CachedChunk *into,
                       const CachedChunk **ret_chunk)
 {
-    if (s->cache != NULL && parquet_cache_is_pinned(s->cache)) {
+    if (s->cache != NULL) {
         CachedChunk made = {0};
 
         *ret_chunk = parquet_cache_find(s->cache, s->leaf->chunk);

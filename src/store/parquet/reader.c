@@ -19,7 +19,7 @@ struct ParquetFile {
     FileColumn *columns;
     size_t n_columns;
     size_t n_rows;
-    ParquetCache *cache; /* of files with one row group */
+    ParquetCache *cache; /* of pinned files with one row group */
 };
 
 enum { UUID_SIZE = 16, TAIL = 8, MAGIC = 4 }; /* the footer's length and "PAR1" end the file */
@@ -251,7 +251,7 @@ int parquet_open(const ParquetSource *source, ParquetFile **ret_file, ParseError
         parquet_close(file);
         return r;
     }
-    if (file->meta.n_groups == 1) {
+    if (source->is_pinned && file->meta.n_groups == 1) {
         file->cache = parquet_cache_new(file->meta.groups[0].n_chunks);
     }
     *ret_file = file;

@@ -42,8 +42,8 @@ MUST_USE int log_open(const LogOptions *options, Log **ret_log);
 
 /* Calls @visit for every body whose sequence number is at least @from, in order; the view lives
  * during the call. Damage is logged with file and offset and skipped up to the next whole frame; a
- * torn tail of the last segment is logged and cut. Returns 0, what @visit returned when that is not
- * 0, or -errno. */
+ * torn tail of the last segment is logged and cut. What was replayed is synced. Returns 0, what
+ * @visit returned when that is not 0, or -errno. */
 MUST_USE int log_replay(Log *log, uint64_t from,
                         int (*visit)(void *context, uint64_t sequence, Str body), void *context);
 

@@ -401,6 +401,32 @@ static void in_interval_mode_the_disk_is_synced_in_time(void **state)
     free_fixture(fixture);
 }
 
+/* What was not synced when the program was killed is there after the start, and stays there. */
+static void what_was_replayed_outlives_a_power_cut(void **state)
+{
+    for (uint64_t seed = 30; seed < 40; seed++) {
+        Fixture *fixture = new_fixture(seed);
+
+        fixture->sync_interval_ms = 3600000;
+        assert_int_equal(open_log(fixture), 0);
+        for (uint32_t i = 0; i < 5; i++) {
+            assert_int_equal(send_and_wait(fixture, i, 100), 0);
+        }
+        fs_sim_power_off_at(fixture->sim, 0);
+        fixture->log = log_close(fixture->log);
+        fs_sim_kill(fixture->sim);
+        assert_int_equal(open_log(fixture), 0);
+        fs_sim_power_off_at(fixture->sim, 0);
+        fixture->log = log_close(fixture->log);
+        fs_sim_restart(fixture->sim);
+        assert_int_equal(open_log(fixture), 0);
+        for (uint32_t i = 0; i < 5; i++) {
+            assert_int_equal(fixture->replayed[i], 1);
+        }
+        free_fixture(fixture);
+    }
+}
+
 /* Also the segment that is being written, once it is sealed. */
 static void what_is_sealed_and_released_is_gone(void **state)
 {
@@ -433,6 +459,7 @@ int main(void)
         cmocka_unit_test(every_sync_is_in_the_histogram),
         cmocka_unit_test(in_interval_mode_answers_do_not_wait_for_the_disk),
         cmocka_unit_test(in_interval_mode_the_disk_is_synced_in_time),
+        cmocka_unit_test(what_was_replayed_outlives_a_power_cut),
         cmocka_unit_test(what_is_sealed_and_released_is_gone),
     };
 

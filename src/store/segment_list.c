@@ -153,6 +153,23 @@ static int replay_bytes(SegmentReplay *replay, Segment *segment, Str bytes, uint
     return 0;
 }
 
+/* What was replayed counts from here on, so it must not go with the next power cut: a process that
+ * was killed had left its last writes to the kernel alone. */
+static void sync_replayed(FileSystem *fs, const char *path)
+{
+    File *file;
+    int result = fs->ops->open(fs, path, FILE_READ, &file);
+
+    if (result == 0) {
+        result = fs->ops->sync(file);
+        fs->ops->close(file);
+    }
+    if (result != 0) {
+        log_warn("log: what was replayed may not outlive a power cut", LOG_CSTR("file", path),
+                 LOG_ERR(result));
+    }
+}
+
 /* With which number the segments behind @index begin. */
 static uint64_t end_of(const SegmentList *list, size_t index)
 {
@@ -179,6 +196,10 @@ int segment_list_replay(SegmentList *list, SegmentReplay *replay)
         segment_path(segment->number, path);
         TRY(fs_read_file(replay->fs, path, SEGMENT_READ_MAX, &bytes));
         TRY(replay_bytes(replay, segment, buf_str(&bytes), end_of(list, i)));
+        sync_replayed(replay->fs, path);
+    }
+    if (list->count > 0 && replay->fs->ops->sync_directory(replay->fs, "log") != 0) {
+        log_warn("log: its directory cannot be synced");
     }
     return 0;
 }

@@ -225,7 +225,11 @@ static void step_delete(Model *model)
     Span *spans;
     bool is_there = expected_spans(model, trace, &arena, &spans) > 0;
 
-    store_wait_applied(model->store);
+    if (model->observer.settle_at_once) { /* else the next tick could settle it in between */
+        store_wait_settled(model->store);
+    } else {
+        store_wait_applied(model->store);
+    }
     uint64_t settled = sample_sum(model->store, sample_trace_id(trace), STORE_SETTLED);
     int result = store_delete_trace(model->store, sample_trace_id(trace), 0);
     CHECK(model, result == (is_there ? 0 : STORE_NO_TRACE));

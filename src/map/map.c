@@ -542,6 +542,7 @@ void map_status(Map *map, MapStatus *ret_status)
                         .damaged_reads = locked->pages.n_damaged,
                         .evicted_hours = locked->pages.n_evicted};
 
+    status.sparse_hours = pages_sparse_hours(&locked->pages);
     for (size_t i = 0; i < symbols_count(&tables->nodes); i++) {
         status.nodes += tables->node[i].n_series > 0 && tables->node[i].key.type != NODE_NAME;
     }

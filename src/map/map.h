@@ -316,7 +316,8 @@ typedef struct MapStatus {
     uint64_t series, series_max;
     uint64_t refused, cut_names; /* deltas beyond that limit; names cut for their length */
     uint64_t file_reads, damaged_reads, evicted_hours; /* of sums in table files, since start */
-    uint64_t version; /* grows with every apply; a live reader compares it */
+    uint64_t sparse_hours; /* far from when they came, in files that they share (pages.h) */
+    uint64_t version;      /* grows with every apply; a live reader compares it */
 } MapStatus;
 
 void map_status(Map *map, MapStatus *ret_status);

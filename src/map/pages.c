@@ -18,287 +18,174 @@
  * cells to look in two places, and repeats the loading when somebody scrubs.
  */
 
-void page_hours_add(PageHours *hours, uint32_t hour)
+/* --- Loading --- */
+
+/* Pages that are to be filled: none overlaps another. */
+typedef struct PageLoad {
+    uint32_t from, to; /* minutes of the page */
+    bool by_minute;    /* else into one cell at @from */
+} PageLoad;
+
+typedef struct PageLoads {
+    Pages *pages;
+    PageLoad *items; /* by time once they are loaded */
+    size_t count, capacity;
+    uint32_t level; /* of the file that is read */
+} PageLoads;
+
+static void loads_deinit(PageLoads *loads)
 {
-    if (hours->count > 0 && hours->items[hours->count - 1] == hour) {
-        return;
-    }
-    ARRAY_RESERVE(hours->items, hours->count, hours->capacity);
-    hours->items[hours->count++] = hour;
+    mem_free(loads->items);
 }
 
-static int compare_hours(const void *a, const void *b)
+static void add_load(PageLoads *loads, uint32_t from, uint32_t minutes, bool by_minute)
 {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    ARRAY_RESERVE(loads->items, loads->count, loads->capacity);
+    loads->items[loads->count++] = (PageLoad){from, from + minutes, by_minute};
+}
+
+static int compare_loads(const void *a, const void *b)
+{
+    uint32_t x = ((const PageLoad *)a)->from, y = ((const PageLoad *)b)->from;
 
     return (x > y) - (x < y);
 }
 
-void page_hours_sort(PageHours *hours)
+static int compare_minute_and_load(const void *a, const void *b)
 {
-    size_t n = 0;
+    uint32_t minute = *(const uint32_t *)a;
+    const PageLoad *load = b;
 
-    if (hours->count > 0) {
-        qsort(hours->items, hours->count, sizeof(uint32_t), compare_hours);
-    }
-    for (size_t i = 0; i < hours->count; i++) {
-        if (n == 0 || hours->items[n - 1] != hours->items[i]) {
-            hours->items[n++] = hours->items[i];
-        }
-    }
-    hours->count = n;
+    return minute < load->from ? -1 : minute >= load->to;
 }
 
-bool page_hours_have(const PageHours *hours, uint32_t hour)
+static int load_sums(const PageLoads *loads, const PageLoad *load, uint32_t number,
+                     const MapRow *row)
 {
-    return hours->count > 0 &&
-           bsearch(&hour, hours->items, hours->count, sizeof(uint32_t), compare_hours) != NULL;
-}
-
-void page_hours_deinit(PageHours *hours)
-{
-    mem_free(hours->items);
-    *hours = (PageHours){0};
-}
-
-/* --- Files --- */
-
-static TableFile *find_file(const Table *files, uint32_t time)
-{
-    const PageFile *found = table_find(files, &time);
-
-    return found == NULL ? NULL : found->file;
-}
-
-TableFile *pages_hour_file(const Pages *pages, uint32_t hour)
-{
-    return find_file(&pages->hour_files, hour);
-}
-
-TableFile *pages_day_file(const Pages *pages, uint32_t day)
-{
-    return find_file(&pages->day_files, day);
-}
-
-static bool hour_has_file(const Pages *pages, uint32_t hour)
-{
-    bool has = pages_hour_file(pages, hour) != NULL;
-
-    for (size_t i = 0; i < pages->n_cuts && !has; i++) {
-        has = page_hours_have(&pages->cuts[i].hours, hour);
-    }
-    return has;
-}
-
-/* An hour that no file has is there, and empty. */
-static PageDay *page_day(Pages *pages, uint32_t day)
-{
-    bool added;
-    PageDay *page = table_put(&pages->days, &day, &added);
-
-    for (uint32_t i = 0; i < HOURS_PER_DAY && added; i++) {
-        page->hours[i] = hour_has_file(pages, day * HOURS_PER_DAY + i) ? PAGE_ABSENT : PAGE_EMPTY;
-    }
-    return page;
-}
-
-static void put_file(Table *files, uint32_t time, TableFile *file)
-{
-    PageFile *place = table_put(files, &time, NULL);
-
-    table_file_unref(place->file);
-    place->file = table_file_ref(file);
-}
-
-static void hour_gets_file(Pages *pages, uint32_t hour)
-{
-    PageDay *day = page_day(pages, hour / HOURS_PER_DAY);
-
-    if (day->hours[hour % HOURS_PER_DAY] == PAGE_EMPTY) {
-        day->hours[hour % HOURS_PER_DAY] = PAGE_ABSENT;
-    }
-}
-
-static void add_cut(Pages *pages, TableFile *file, PageHours *hours)
-{
-    for (size_t i = 0; i < hours->count; i++) {
-        hour_gets_file(pages, hours->items[i]);
-    }
-    ARRAY_RESERVE(pages->cuts, pages->n_cuts, pages->cuts_capacity);
-    pages->cuts[pages->n_cuts++] = (PageCut){.file = table_file_ref(file), .hours = *hours};
-    *hours = (PageHours){0};
-}
-
-void pages_add_file(Pages *pages, TableFile *file, PageHours *hours)
-{
-    uint32_t hour = file->info.from_minute / MINUTES_PER_HOUR;
-
-    switch (file->info.level) {
-    case LEVEL_CUT:
-        add_cut(pages, file, hours);
-        break;
-    case LEVEL_HOUR:
-        put_file(&pages->hour_files, hour, file);
-        hour_gets_file(pages, hour);
-        break;
-    case LEVEL_DAY:
-        put_file(&pages->day_files, hour / HOURS_PER_DAY, file);
-        break;
-    case LEVEL_FACTS:
-        table_file_unref(pages->facts);
-        pages->facts = table_file_ref(file);
-        break;
-    default: /* of a newer program */
-        break;
-    }
-}
-
-static void remove_time(Table *files, uint32_t time, const TableFile *file)
-{
-    PageFile *place = table_find(files, &time);
-
-    if (place != NULL && place->file == file) {
-        table_file_unref(place->file);
-        table_remove(files, place);
-    }
-}
-
-static void remove_cut(Pages *pages, const TableFile *file)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < pages->n_cuts; i++) {
-        if (pages->cuts[i].file == file) {
-            table_file_unref(pages->cuts[i].file);
-            page_hours_deinit(&pages->cuts[i].hours);
-        } else {
-            pages->cuts[n++] = pages->cuts[i];
-        }
-    }
-    pages->n_cuts = n;
-}
-
-void pages_remove_file(Pages *pages, const TableFile *file)
-{
-    uint32_t hour = file->info.from_minute / MINUTES_PER_HOUR;
-
-    if (file->info.level == LEVEL_CUT) {
-        remove_cut(pages, file);
-    } else if (file->info.level == LEVEL_HOUR) {
-        remove_time(&pages->hour_files, hour, file);
-    } else if (file->info.level == LEVEL_DAY) {
-        remove_time(&pages->day_files, hour / HOURS_PER_DAY, file);
-    } else if (file == pages->facts) {
-        pages->facts = table_file_unref(pages->facts);
-    }
-}
-
-/* --- Loading --- */
-
-/* Rows on their way into a page. */
-typedef struct Loading {
-    Pages *pages;
-    uint32_t from, to; /* minutes of the page */
-    bool by_minute;    /* else into one cell at @from */
-    bool from_cut;     /* the rows are of all times and kinds */
-} Loading;
-
-static int load_sums(const Loading *loading, uint32_t number, const MapRow *row)
-{
-    MapTables *tables = loading->pages->tables;
-    Series *series = tables_series(tables, number);
+    MapTables *tables = loads->pages->tables;
+    uint32_t hour = row->minute - row->minute % MINUTES_PER_HOUR;
 
     if (row->exemplars.n_items > 0) {
-        tables_put_exemplars(tables, number, row->minute, &row->exemplars);
+        bool of_day = load->to - load->from == MINUTES_PER_DAY;
+
+        tables_put_exemplars(tables, number, of_day ? load->from : row->minute, &row->exemplars);
     }
-    if (loading->by_minute && !loading->from_cut) {
-        return cells_unpack(&series->cells, loading->from, loading->to, row->minutes);
+    if (load->by_minute && loads->level != LEVEL_CUT) {
+        return cells_unpack(&tables_series(tables, number)->cells, hour, hour + MINUTES_PER_HOUR,
+                            row->minutes);
     }
-    tables_put_cell(tables, number, loading->by_minute ? row->minute : loading->from, &row->sum);
+    tables_put_cell(tables, number, load->by_minute ? row->minute : load->from, &row->sum);
     return 0;
 }
 
+/* Files of hours and days have rows of their time alone; cut and sparse ones others, too. */
 static int load_row(void *context, const MapRow *row)
 {
-    const Loading *loading = context;
+    const PageLoads *loads = context;
+    const PageLoad *load = bsearch(&row->minute, loads->items, loads->count,
+                                   sizeof(loads->items[0]), compare_minute_and_load);
     uint32_t number;
 
-    if (row->minute < loading->from || row->minute >= loading->to || !series_is_paged(row->kind)) {
-        return loading->from_cut ? 0 : 1;
+    if (!series_is_paged(row->kind)) {
+        return loads->level == LEVEL_CUT ? 0 : 1;
     }
-    TRY(tables_row_series(loading->pages->tables, row, &number));
-    return number == SERIES_NONE ? 0 : load_sums(loading, number, row);
+    if (load == NULL) {
+        return loads->level == LEVEL_CUT || loads->level == LEVEL_SPARSE ? 0 : 1;
+    }
+    TRY(tables_row_series(loads->pages->tables, row, &number));
+    return number == SERIES_NONE ? 0 : load_sums(loads, load, number, row);
 }
 
 /* A file that cannot be read is left out of the answer: the others still are one. */
-static void load_file(Loading *loading, const TableFile *file)
+static void load_file(PageLoads *loads, const TableFile *file, bool minutes)
 {
     CLEANUP(buf_deinit) Buf content = {0};
-    const MapRowVisitor visitor = {load_row, loading, loading->by_minute};
+    const MapRowVisitor visitor = {load_row, loads, minutes};
     ParseError error = {.text = "it cannot be read"};
 
-    loading->from_cut = file->info.level == LEVEL_CUT;
-    loading->pages->n_loads++;
+    loads->level = file->info.level;
+    loads->pages->n_loads++;
     int result = table_file_read(file, &content);
     if (result == 0) {
         result = map_file_visit(buf_str(&content), &visitor, &error);
     }
     if (result != 0) {
-        loading->pages->n_damaged++;
+        loads->pages->n_damaged++;
         log_error("map: a table file is left out of answers", LOG_U64("table", file->number),
                   LOG_CSTR("because", error.text), LOG_I64("result", result));
     }
 }
 
-static void load_cuts(Loading *loading)
+/* Whether a page that is to be loaded lies in these hours. */
+static bool loads_touch(const PageLoads *loads, const PageHours *hours)
 {
-    const Pages *pages = loading->pages;
+    bool any = false;
 
-    for (size_t i = 0; i < pages->n_cuts; i++) {
-        const PageHours *hours = &pages->cuts[i].hours;
-        bool any = false;
+    for (size_t i = 0; i < loads->count && !any; i++) {
+        any = page_hours_touch(hours, loads->items[i].from / MINUTES_PER_HOUR,
+                               loads->items[i].to / MINUTES_PER_HOUR);
+    }
+    return any;
+}
 
-        for (uint32_t hour = loading->from / MINUTES_PER_HOUR;
-             hour < loading->to / MINUTES_PER_HOUR && !any; hour++) {
-            any = page_hours_have(hours, hour);
-        }
-        if (any) {
-            load_file(loading, pages->cuts[i].file);
+static void load_cuts(PageLoads *loads)
+{
+    for (size_t i = 0; i < loads->pages->n_cuts; i++) {
+        if (loads_touch(loads, &loads->pages->cuts[i].hours)) {
+            load_file(loads, loads->pages->cuts[i].file, false);
         }
     }
 }
 
-static void load_hour(Pages *pages, uint32_t hour, bool by_minute)
+/* The files of one page alone. */
+static void load_own_files(PageLoads *loads, PageLoad load)
 {
-    Loading loading = {.pages = pages,
-                       .from = hour * MINUTES_PER_HOUR,
-                       .to = (hour + 1) * MINUTES_PER_HOUR,
-                       .by_minute = by_minute};
-    const TableFile *file = pages_hour_file(pages, hour);
+    const Pages *pages = loads->pages;
+    uint32_t hour = load.from / MINUTES_PER_HOUR, end = load.to / MINUTES_PER_HOUR;
+    const TableFile *file =
+        end - hour == HOURS_PER_DAY ? pages_day_file(pages, hour / HOURS_PER_DAY) : NULL;
 
     if (file != NULL) {
-        load_file(&loading, file);
+        load_file(loads, file, false);
+        return;
     }
-    load_cuts(&loading);
-}
-
-static void load_day(Pages *pages, uint32_t day)
-{
-    Loading loading = {
-        .pages = pages, .from = day * MINUTES_PER_DAY, .to = (day + 1) * MINUTES_PER_DAY};
-    const TableFile *file = pages_day_file(pages, day);
-
-    if (file != NULL) {
-        load_file(&loading, file);
-    }
-    for (uint32_t i = 0; i < HOURS_PER_DAY && file == NULL; i++) {
-        const TableFile *hour = pages_hour_file(pages, day * HOURS_PER_DAY + i);
-
-        if (hour != NULL) {
-            load_file(&loading, hour);
+    for (; hour < end; hour++) {
+        file = pages_hour_file(pages, hour);
+        if (file != NULL) {
+            load_file(loads, file, load.by_minute);
         }
     }
-    load_cuts(&loading);
+}
+
+/* Sparse files that have hours of the loads: each once, as the loads are by time. */
+static void load_sparse(PageLoads *loads)
+{
+    const PageSparse *loaded = NULL;
+
+    for (size_t i = 0; i < loads->count && loads->pages->sparse_files.n_records > 0; i++) {
+        uint32_t hour = loads->items[i].from / MINUTES_PER_HOUR;
+        const PageSparse *sparse = pages_sparse(loads->pages, hour);
+
+        if (sparse != NULL && sparse != loaded &&
+            page_hours_touch(&sparse->hours, hour, loads->items[i].to / MINUTES_PER_HOUR)) {
+            load_file(loads, sparse->file, true);
+            loaded = sparse;
+        }
+    }
+}
+
+/* Reads each file once, whatever it has of the pages. */
+static void load_all(PageLoads *loads)
+{
+    if (loads->count == 0) {
+        return;
+    }
+    qsort(loads->items, loads->count, sizeof(loads->items[0]), compare_loads);
+    for (size_t i = 0; i < loads->count; i++) {
+        load_own_files(loads, loads->items[i]);
+    }
+    load_sparse(loads);
+    load_cuts(loads);
 }
 
 static void forget(Pages *pages, uint32_t from_minute, uint32_t minutes)
@@ -316,8 +203,9 @@ static void open_day(Pages *pages, PageDay *day)
     }
 }
 
-static void need_hour(Pages *pages, PageDay *day, uint32_t at, PageState state)
+static void need_hour(PageLoads *loads, PageDay *day, uint32_t at, PageState state)
 {
+    Pages *pages = loads->pages;
     uint32_t hour = day->day * HOURS_PER_DAY + at;
 
     open_day(pages, day);
@@ -329,26 +217,28 @@ static void need_hour(Pages *pages, PageDay *day, uint32_t at, PageState state)
         forget(pages, hour * MINUTES_PER_HOUR, MINUTES_PER_HOUR);
     }
     day->hours[at] = (uint8_t)state;
-    load_hour(pages, hour, state == PAGE_MINUTES);
+    add_load(loads, hour * MINUTES_PER_HOUR, MINUTES_PER_HOUR, state == PAGE_MINUTES);
 }
 
 /* A delta is on its way there. */
 static void need_minutes(Pager *pager, uint32_t from_minute, uint32_t to_minute)
 {
     Pages *pages = (Pages *)pager;
+    CLEANUP(loads_deinit) PageLoads loads = {.pages = pages};
 
     for (uint32_t hour = from_minute / MINUTES_PER_HOUR; hour <= (to_minute - 1) / MINUTES_PER_HOUR;
          hour++) {
         if (pages->fresh_hour != hour + 1) {
-            PageDay *day = page_day(pages, hour / HOURS_PER_DAY);
+            PageDay *day = pages_day(pages, hour / HOURS_PER_DAY);
             uint32_t at = hour % HOURS_PER_DAY;
 
-            need_hour(pages, day, at, PAGE_MINUTES);
+            need_hour(&loads, day, at, PAGE_MINUTES);
             day->hours[at] = PAGE_MINUTES;
             day->changed[at] = pages->cut;
             pages->fresh_hour = hour + 1;
         }
     }
+    load_all(&loads);
 }
 
 /* --- Windows --- */
@@ -428,22 +318,24 @@ static bool have_day(Pages *pages, PageWindow window, PageDay *day)
 }
 
 /* One cell for a whole day, unless some of its hours are here already. */
-static void need_day(Pages *pages, PageWindow window, PageDay *day)
+static void need_day(PageLoads *loads, PageWindow window, PageDay *day)
 {
+    Pages *pages = loads->pages;
+
     if (day_is_whole(window, day->day) && !day_has_hours(day)) {
         for (uint32_t i = 0; i < HOURS_PER_DAY; i++) {
             day->hours[i] = PAGE_ABSENT;
         }
         day->is_sum = true;
         day->used[0] = ++pages->tick;
-        load_day(pages, day->day);
+        add_load(loads, day->day * MINUTES_PER_DAY, MINUTES_PER_DAY, false);
         return;
     }
     for (uint32_t i = 0; i < HOURS_PER_DAY; i++) {
         PageState state = hour_state(window, day->day * HOURS_PER_DAY + i);
 
         if (state != PAGE_ABSENT) {
-            need_hour(pages, day, i, state);
+            need_hour(loads, day, i, state);
         }
     }
 }
@@ -462,13 +354,16 @@ bool pages_have(Pages *pages, PageWindow window)
 
 void pages_need(Pages *pages, PageWindow window)
 {
+    CLEANUP(loads_deinit) PageLoads loads = {.pages = pages};
+
     for (size_t i = 0; i < pages->days.n_records; i++) {
         PageDay *day = table_at(&pages->days, i);
 
         if (day_touches(window, day->day) && !have_day(pages, window, day)) {
-            need_day(pages, window, day);
+            need_day(&loads, window, day);
         }
     }
+    load_all(&loads);
 }
 
 /* --- Letting go --- */
@@ -494,26 +389,40 @@ static bool may_go(const Pages *pages, const PageDay *day, uint32_t at, PageWind
            day->changed[at] <= pages->committed && hour_state(keep, hour) == PAGE_ABSENT;
 }
 
-static size_t find_candidates(Pages *pages, PageWindow keep, Candidate *candidates)
-{
-    size_t n = 0;
+typedef struct Candidates {
+    Candidate *items;
+    size_t count, capacity;
+} Candidates;
 
+static void candidates_deinit(Candidates *candidates)
+{
+    mem_free(candidates->items);
+}
+
+static void add_candidate(Candidates *candidates, Candidate candidate)
+{
+    ARRAY_RESERVE(candidates->items, candidates->count, candidates->capacity);
+    candidates->items[candidates->count++] = candidate;
+}
+
+static void find_candidates(Pages *pages, PageWindow keep, Candidates *candidates)
+{
     for (size_t i = 0; i < pages->days.n_records; i++) {
         PageDay *day = table_at(&pages->days, i);
 
         if (day->is_sum && !day_touches(keep, day->day)) {
-            candidates[n++] = (Candidate){day->used[0], day, HOURS_PER_DAY};
+            add_candidate(candidates, (Candidate){day->used[0], day, HOURS_PER_DAY});
         }
         for (uint32_t at = 0; at < HOURS_PER_DAY && !day->is_sum; at++) {
             if (may_go(pages, day, at, keep)) {
-                candidates[n++] = (Candidate){day->used[at], day, at};
+                add_candidate(candidates, (Candidate){day->used[at], day, at});
             }
         }
     }
-    if (n > 0) {
-        qsort(candidates, n, sizeof(candidates[0]), compare_candidates);
+    if (candidates->count > 0) {
+        qsort(candidates->items, candidates->count, sizeof(candidates->items[0]),
+              compare_candidates);
     }
-    return n;
 }
 
 static void let_go(Pages *pages, const Candidate *candidate)
@@ -550,25 +459,25 @@ void pages_shrink(Pages *pages, PageWindow keep)
     if (cells_bytes(pages->tables) <= pages->bytes_max) {
         return;
     }
-    size_t n_max = pages->days.n_records * HOURS_PER_DAY + 1, at = 0;
-    CLEANUP(mem_freep) Candidate *candidates = NEW_ARRAY(Candidate, n_max);
-    size_t n = find_candidates(pages, keep, candidates);
+    CLEANUP(candidates_deinit) Candidates candidates = {0};
+    find_candidates(pages, keep, &candidates);
+    size_t n = candidates.count, at = 0;
 
     while (at < n && cells_bytes(pages->tables) > pages->bytes_max) {
         for (size_t end = MIN(n, at + n / 8 + 1); at < end; at++) {
-            let_go(pages, &candidates[at]);
+            let_go(pages, &candidates.items[at]);
         }
     }
 }
 
 void pages_expire_hour(Pages *pages, uint32_t hour)
 {
-    PageDay *day = page_day(pages, hour / HOURS_PER_DAY);
+    PageDay *day = pages_day(pages, hour / HOURS_PER_DAY);
 
     open_day(pages, day);
     forget(pages, hour * MINUTES_PER_HOUR, MINUTES_PER_HOUR);
     tables_forget_presence(pages->tables, hour * MINUTES_PER_HOUR, (hour + 1) * MINUTES_PER_HOUR);
-    day->hours[hour % HOURS_PER_DAY] = hour_has_file(pages, hour) ? PAGE_ABSENT : PAGE_EMPTY;
+    day->hours[hour % HOURS_PER_DAY] = pages_have_hour(pages, hour) ? PAGE_ABSENT : PAGE_EMPTY;
 }
 
 void pages_init(Pages *pages, MapTables *tables, size_t bytes_max)
@@ -577,26 +486,12 @@ void pages_init(Pages *pages, MapTables *tables, size_t bytes_max)
     table_init(&pages->days, sizeof(PageDay), sizeof(uint32_t));
     table_init(&pages->hour_files, sizeof(PageFile), sizeof(uint32_t));
     table_init(&pages->day_files, sizeof(PageFile), sizeof(uint32_t));
+    table_init(&pages->sparse_files, sizeof(PageSparse), sizeof(uint32_t));
     tables->pager = &pages->pager;
-}
-
-static void free_files(Table *files)
-{
-    for (size_t i = 0; i < files->n_records; i++) {
-        table_file_unref(((PageFile *)table_at(files, i))->file);
-    }
-    table_deinit(files);
 }
 
 void pages_deinit(Pages *pages)
 {
-    for (size_t i = 0; i < pages->n_cuts; i++) {
-        table_file_unref(pages->cuts[i].file);
-        page_hours_deinit(&pages->cuts[i].hours);
-    }
-    mem_free(pages->cuts);
-    free_files(&pages->hour_files);
-    free_files(&pages->day_files);
-    table_file_unref(pages->facts);
+    pages_forget_files(pages);
     table_deinit(&pages->days);
 }

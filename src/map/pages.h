@@ -17,11 +17,15 @@
  * want it exclusively.
  */
 enum {
-    LEVEL_CUT,   /* rows as a cut left them, minutes of any time */
-    LEVEL_HOUR,  /* one hour's sums, and its minutes packed */
-    LEVEL_DAY,   /* one day's sums and presence: what its hours add up to */
-    LEVEL_FACTS, /* proofs */
+    LEVEL_CUT,    /* rows as a cut left them, minutes of any time */
+    LEVEL_HOUR,   /* one hour's sums, and its minutes packed */
+    LEVEL_DAY,    /* one day's sums and presence: what its hours add up to */
+    LEVEL_FACTS,  /* proofs */
+    LEVEL_SPARSE, /* SPARSE_HOURS hours, as many as have few rows: each as in LEVEL_HOUR */
 };
+
+/* Of whole days, so that a day lies in one. */
+enum { SPARSE_HOURS = 42 * 24 };
 
 enum { HOURS_PER_DAY = 24, MINUTES_PER_HOUR = 60, PAGES_BYTES_DEFAULT = 96 << 20 };
 
@@ -34,6 +38,7 @@ typedef struct PageHours {
 void page_hours_add(PageHours *hours, uint32_t hour); /* out of order: call sort before reading */
 void page_hours_sort(PageHours *hours);
 bool page_hours_have(const PageHours *hours, uint32_t hour);
+bool page_hours_touch(const PageHours *hours, uint32_t from_hour, uint32_t to_hour);
 void page_hours_deinit(PageHours *hours);
 
 typedef struct PageCut {
@@ -46,6 +51,13 @@ typedef struct PageFile {
     uint32_t time;
     TableFile *file;
 } PageFile;
+
+/* A file of LEVEL_SPARSE. */
+typedef struct PageSparse {
+    uint32_t time; /* its first hour / SPARSE_HOURS */
+    TableFile *file;
+    PageHours hours;
+} PageSparse;
 
 typedef enum PageState {
     PAGE_ABSENT,
@@ -70,6 +82,7 @@ typedef struct Pages {
     PageCut *cuts;    /* by number */
     size_t n_cuts, cuts_capacity;
     Table hour_files, day_files; /* PageFile */
+    Table sparse_files;          /* PageSparse */
     TableFile *facts;
     uint32_t cut, committed; /* numbers of the cut that collects now, of the last committed one */
     uint32_t fresh_hour;     /* + 1: is there by minutes and marked as changed */
@@ -80,11 +93,19 @@ typedef struct Pages {
 void pages_init(Pages *pages, MapTables *tables, size_t bytes_max);
 void pages_deinit(Pages *pages);
 
-/* A committed file of the map's family; takes a reference and, for LEVEL_CUT, the hours. */
+/* A committed file of the map's family; takes a reference and, for LEVEL_CUT and LEVEL_SPARSE, the
+ * hours. */
 void pages_add_file(Pages *pages, TableFile *file, PageHours *hours);
 void pages_remove_file(Pages *pages, const TableFile *file);
 TableFile *pages_hour_file(const Pages *pages, uint32_t hour); /* NULL: none */
 TableFile *pages_day_file(const Pages *pages, uint32_t day);
+uint64_t pages_sparse_hours(const Pages *pages);                   /* in such files */
+const PageSparse *pages_sparse(const Pages *pages, uint32_t hour); /* that would hold the hour */
+
+/* Whether any file has rows of the hour; the record of a day, made if it is new. */
+bool pages_have_hour(const Pages *pages, uint32_t hour);
+PageDay *pages_day(Pages *pages, uint32_t day);
+void pages_forget_files(Pages *pages);
 
 /* What is looked at: from <= minute < to, in parts whose ends within the window are multiples of
  * @unit minutes: MINUTES_PER_DAY, MINUTES_PER_HOUR or 1. */

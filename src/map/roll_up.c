@@ -11,13 +11,32 @@
 
 /*
  * A fold adds cut files up in tables of its own, then takes hour by hour: what the hour's file has
- * is added, the whole is written, and forgotten. So memory holds the cut files' cells and one hour.
+ * is added, the whole is written, and forgotten. So memory holds the cut files' cells and one hour,
+ * or the hours that share a sparse file.
  */
+enum { SPARSE_ROWS_MAX = 64, NEAR_PAST_HOURS = 396 * 24, NEAR_FUTURE_HOURS = 24 };
+
 typedef struct Folding {
     MapTables tables;
     PageHours hours;   /* that the cut files touch */
-    uint32_t from, to; /* minutes of the hour or day that is read */
+    PageHours sparse;  /* those that share the file that is made now */
+    uint32_t from, to; /* minutes of what is read */
+    uint32_t last_hour;
+    uint64_t written_s; /* when the newest rows came */
 } Folding;
+
+bool roll_up_is_near(uint32_t hour, uint64_t written_s)
+{
+    uint64_t now = written_s / 3600;
+
+    return hour + (uint64_t)NEAR_PAST_HOURS >= now && hour <= now + NEAR_FUTURE_HOURS;
+}
+
+/* The first hour of the sparse file that would have @hour. */
+static uint32_t sparse_first(uint32_t hour)
+{
+    return hour - hour % SPARSE_HOURS;
+}
 
 static int visit(TableFile *file, int (*take)(void *, const MapRow *), Folding *folding)
 {
@@ -54,9 +73,10 @@ int roll_up_emit(const MapRows *rows, uint32_t level, TableSink *sink)
     }
     info.level = level;
     if (first <= last) {
-        uint32_t unit = level == LEVEL_HOUR  ? MINUTES_PER_HOUR
-                        : level == LEVEL_DAY ? MINUTES_PER_DAY
-                                             : 1;
+        uint32_t unit = level == LEVEL_HOUR     ? MINUTES_PER_HOUR
+                        : level == LEVEL_DAY    ? MINUTES_PER_DAY
+                        : level == LEVEL_SPARSE ? (uint32_t)SPARSE_HOURS * MINUTES_PER_HOUR
+                                                : 1;
 
         info.from_minute = first - first % unit;
         info.to_minute = last - last % unit + unit;
@@ -86,11 +106,12 @@ static void add_slots(const MapTables *tables, uint32_t number, const Folding *t
 {
     const Series *series = tables_series(tables, number);
 
-    for (uint32_t i = 0; i < series->n_slots; i++) {
+    for (uint32_t i = series_slot(series, time->from);
+         i < series->n_slots && series->slots[i].minute < time->to; i++) {
         const ExemplarSlot *slot = &series->slots[i];
         size_t at = first;
 
-        if (slot->minute < time->from || slot->minute >= time->to || slot->set.n_items == 0) {
+        if (slot->set.n_items == 0) {
             continue;
         }
         if (slot->minute != time->from || first == SIZE_MAX) {
@@ -104,10 +125,9 @@ static void add_slots(const MapTables *tables, uint32_t number, const Folding *t
     }
 }
 
-static int emit_hour(const Folding *folding, TableSink *sink)
+/* The rows of the hour that is read. */
+static void add_hour(const Folding *folding, Arena *arena, MapRows *rows)
 {
-    CLEANUP(map_rows_deinit) MapRows rows = {0};
-    CLEANUP(arena_deinit) Arena arena = {0};
     CLEANUP(buf_deinit) Buf buf = {0};
     const MapTables *tables = &folding->tables;
 
@@ -119,16 +139,24 @@ static int emit_hour(const Folding *folding, TableSink *sink)
             continue;
         }
         if (cells_touch(&series->cells, folding->from, folding->to)) {
-            MapRow *row = map_rows_add(&rows);
+            MapRow *row = map_rows_add(rows);
 
-            first = rows.count - 1;
+            first = rows->count - 1;
             tables_name_row(tables, i, folding->from, row);
             cells_total(&series->cells, folding->from, folding->to, &row->sum);
             cells_pack(&series->cells, folding->from, folding->to, &buf);
-            row->minutes = pack(&arena, &buf);
+            row->minutes = pack(arena, &buf);
         }
-        add_slots(tables, i, folding, first, &rows);
+        add_slots(tables, i, folding, first, rows);
     }
+}
+
+static int emit_hour(const Folding *folding, TableSink *sink)
+{
+    CLEANUP(map_rows_deinit) MapRows rows = {0};
+    CLEANUP(arena_deinit) Arena arena = {0};
+
+    add_hour(folding, &arena, &rows);
     return roll_up_emit(&rows, LEVEL_HOUR, sink);
 }
 
@@ -199,15 +227,11 @@ static int take_row(void *context, const MapRow *row)
     return folding->tables.n_refused > 0 ? -EOVERFLOW : 0; /* it would be lost */
 }
 
-static int take_hour_row(void *context, const MapRow *row)
+static int take_packed_row(Folding *folding, const MapRow *row)
 {
-    Folding *folding = context;
     MapTables *tables = &folding->tables;
-    uint32_t series;
+    uint32_t hour = row->minute - row->minute % MINUTES_PER_HOUR, series;
 
-    if (row->minute < folding->from || row->minute >= folding->to || !series_is_paged(row->kind)) {
-        return 1;
-    }
     TRY(tables_row_series(tables, row, &series));
     if (series == SERIES_NONE) {
         return -EOVERFLOW;
@@ -215,27 +239,150 @@ static int take_hour_row(void *context, const MapRow *row)
     if (row->exemplars.n_items > 0) {
         tables_put_exemplars(tables, series, row->minute, &row->exemplars);
     }
-    return cells_unpack(&tables_series(tables, series)->cells, folding->from, folding->to,
+    return cells_unpack(&tables_series(tables, series)->cells, hour, hour + MINUTES_PER_HOUR,
                         row->minutes);
+}
+
+static int take_hour_row(void *context, const MapRow *row)
+{
+    const Folding *folding = context;
+
+    if (row->minute < folding->from || row->minute >= folding->to || !series_is_paged(row->kind)) {
+        return 1;
+    }
+    return take_packed_row(context, row);
+}
+
+static int take_sparse_row(void *context, const MapRow *row)
+{
+    Folding *folding = context;
+
+    page_hours_add(&folding->sparse, row->minute / MINUTES_PER_HOUR);
+    return take_hour_row(context, row);
+}
+
+static void set_time(Folding *folding, uint32_t hour, uint32_t hours)
+{
+    folding->from = hour * MINUTES_PER_HOUR;
+    folding->to = folding->from + hours * MINUTES_PER_HOUR;
+}
+
+/* The plan's file of that level and time; NULL: none. */
+static TableFile *find_input(const TablePlan *plan, uint32_t level, uint32_t hour)
+{
+    for (size_t i = 0; i < plan->n_inputs; i++) {
+        const TableInfo *info = &plan->inputs[i]->info;
+
+        if (info->level == level && info->from_minute == hour * MINUTES_PER_HOUR) {
+            return plan->inputs[i];
+        }
+    }
+    return NULL;
 }
 
 static int fold_hour(Folding *folding, const TablePlan *plan, uint32_t hour, TableSink *sink)
 {
-    folding->from = hour * MINUTES_PER_HOUR;
-    folding->to = folding->from + MINUTES_PER_HOUR;
-    for (size_t i = 0; i < plan->n_inputs; i++) {
-        const TableInfo *info = &plan->inputs[i]->info;
+    TableFile *file = find_input(plan, LEVEL_HOUR, hour);
 
-        if (info->level == LEVEL_HOUR && info->from_minute == folding->from) {
-            TRY(visit(plan->inputs[i], take_hour_row, folding));
-        }
+    set_time(folding, hour, 1);
+    if (file != NULL) {
+        TRY(visit(file, take_hour_row, folding));
     }
     TRY(emit_hour(folding, sink));
     tables_forget_cells(&folding->tables, folding->from, folding->to);
     return 0;
 }
 
-static int fold(Folding *folding, const TablePlan *plan, uint32_t last_hour, TableSink *sink)
+/* Whether the hour, of which all is here, has few rows. */
+static bool is_sparse(const Folding *folding, uint32_t hour)
+{
+    const MapTables *tables = &folding->tables;
+    size_t n = 0;
+
+    for (size_t i = 0; i < tables->series.n_records && n < SPARSE_ROWS_MAX; i++) {
+        const Series *series = tables_series(tables, i);
+
+        n += series_is_paged((SeriesKind)series->key.kind) &&
+             cells_touch(&series->cells, hour * MINUTES_PER_HOUR, (hour + 1) * MINUTES_PER_HOUR);
+    }
+    return n < SPARSE_ROWS_MAX;
+}
+
+static bool deserves_file(const Folding *folding, uint32_t hour)
+{
+    return hour <= folding->last_hour && page_hours_have(&folding->hours, hour) &&
+           (roll_up_is_near(hour, folding->written_s) || !is_sparse(folding, hour));
+}
+
+/* The hours of folding->sparse. One that has come to deserve a file of its own gets it, if the cut
+ * files have something for it: then its day's file goes, too. */
+static int emit_sparse(Folding *folding, uint32_t first, TableSink *sink)
+{
+    CLEANUP(map_rows_deinit) MapRows rows = {0};
+    CLEANUP(arena_deinit) Arena arena = {0};
+
+    page_hours_sort(&folding->sparse);
+    for (size_t i = 0; i < folding->sparse.count; i++) {
+        set_time(folding, folding->sparse.items[i], 1);
+        if (deserves_file(folding, folding->sparse.items[i])) {
+            TRY(emit_hour(folding, sink));
+        } else {
+            add_hour(folding, &arena, &rows);
+        }
+        if (folding->sparse.items[i] > folding->last_hour) {
+            tables_forget_cells(&folding->tables, folding->from, folding->to);
+        }
+    }
+    /* All up to the last hour is written, also what has files of its own. */
+    set_time(folding, first,
+             (uint32_t)MIN((uint64_t)SPARSE_HOURS, (uint64_t)folding->last_hour + 1 - first));
+    tables_forget_cells(&folding->tables, folding->from, folding->to);
+    return roll_up_emit(&rows, LEVEL_SPARSE, sink);
+}
+
+/* Whether the hour is written by itself, whatever it has; else together with those around it. */
+static bool has_own_file(const Folding *folding, const TablePlan *plan, uint32_t hour)
+{
+    return find_input(plan, LEVEL_HOUR, hour) != NULL ||
+           (roll_up_is_near(hour, folding->written_s) &&
+            find_input(plan, LEVEL_SPARSE, sparse_first(hour)) == NULL);
+}
+
+/* The hours that lie in the sparse file that begins at @first. */
+static int fold_sparse(Folding *folding, const TablePlan *plan, uint32_t first, TableSink *sink)
+{
+    TableFile *file = find_input(plan, LEVEL_SPARSE, first);
+
+    if (file != NULL) {
+        set_time(folding, first, SPARSE_HOURS);
+        TRY(visit(file, take_sparse_row, folding));
+    }
+    return emit_sparse(folding, first, sink);
+}
+
+static int fold_hours(Folding *folding, const TablePlan *plan, TableSink *sink)
+{
+    const PageHours *hours = &folding->hours;
+
+    for (size_t i = 0; i < hours->count && hours->items[i] <= folding->last_hour; i++) {
+        uint32_t hour = hours->items[i], first = sparse_first(hour);
+        bool last = i + 1 == hours->count || hours->items[i + 1] > folding->last_hour ||
+                    sparse_first(hours->items[i + 1]) != first;
+
+        if (has_own_file(folding, plan, hour)) {
+            TRY(fold_hour(folding, plan, hour, sink));
+        } else {
+            page_hours_add(&folding->sparse, hour);
+        }
+        if (last && folding->sparse.count > 0) {
+            TRY(fold_sparse(folding, plan, first, sink));
+            folding->sparse.count = 0;
+        }
+    }
+    return 0;
+}
+
+static int fold(Folding *folding, const TablePlan *plan, TableSink *sink)
 {
     for (size_t i = 0; i < plan->n_inputs; i++) {
         uint32_t level = plan->inputs[i]->info.level;
@@ -247,22 +394,31 @@ static int fold(Folding *folding, const TablePlan *plan, uint32_t last_hour, Tab
         }
     }
     page_hours_sort(&folding->hours);
-    for (size_t i = 0; i < folding->hours.count && folding->hours.items[i] <= last_hour; i++) {
-        TRY(fold_hour(folding, plan, folding->hours.items[i], sink));
-    }
+    TRY(fold_hours(folding, plan, sink));
     TRY(emit_facts(folding, sink));
     return emit_rest(folding, sink);
 }
 
+static uint64_t newest_input(const TablePlan *plan)
+{
+    uint64_t newest = 0;
+
+    for (size_t i = 0; i < plan->n_inputs; i++) {
+        newest = MAX(newest, plan->inputs[i]->written_s);
+    }
+    return newest;
+}
+
 int roll_up_fold(const TablePlan *plan, uint32_t last_hour, TableSink *sink)
 {
-    Folding folding = {0};
+    Folding folding = {.last_hour = last_hour, .written_s = newest_input(plan)};
 
     tables_init(&folding.tables, 0);
     folding.tables.keep_taken = true;
-    int result = fold(&folding, plan, last_hour, sink);
+    int result = fold(&folding, plan, sink);
     tables_deinit(&folding.tables);
     page_hours_deinit(&folding.hours);
+    page_hours_deinit(&folding.sparse);
     return result;
 }
 

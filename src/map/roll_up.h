@@ -12,8 +12,13 @@
 /* One file of @rows; its period is what they span. Nothing of no rows. */
 MUST_USE int roll_up_emit(const MapRows *rows, uint32_t level, TableSink *sink);
 
-/* Folds the plan's inputs: its cut files and facts, and the hours up to @last_hour that the cut
- * files touch. Emits these hours anew, the facts, and what lies behind @last_hour as a cut file. */
+/* Whether rows that came then and are of that hour have it written into a file of its own: it is at
+ * most 13 months back or a day ahead. Further ones share files as long as they have few rows. */
+bool roll_up_is_near(uint32_t hour, uint64_t written_s);
+
+/* Folds the plan's inputs: its cut files and facts, the hours up to @last_hour that the cut files
+ * touch, and the sparse files that have or would have the other ones of these. Emits all of them
+ * anew, the facts, and what lies behind @last_hour as a cut file. */
 MUST_USE int roll_up_fold(const TablePlan *plan, uint32_t last_hour, TableSink *sink);
 
 /* Adds the hours of @day up. */

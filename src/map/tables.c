@@ -398,19 +398,36 @@ static void series_add(MapTables *tables, uint32_t number, uint32_t minute, cons
     }
 }
 
-static void slots_remove_range(Series *series, uint32_t from_minute, uint32_t to_minute)
+uint32_t series_slot(const Series *series, uint32_t minute)
 {
-    uint32_t n = 0;
+    uint32_t from = 0, to = series->n_slots;
 
-    for (uint32_t i = 0; i < series->n_slots; i++) {
-        if (series->slots[i].minute >= from_minute && series->slots[i].minute < to_minute) {
-            exemplars_deinit(&series->slots[i].set);
+    while (from < to) {
+        uint32_t middle = from + (to - from) / 2;
+
+        if (series->slots[middle].minute < minute) {
+            from = middle + 1;
         } else {
-            series->slots[n++] = series->slots[i];
+            to = middle;
         }
     }
-    series->n_slots = n;
-    if (n == 0) {
+    return from;
+}
+
+static void slots_remove_range(Series *series, uint32_t from_minute, uint32_t to_minute)
+{
+    uint32_t first = series_slot(series, from_minute), end = series_slot(series, to_minute);
+
+    if (first == end) {
+        return;
+    }
+    for (uint32_t i = first; i < end; i++) {
+        exemplars_deinit(&series->slots[i].set);
+    }
+    mem_move(series->slots + first, series->slots + end,
+             (series->n_slots - end) * sizeof(series->slots[0]));
+    series->n_slots -= end - first;
+    if (series->n_slots == 0) {
         mem_free(TAKE(series->slots));
         series->slots_capacity = 0;
     }
@@ -445,13 +462,10 @@ void tables_forget_presence(MapTables *tables, uint32_t from_minute, uint32_t to
 
 static Exemplars *series_exemplars(Series *series, uint32_t minute)
 {
-    uint32_t at = series->n_slots;
+    uint32_t at = series_slot(series, minute);
 
-    while (at > 0 && series->slots[at - 1].minute > minute) {
-        at--;
-    }
-    if (at > 0 && series->slots[at - 1].minute == minute) {
-        return &series->slots[at - 1].set;
+    if (at < series->n_slots && series->slots[at].minute == minute) {
+        return &series->slots[at].set;
     }
     if (series->n_slots == series->slots_capacity) {
         series->slots_capacity += series->slots_capacity / 4 + 1;

@@ -97,6 +97,9 @@ static inline Series *tables_series(const MapTables *tables, size_t number)
     return table_at(&tables->series, number);
 }
 
+/* Position of the first of its slots at or after @minute; n_slots when there is none. */
+uint32_t series_slot(const Series *series, uint32_t minute);
+
 /* Whether b of its series is a text, a span's, label's, step's or sequence's name. */
 bool series_has_name(SeriesKind kind);
 

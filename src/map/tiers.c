@@ -14,13 +14,13 @@
  * Plans, in the order in which they are looked for:
  *
  *   expire   hours and days whose newest rows came too long ago go, unread
- *   fold     cut files become hours: inputs are the cut files, the hours that they touch, those
- *            hours' days (they are made anew later) and the facts
+ *   fold     cut files become hours: inputs are the cut files, the hours that they touch, or the
+ *            sparse files that have these, their days (made anew later) and the facts
  *   day      the hours of a day that is over add up to the day; nothing goes
  *
- * A fold takes FOLD_HOURS_MAX hours at most; what the cut files have beyond them comes out as a cut
- * file again. The map's lock is held while lists are looked at, never while files are read or
- * written: the writer thread alone changes the lists, so they stay as they were planned.
+ * A fold writes FOLD_HOURS_MAX files at most; what the cut files have beyond these hours comes out
+ * as a cut file again. The map's lock is held while lists are looked at, never while files are read
+ * or written: the writer thread alone changes the lists, so they stay as they were planned.
  */
 enum {
     PLAN_EXPIRE,
@@ -122,13 +122,20 @@ int map_merge_files(const Str *files, size_t n_files, Buf *ret_file)
 
 /* --- Starting --- */
 
+typedef struct NotedHours {
+    PageHours *hours;
+    bool sparse;
+} NotedHours;
+
 static int note_hour(void *context, const MapRow *row)
 {
-    if (row->minutes.len > 0 || row->presence.len > 0) {
+    const NotedHours *noted = context;
+
+    if ((row->minutes.len > 0 && !noted->sparse) || row->presence.len > 0) {
         return 1;
     }
     if (series_is_paged(row->kind)) {
-        page_hours_add(context, row->minute / MINUTES_PER_HOUR);
+        page_hours_add(noted->hours, row->minute / MINUTES_PER_HOUR);
     }
     return 0;
 }
@@ -141,13 +148,15 @@ static int visit(const TableFile *file, const MapRowVisitor *visitor, ParseError
     return map_file_visit(buf_str(&content), visitor, ret_error);
 }
 
-/* Hours and days are only looked for here: reading all of them would take too long. */
+/* Hours' and days' files are only looked for here: reading all of them would take too long. */
 static int check_file(const TableFile *file, PageHours *hours, ParseError *ret_error)
 {
-    const MapRowVisitor visitor = {.visit = note_hour, .context = hours};
+    NotedHours noted = {hours, file->info.level == LEVEL_SPARSE};
+    const MapRowVisitor visitor = {.visit = note_hour, .context = &noted, .minutes = noted.sparse};
     File *opened;
 
-    if (file->info.level == LEVEL_CUT || file->info.level == LEVEL_FACTS) {
+    if (file->info.level == LEVEL_CUT || file->info.level == LEVEL_FACTS ||
+        file->info.level == LEVEL_SPARSE) {
         TRY(visit(file, &visitor, ret_error));
         page_hours_sort(hours);
         return 0;
@@ -181,15 +190,19 @@ static int learn_presence(void *context, const MapRow *row)
 {
     const Starting *starting = context;
     Str minutes = row->minutes;
-    uint32_t minute = starting->from, series;
+    uint32_t minute = row->minute - row->minute % MINUTES_PER_HOUR, series;
+    uint32_t end = MIN(minute + MINUTES_PER_HOUR, starting->to);
 
+    if (row->minute < starting->from || row->minute >= starting->to) {
+        return 1;
+    }
     TRY(tables_row_series(starting->tables, row, &series));
     if (series == SERIES_NONE) {
         return 0;
     }
     while (minutes.len > 0) {
         TRY(cells_skip(&minutes, &minute));
-        if (minute >= starting->to) {
+        if (minute >= end) {
             return 1;
         }
         tables_put_presence(starting->tables, series, minute);
@@ -232,6 +245,9 @@ static void learn_times(Map *map)
         if (pages_day_file(pages, hour->time / HOURS_PER_DAY) == NULL) {
             learn(map, hour->file);
         }
+    }
+    for (size_t i = 0; i < pages->sparse_files.n_records; i++) {
+        learn(map, ((PageSparse *)table_at(&pages->sparse_files, i))->file);
     }
 }
 
@@ -276,16 +292,29 @@ static bool has_hour(TableFile *const *files, size_t n, const TableFile *hour)
     return false;
 }
 
+static void expire_sparse(Pages *pages, const TableFile *file)
+{
+    const PageSparse *sparse = pages_sparse(pages, file->info.from_minute / MINUTES_PER_HOUR);
+
+    for (size_t i = 0; sparse != NULL && sparse->file == file && i < sparse->hours.count; i++) {
+        pages_expire_hour(pages, sparse->hours.items[i]);
+    }
+}
+
 /* An hour that went without cut files to be folded and without another in its place has expired. */
 static void expire(Pages *pages, const TablesChange *change)
 {
     for (size_t i = 0; i < change->n_removed; i++) {
         const TableFile *file = change->removed[i];
 
-        if (table_info_is(&file->info, TIERS_FAMILY) && file->info.level == LEVEL_HOUR &&
-            !has_hour(change->removed, i, file) &&
-            !has_hour(change->added, change->n_added, file)) {
+        if (!table_info_is(&file->info, TIERS_FAMILY) || has_hour(change->removed, i, file) ||
+            has_hour(change->added, change->n_added, file)) {
+            continue;
+        }
+        if (file->info.level == LEVEL_HOUR) {
             pages_expire_hour(pages, file->info.from_minute / MINUTES_PER_HOUR);
+        } else if (file->info.level == LEVEL_SPARSE) {
+            expire_sparse(pages, file);
         }
     }
 }
@@ -349,10 +378,13 @@ static bool is_expired(const Map *map, const TableFile *file, uint64_t now_s)
     const TableFile *day = pages_day_file(&map->pages, file->info.from_minute / MINUTES_PER_DAY);
 
     if (!table_info_is(&file->info, TIERS_FAMILY) ||
-        (file->info.level != LEVEL_HOUR && file->info.level != LEVEL_DAY)) {
+        (file->info.level != LEVEL_HOUR && file->info.level != LEVEL_DAY &&
+         file->info.level != LEVEL_SPARSE)) {
         return false;
     }
-    uint64_t written_s = day == NULL ? file->written_s : MAX(file->written_s, day->written_s);
+    uint64_t written_s = day == NULL || file->info.level == LEVEL_SPARSE
+                             ? file->written_s
+                             : MAX(file->written_s, day->written_s);
     return written_s != 0 && now_s > written_s && now_s - written_s > kept_s;
 }
 
@@ -368,20 +400,50 @@ static bool plan_expiry(const Map *map, TableFile *const *files, size_t n, uint6
     return plan->n_inputs > 0;
 }
 
-/* The first FOLD_HOURS_MAX hours and their days; both planned and merged by this. */
-static void plan_hours(const Pages *pages, const PageHours *hours, TablePlan *plan)
+/* What has the hour now, and its day. Returns whether a file is written for it alone. */
+static bool plan_hour(const Pages *pages, uint32_t hour, uint64_t now_s, TablePlan *plan,
+                      TableFile **day, TableFile **sparse)
 {
-    size_t n = MIN(hours->count, (size_t)FOLD_HOURS_MAX);
+    TableFile *file = pages_hour_file(pages, hour);
+    const PageSparse *shared = pages_sparse(pages, hour);
 
-    for (size_t i = 0; i < n; i++) {
-        uint32_t day = hours->items[i] / HOURS_PER_DAY;
+    plan_add(plan, file);
+    if (pages_day_file(pages, hour / HOURS_PER_DAY) != *day) {
+        *day = pages_day_file(pages, hour / HOURS_PER_DAY);
+        plan_add(plan, *day);
+    }
+    if (file != NULL && !atomic_load(&file->damaged)) {
+        return true;
+    }
+    if (shared != NULL && shared->file != *sparse) {
+        *sparse = shared->file;
+        plan_add(plan, *sparse);
+    }
+    return roll_up_is_near(hour, now_s);
+}
 
-        plan_add(plan, pages_hour_file(pages, hours->items[i]));
-        if (i == 0 || hours->items[i - 1] / HOURS_PER_DAY != day) {
-            plan_add(plan, pages_day_file(pages, day));
+/* The first hours, what has them and their days: as many as FOLD_HOURS_MAX files are written for.
+ * Returns the last of them; UINT32_MAX when that is all. */
+static uint32_t plan_hours(const Pages *pages, const PageHours *hours, uint64_t now_s,
+                           TablePlan *plan)
+{
+    TableFile *day = NULL, *sparse = NULL;
+    uint32_t shared = UINT32_MAX, n_made = 0;
+    size_t i = 0;
+
+    for (; i < hours->count && n_made < FOLD_HOURS_MAX && plan->n_inputs + 4 <= TABLE_INPUTS_MAX;
+         i++) {
+        uint32_t hour = hours->items[i];
+
+        if (plan_hour(pages, hour, now_s, plan, &day, &sparse)) {
+            n_made++;
+        } else if (hour / SPARSE_HOURS != shared) {
+            shared = hour / SPARSE_HOURS;
+            n_made++;
         }
     }
     plan_add(plan, pages->facts);
+    return i == hours->count ? UINT32_MAX : hours->items[i - 1];
 }
 
 static bool cut_is_damaged(const PageCut *cut)
@@ -429,9 +491,8 @@ static bool plan_fold(const Map *map, uint64_t now_s, TablePlan *plan)
         return false;
     }
     plan_cuts(pages, &hours, plan);
-    plan_hours(pages, &hours, plan);
-    uint32_t last_hour =
-        hours.count <= FOLD_HOURS_MAX ? UINT32_MAX : hours.items[FOLD_HOURS_MAX - 1];
+    uint32_t last_hour = plan_hours(pages, &hours, now_s, plan);
+
     plan->what = (uint64_t)last_hour << PLAN_BITS | PLAN_FOLD;
     return true;
 }
@@ -443,7 +504,7 @@ static bool day_is_complete(const Pages *pages, uint32_t day, uint32_t newest_da
     uint64_t written_s = 0;
     bool any = false;
 
-    if (day >= newest_day || pages_day_file(pages, day) != NULL) {
+    if (day >= newest_day) {
         return false;
     }
     for (uint32_t i = 0; i < HOURS_PER_DAY; i++) {
@@ -471,10 +532,13 @@ static bool plan_day(const Map *map, TablePlan *plan)
     for (size_t i = 0; i < pages->days.n_records; i++) {
         newest = MAX(newest, ((const PageDay *)table_at(&pages->days, i))->day);
     }
-    for (size_t i = 0; i < pages->days.n_records; i++) {
-        uint32_t day = ((const PageDay *)table_at(&pages->days, i))->day;
+    /* By their hours' files, of which there are some thousands: the days may be many more. */
+    for (size_t i = 0; i < pages->hour_files.n_records; i++) {
+        const PageFile *hour = table_at(&pages->hour_files, i);
+        uint32_t day = hour->time / HOURS_PER_DAY;
 
-        if (day_is_complete(pages, day, newest, &plan->written_s)) {
+        if (pages_day_file(pages, day) == NULL &&
+            day_is_complete(pages, day, newest, &plan->written_s)) {
             plan->what = (uint64_t)day << PLAN_BITS | PLAN_DAY;
             return true;
         }

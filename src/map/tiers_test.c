@@ -18,9 +18,11 @@
  * A map whose sums live in files, beside one that keeps all in memory: whatever is applied and
  * taken back, cut, folded, let go and started anew, both answer the same.
  */
-enum { FILES_MAX = 2048, DAYS = 3, LIVE_MAX = 3000 };
+enum { FILES_MAX = 8192, DAYS = 3, LIVE_MAX = 3000 };
 
 /* What the store does for the map, on a simulated disk. */
+#define START_S ((uint64_t)TODAY * 60) /* the time at which tests begin */
+
 typedef struct Disk {
     FsSim *sim;
     TableFile *files[FILES_MAX];
@@ -131,7 +133,7 @@ static Map *restart(Disk *disk, Map *map, const MapOptions *options)
 
 static void disk_init(Disk *disk)
 {
-    *disk = (Disk){.sim = fs_sim_new(1), .next = 1, .now_s = 1000000};
+    *disk = (Disk){.sim = fs_sim_new(1), .next = 1, .now_s = START_S};
     assert_int_equal(fs_sim_fs(disk->sim)->ops->make_directory(fs_sim_fs(disk->sim), "tables"), 0);
 }
 
@@ -331,18 +333,28 @@ static void compare(World *world)
     assert_same(&world->fixture, world->map, hour, hour + 1440, !world->takes_back);
 }
 
-static void live(bool takes_back, size_t cells_bytes_max, uint64_t seed)
+/* What of a test is compared: how spans come, and how far from the clock's days. */
+typedef struct Living {
+    bool takes_back;
+    size_t cells_bytes_max;
+    uint64_t seed;
+    int64_t clock_s; /* how far the clock is off */
+} Living;
+
+static void live(Living living)
 {
     enum { STEPS = 2000 };
     World *world = NEW(World);
 
-    state_of_random = seed;
-    world->options = (MapOptions){.cells_bytes_max = cells_bytes_max, .cut_files_max = 3};
-    world->takes_back = takes_back;
+    state_of_random = living.seed;
+    world->options = (MapOptions){.cells_bytes_max = living.cells_bytes_max, .cut_files_max = 3};
+    world->takes_back = living.takes_back;
     world->map = map_new(&world->options);
     fixture_init(&world->fixture, NULL);
     disk_init(&world->disk);
     for (uint32_t step = 0; step < STEPS; step++) {
+        world->disk.now_s =
+            (uint64_t)((int64_t)START_S + living.clock_s) + (uint64_t)DAYS * 86400 * step / STEPS;
         change(world, step, STEPS);
         if (random_below(40) == 0) {
             cut(&world->disk, world->map);
@@ -360,7 +372,9 @@ static void live(bool takes_back, size_t cells_bytes_max, uint64_t seed)
         }
     }
     compare(world);
-    assert_true(count_level(&world->disk, 1) > 5 && count_level(&world->disk, 2) > 0);
+    assert_true(living.clock_s != 0 ||
+                (count_level(&world->disk, 1) > 5 && count_level(&world->disk, 2) > 0));
+    assert_true((living.clock_s != 0) == (count_level(&world->disk, 4) > 0));
     map_free(world->map);
     disk_deinit(&world->disk);
     fixture_deinit(&world->fixture);
@@ -369,10 +383,69 @@ static void live(bool takes_back, size_t cells_bytes_max, uint64_t seed)
 
 static void files_answer_as_memory_does(void **state)
 {
-    live(true, 1, 1);
-    live(true, 1, 2);
-    live(false, 1, 3);
-    live(true, 0, 4); /* all fits into memory */
+    live((Living){.takes_back = true, .cells_bytes_max = 1, .seed = 1});
+    live((Living){.takes_back = true, .cells_bytes_max = 1, .seed = 2});
+    live((Living){.cells_bytes_max = 1, .seed = 3});
+    live((Living){.takes_back = true, .seed = 4}); /* all fits into memory */
+}
+
+/* The clock is years off, or a day: then hours are far from it, and come near. */
+static void far_hours_answer_as_memory_does(void **state)
+{
+    live((Living){
+        .takes_back = true, .cells_bytes_max = 1, .seed = 5, .clock_s = 86400LL * 365 * 2});
+    live((Living){.cells_bytes_max = 1, .seed = 6, .clock_s = -86400LL * 365 * 2});
+    live((Living){.takes_back = true, .cells_bytes_max = 1, .seed = 7, .clock_s = -86400 * 2});
+    live((Living){.seed = 8, .clock_s = -86400 - 43200});
+    live((Living){.takes_back = true, .cells_bytes_max = 1, .seed = 9, .clock_s = 86400 * 395});
+}
+
+enum { RANDOM_CLOCK_DELTAS = 100000, RANDOM_CLOCK_YEARS = 100 };
+
+static void fold_all(Disk *disk, Map *map)
+{
+    do {
+        disk->now_s += 3 * 3600;
+    } while (merge(disk, map));
+}
+
+/* A sender whose clock is anywhere: files and memory stay few, and nothing is lost. */
+static void a_random_clock_shares_files(void **state)
+{
+    MapOptions options = {.cells_bytes_max = 1 << 20};
+    Fixture fixture;
+    Disk disk;
+    MapStatus status;
+    uint64_t count = 0;
+
+    state_of_random = 10;
+    fixture_init(&fixture, &options);
+    disk_init(&disk);
+    for (uint32_t i = 0; i < RANDOM_CLOCK_DELTAS; i++) {
+        uint32_t hour = random_below(RANDOM_CLOCK_YEARS * 365 * 24);
+
+        fixture_call(&fixture, "web", random_below(2) == 0 ? "cart" : "pay", hour * 60);
+        if (i % 20000 == 19999) {
+            fixture_apply(&fixture);
+            cut(&disk, fixture.map);
+            fold_all(&disk, fixture.map);
+        }
+    }
+    assert_int_equal(count_level(&disk, 0), 0);
+    assert_in_range(count_level(&disk, 1), 0, 1300); /* of 13 months */
+    assert_in_range(count_level(&disk, 4), 1, RANDOM_CLOCK_YEARS * 365 / 42 + 1);
+    fixture.map = restart(&disk, fixture.map, &options);
+    MapAnswer answer = fixture_ask(&fixture, (MapQuestion){.to_minute = UINT32_MAX});
+    assert_int_equal(answer.n_edges, 2);
+    for (size_t i = 0; i < answer.n_edges; i++) {
+        count += answer.edges[i].count;
+    }
+    assert_int_equal(count, RANDOM_CLOCK_DELTAS);
+    map_status(fixture.map, &status);
+    assert_in_range(status.file_reads, 1, 4 * disk.n_files);
+    assert_int_equal(status.damaged_reads, 0);
+    fixture_deinit(&fixture);
+    disk_deinit(&disk);
 }
 
 /* --- */
@@ -469,7 +542,7 @@ static void a_day_goes_with_all_of_its_hours(void **state)
     assert_int_equal(fixture_ask(&fixture, first_day).edges[0].count, 2);
     for (; fixture_ask(&fixture, first_day).n_edges > 0; disk.now_s += 600) {
         assert_int_equal(fixture_ask(&fixture, first_day).edges[0].count, 2);
-        assert_true(disk.now_s < 1000000 + 6 * 3600);
+        assert_true(disk.now_s < START_S + 6 * 3600);
         while (merge(&disk, fixture.map)) {
         }
     }
@@ -526,6 +599,7 @@ static void a_cut_of_many_hours_is_folded_in_parts(void **state)
 
     fixture_init(&fixture, &options);
     disk_init(&disk);
+    disk.now_s += 300 * 3600;
     for (int again = 0; again < 2; again++) {
         for (uint32_t hour = 0; hour < 300; hour++) {
             fixture_call(&fixture, "web", "cart", TODAY + hour * 60 + hour % 60);
@@ -641,6 +715,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_answer_as_memory_does),
+        cmocka_unit_test(far_hours_answer_as_memory_does),
+        cmocka_unit_test(a_random_clock_shares_files),
         cmocka_unit_test(memory_holds_what_is_recent),
         cmocka_unit_test(what_came_too_long_ago_goes),
         cmocka_unit_test(a_day_goes_with_all_of_its_hours),

@@ -91,6 +91,8 @@ typedef struct Vitals {
         "... that could not be read.")                                                             \
     ROW("weft_map_evicted_hours_total", "counter", 1, v->map.evicted_hours,                        \
         "Hours of sums let go from memory.")                                                       \
+    ROW("weft_map_sparse_hours", "gauge", 1, v->map.sparse_hours,                                  \
+        "Hours of few rows far from when they came: of senders whose clock is wrong.")             \
     ROW("weft_assembly_open_traces", "gauge", 1, v->assembly.open_traces,                          \
         "Traces that may still get spans.")                                                        \
     ROW("weft_assembly_settled_traces_total", "counter", 1, v->assembly.settled_traces,            \

@@ -13,7 +13,7 @@ enum { NS_PER_S = 1000000000, SECONDS_PER_DAY = 86400 };
 
 /* Spans that an average transaction gives, measured by sim_test: turns a span rate into
  * transactions. */
-static const double spans_per_transaction = 12.6;
+static const double spans_per_transaction = 13.0;
 
 typedef struct Order {
     Str number, run_id;
@@ -56,6 +56,10 @@ static void look_up_profile(SimTrace *trace)
         arena_format(trace->sim->arena, "profile:%u", (unsigned)(sim_random(trace->sim) % 5000));
 
     sim_redis(trace, SIM_RECOMMENDATION, STR("GET"), key);
+    /* Contract health: a client of their own that tells nobody whom it calls. */
+    sim_begin(trace, SIM_RECOMMENDATION, SPAN_KIND_CLIENT, STR("features.fetch"));
+    sim_work(trace, 1800);
+    sim_end(trace);
     sim_begin(trace, SIM_RECOMMENDATION, SPAN_KIND_INTERNAL, STR("model.rank"));
     sim_int(trace, STR("candidates"), 40 + (int64_t)(sim_random(trace->sim) % 160));
     sim_work(trace, 6200);
@@ -100,6 +104,7 @@ static void add_to_cart(SimTrace *trace)
     begin_request(trace, STR("POST"), STR("/cart"));
     sim_call_begin(trace, SIM_WEB, SIM_GATEWAY, STR("POST"), STR("/api/cart"));
     sim_call_begin(trace, SIM_GATEWAY, SIM_CART, STR("POST"), STR("/cart/items"));
+    sim_step(trace, STR("add_item")); /* contract health: of which flow? */
     sim_redis(trace, SIM_CART, STR("HSET"), STR("cart:?"));
     sim_sql(trace, SIM_CART, STR("SELECT"), STR("carts"), STR("SELECT * FROM carts WHERE id = $1"));
     sim_sql(trace, SIM_CART, STR("UPDATE"), STR("carts"),

@@ -12,7 +12,9 @@
  * recommendation, fraud, accounting), PostgreSQL tables, Redis, two Kafka topics whose consumers
  * link across traces, the card network stripe, business flows (checkout.place_order with retries,
  * account.sign_up, accounting.nightly_reconciliation), a daily rhythm, a deploy that adds an edge
- * (payment calls fraud) and an incident (stripe answers 429).
+ * (payment calls fraud) and an incident (stripe answers 429). Two things are instrumented wrongly,
+ * for contract health to find: recommendation does not say whom it fetches features from, and cart
+ * names a step of no flow.
  */
 typedef struct SimOptions {
     uint64_t seed;

@@ -26,4 +26,6 @@ def test_the_demo_shows_the_shop(tmp_path):
     names = {node["id"]: node["name"] for node in answer["nodes"]}
     hops = {(names[hop["producer"]], names[hop["queue"]], names[hop["consumer"]]) for hop in answer["hops"]}
     assert ("checkout", "orders", "accounting") in hops and ("checkout", "emails", "mail") in hops
+    findings = {(item["code"], item["subject"]) for item in weft.ask("/api/v1/contract", **{"from": "-2h", "to": "now"})["items"]}
+    assert findings == {("unresolved_peer", "recommendation"), ("step_without_flow", "add_item")}
     assert weft.stop() == 0

@@ -187,7 +187,7 @@ export const tests = [
       await bench.open('#/entity/order/48213')
       await bench.seeText('order 48213')
       await bench.page.click('.entity-runs a')
-      await bench.see('.player')
+      await bench.see('.run-step-list')
     },
   },
   {

@@ -13,6 +13,7 @@ import { tests as frame } from './frame_test.mjs'
 import { tests as frames } from './frames_test.mjs'
 import { tests as map } from './map_test.mjs'
 import { tests as pages } from './pages_test.mjs'
+import { tests as runs } from './runs_test.mjs'
 import { tests as states } from './states_test.mjs'
 import { tests as trace } from './trace_test.mjs'
 import { tests as traces } from './traces_test.mjs'
@@ -27,6 +28,7 @@ const chosen = [
   ...traces,
   ...trace,
   ...flows,
+  ...runs,
   ...pages,
   ...states,
   ...frame,

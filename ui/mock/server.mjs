@@ -9,6 +9,7 @@
 import { createServer } from 'node:http'
 import { existsSync, readFileSync } from 'node:fs'
 import { diffAnswer, edgeAnswer, history, mapAnswer, series, time, windowOf } from './map.mjs'
+import { dayRun, dayTrace, longRun } from './days.mjs'
 import { scaled } from './scale.mjs'
 import {
   entityAnswer,
@@ -124,6 +125,8 @@ export function startMock(port = 0) {
 
   function trace(id) {
     if (id === BIG_TRACE) return bigTrace(20_000, Math.floor(Date.now() / 3600e3) * 3600e3)
+    const over = dayTrace(id, Date.now())
+    if (over) return over
     const k = gridOf(id)
     if (k === null || k * EVERY_MS > Date.now())
       throw new Refusal(404, 'trace_not_found', 'No span of this trace is stored.')
@@ -183,6 +186,8 @@ export function startMock(port = 0) {
     if (runs === 'conformance') return flowConformance(params)
     if (runs === 'diff') return flowDiff(params)
     if (runs === 'history') return flowHistory(name, now)
+    if (id === 'days') return dayRun(name, now)
+    if (id === 'long') return longRun(name, now)
     const found = id !== undefined ? flowRun(id) : runs ? flowRuns(params, now) : flowOf(name, now)
     if (!found) throw new Refusal(404, 'not_found', 'No such flow.')
     return found

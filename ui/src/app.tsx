@@ -15,6 +15,7 @@ import { Rail } from './frame/rail'
 import { greeted, services, status } from './frame/state'
 import { HealthPage } from './health/health_page'
 import { MapPage } from './map/map_page'
+import { RunPage } from './run/run_page'
 import { SettingsPage } from './settings/settings_page'
 import { StatusPage } from './status/status_page'
 import { TracePage } from './trace/trace_page'
@@ -59,6 +60,7 @@ const TITLES: Record<string, string> = {
   map: 'Map',
   flows: 'Flows',
   entity: 'Entity',
+  run: 'Run',
   traces: 'Traces',
   trace: 'Trace',
   changes: 'Changes',
@@ -81,6 +83,10 @@ function Page() {
     case 'flows': {
       const name = route.value.path[1]
       return name === undefined ? <FlowsPage /> : <FlowPage key={name} name={name} />
+    }
+    case 'run': {
+      const [flow = '', id = ''] = route.value.path.slice(1)
+      return <RunPage key={`${flow}\n${id}`} flow={flow} id={id} />
     }
     case 'entity':
       return <EntityPage type={route.value.path[1] ?? ''} id={route.value.path[2] ?? ''} />

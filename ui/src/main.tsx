@@ -10,6 +10,7 @@ import './styles/dock.css'
 import './styles/flows.css'
 import './styles/traces.css'
 import './styles/trace.css'
+import './styles/run.css'
 import './styles/notice.css'
 import './styles/reading.css'
 

@@ -23,6 +23,9 @@ export class Unreachable extends Error {
   }
 }
 
+/** The answer is larger than was wanted; nothing of it was read. */
+export class TooLarge extends Error {}
+
 /** Since when (ms) no request has been answered; null while all is well. */
 export const unreachableSince = signal<number | null>(null)
 
@@ -56,7 +59,7 @@ async function refusal(response: Response): Promise<ApiError> {
   )
 }
 
-async function ask<T>(url: string, init: RequestInit, abort?: AbortSignal): Promise<T> {
+async function ask<T>(url: string, init: RequestInit, abort?: AbortSignal, most = Infinity): Promise<T> {
   let response: Response
   try {
     response = await fetch(url, { ...init, ...(abort ? { signal: abort } : {}) })
@@ -71,11 +74,16 @@ async function ask<T>(url: string, init: RequestInit, abort?: AbortSignal): Prom
   }
   unreachableSince.value = null
   if (!response.ok) throw await refusal(response)
+  if (Number(response.headers.get('content-length') ?? 0) > most) {
+    await response.body?.cancel()
+    throw new TooLarge()
+  }
   return (await response.json()) as T
 }
 
-export function get<T>(url: string, abort?: AbortSignal): Promise<T> {
-  return ask<T>(url, { headers: { accept: 'application/json' } }, abort)
+/** `most`: bytes of the answer beyond which it is not read (TooLarge). */
+export function get<T>(url: string, abort?: AbortSignal, most?: number): Promise<T> {
+  return ask<T>(url, { headers: { accept: 'application/json' } }, abort, most)
 }
 
 /** Saves something (PUT), or asks with a body (POST). */

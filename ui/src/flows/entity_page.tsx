@@ -10,7 +10,7 @@ import type { Entity, RunName } from './types'
 
 function RunLink({ run }: { run: RunName }) {
   return (
-    <a href={hrefTo(['flows', run.flow], { run: run.run_id, last: '24h' })}>
+    <a href={hrefTo(['run', run.flow, run.run_id])}>
       {run.flow} <span class="mono">{shortId(run.run_id, 8, 4)}</span>
     </a>
   )

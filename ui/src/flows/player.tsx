@@ -2,11 +2,12 @@
 // Goes through one run step by step: as a list and true to time, with its spans and what the step touches.
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import { duration } from '../base/format'
+import { duration, exact } from '../base/format'
 import { useKeys } from '../base/keys'
 import { hrefTo, param, set } from '../base/route'
 import { moment, nsBetween } from '../base/time'
 import { CloseIcon, NextIcon, PauseIcon, PlayIcon, PreviousIcon } from '../frame/icons'
+import { runHref } from './run_href'
 import type { Flow, Run, RunSpan } from './types'
 
 const STEP_MS = 900
@@ -82,6 +83,11 @@ function Current({ run, at, flow }: { run: Run; at: number; flow: Flow }) {
             </span>
           ))}
         </span>
+      )}
+      {run.traces.length > 1 && (
+        <a href={runHref(flow.name, run.run_id, { span: span.span_id })}>
+          Waterfall of {exact(run.traces.length)} traces
+        </a>
       )}
       <a href={hrefTo(['trace', span.trace_id], { span: span.span_id })}>Open trace</a>
     </span>

@@ -5,10 +5,11 @@ import { address, get } from '../api/client'
 import type { List } from '../api/types'
 import { useAnswer } from '../api/use'
 import { duration, exactDuration, plural, shortId } from '../base/format'
-import { hrefTo, hrefWith, param } from '../base/route'
+import { hrefWith, param } from '../base/route'
 import { ms, whenSeconds } from '../base/time'
 import { timeWindow, windowParams } from '../base/window'
 import { flowParams } from './definitions'
+import { runHref } from './run_href'
 import type { RunItem } from './types'
 
 const PAGE = 100
@@ -76,11 +77,13 @@ export function Runs({ name }: { name: string }) {
               {duration(run.duration_ns)}
             </span>
             <span class="number">
-              {run.traces.slice(0, 2).map((trace) => (
-                <a key={trace} class="mono" href={hrefTo(['trace', trace])} title={trace}>
-                  {shortId(trace)}{' '}
-                </a>
-              ))}
+              <a
+                href={runHref(name, run.run_id)}
+                title="All its traces as one waterfall"
+                aria-label={`Waterfall of run ${run.run_id}`}
+              >
+                {plural(run.traces.length, 'trace')}
+              </a>
             </span>
           </li>
         ))}

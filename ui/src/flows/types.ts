@@ -133,15 +133,24 @@ export interface RunSpan {
   status: string
   step?: string
   wait_ns?: number
+  /** The run would have been shorter without it; else how much later it could have ended. */
+  critical?: boolean
+  slack_ns?: number
 }
 
 export interface Run {
   run_id: string
+  flow: string
+  scope: string
+  environment: string
   status: string
+  truncated?: boolean
   start: string
   end: string
   duration_ns: number
   steps: RunSpan[]
+  /** Its spans that are no step. */
+  envelopes?: RunSpan[]
   traces: string[]
 }
 

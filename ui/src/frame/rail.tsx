@@ -4,7 +4,7 @@ import { ChangesIcon, FlowsIcon, HealthIcon, MapIcon, StatusIcon, TracesIcon } f
 
 const ENTRIES = [
   { page: 'map', text: 'Map', icon: MapIcon, also: [''] },
-  { page: 'flows', text: 'Flows', icon: FlowsIcon, also: ['entity'] },
+  { page: 'flows', text: 'Flows', icon: FlowsIcon, also: ['entity', 'run'] },
   { page: 'traces', text: 'Traces', icon: TracesIcon, also: ['trace'] },
   { page: 'changes', text: 'Changes', icon: ChangesIcon, also: [] },
   { page: 'health', text: 'Health', icon: HealthIcon, also: [] },

@@ -34,7 +34,10 @@ const CODES: Record<string, [title: string, meaning: string]> = {
   over_spanning: ['Too many spans', 'Spans that tell nothing cost space and hide the rest.'],
   step_without_flow: ['Steps without a flow', 'The span names a step and no flow that it belongs to.'],
   missing_run_id: ['Runs told apart by trace', 'Without a run id each trace is a run of its own.'],
-  dynamic_name: ['Names that change', 'Flows and steps are told apart by name: a name with an id in it is always new.'],
+  dynamic_name: [
+    'Names that change',
+    'Flows and steps are told apart by name: a name with an id in it is always new.',
+  ],
 }
 const ORDER = Object.keys(CODES)
 

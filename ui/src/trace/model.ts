@@ -1,7 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // A trace as rows: depth-first as the server sends it, times relative to the trace's start.
 import type { Span, TraceAnswer } from '../api/types'
+import { duration } from '../base/format'
 import { moment, nsBetween, type Moment } from '../base/time'
+
+/** The span is a step of the run that is shown. */
+export interface StepMark {
+  number: number
+  name: string
+  /** It came before in this run. */
+  again: boolean
+  critical: boolean
+  /** How much later it could have ended, in nanoseconds. */
+  slack: number
+}
 
 export interface Row {
   index: number
@@ -20,6 +32,30 @@ export interface Row {
   critical: [number, number][]
   ticks: { at: number; error: boolean }[]
   note: string
+  /** Stands for a whole trace of a run. */
+  head?: boolean
+  /** Of a whole trace: when its steps were. */
+  steps?: [number, number][]
+  step?: StepMark
+}
+
+export interface Tick {
+  at: number
+  text: string
+  strong: boolean
+}
+
+/** A stretch of time in which nothing happens, drawn shorter than it is: `ns`. */
+export interface Gap {
+  from: number
+  to: number
+  ns: number
+}
+
+/** From one row to another, over a queue. */
+export interface Hop {
+  from: number
+  to: number
 }
 
 export interface Trace {
@@ -33,6 +69,10 @@ export interface Trace {
   maxDepth: number
   skewed: boolean
   events: number
+  /** Of a run over several traces. */
+  gaps?: Gap[]
+  hops?: Hop[]
+  ticks?: (part: Part, count: number) => Tick[]
 }
 
 export function isError(span: Span): boolean {
@@ -41,14 +81,17 @@ export function isError(span: Span): boolean {
 
 /** What the span touched, in a word: a table, a system, or the queue that it came over. */
 function noteOf(span: Span, leaf: boolean): string {
-  const touched = span.map?.find((element) => element.source_name === span.service)
+  const touched = span.map?.find(
+    ({ relation, source_name }) =>
+      source_name === span.service && relation !== 'performs' && relation !== 'follows',
+  )
   if (!touched) return ''
   if (touched.relation === 'consumes') return `via ${touched.target_name}`
   if (touched.relation === 'calls' && !leaf) return ''
   return touched.target_name
 }
 
-function rowOf(span: Span, index: number, origin: Moment): Row {
+export function rowOf(span: Span, index: number, origin: Moment): Row {
   return {
     index,
     span,
@@ -72,7 +115,8 @@ function rowOf(span: Span, index: number, origin: Moment): Row {
   }
 }
 
-function connect(rows: Row[]): void {
+/** Finds parents, ends and last siblings by depth. */
+export function connect(rows: Row[]): void {
   const open: Row[] = []
   const lastChild = new Map<number, Row>()
   for (const row of rows) {
@@ -137,6 +181,12 @@ export interface Part {
 }
 
 const AXIS_STEPS = [1, 2, 5]
+
+/** What the axis says, at most about `count` times. */
+export function ticksOf(trace: Trace, part: Part, count: number): Tick[] {
+  if (trace.ticks) return trace.ticks(part, count)
+  return axisTicks(part, count).map((at) => ({ at, text: at === 0 ? '0' : duration(at), strong: false }))
+}
 
 /** Round times for the axis, at most `count` of them. */
 export function axisTicks({ from, to }: Part, count: number): number[] {

@@ -2,7 +2,8 @@
 // Draws a stretch of the waterfall: tree lines, grid, bars, critical path, events. Reads tokens once per paint.
 import { duration } from '../base/format'
 import { token } from '../base/theme'
-import { axisTicks, type Part, type Row, type Trace } from './model'
+import { hops } from './hops'
+import { ticksOf, type Part, type Row, type Trace } from './model'
 
 export const ROW = 21
 const BAR = 10
@@ -12,7 +13,9 @@ export interface Look {
   ink: string
   muted: string
   line: string
+  accent: string
   error: string
+  paper: string
   surface: string
   onBar: string
 }
@@ -22,7 +25,9 @@ export function look(): Look {
     ink: token('--ink'),
     muted: token('--muted'),
     line: token('--line'),
+    accent: token('--accent'),
     error: token('--error'),
+    paper: token('--paper'),
     surface: token('--surface'),
     onBar: token('--on-bar'),
   }
@@ -72,16 +77,43 @@ function label(
   end: number,
   y: number,
 ): void {
-  const text = duration(row.duration)
+  const text = duration(row.span.duration_ns)
   const wide = context.measureText(text).width
   const visibleEnd = Math.min(end, scene.right)
   const visibleStart = Math.max(x, scene.left)
   context.fillStyle = row.error ? colours.error : colours.muted
-  if (visibleEnd + 6 + wide <= scene.right) context.fillText(text, visibleEnd + 6, y)
-  else if (visibleStart - 6 - wide >= scene.left) context.fillText(text, visibleStart - 6 - wide, y)
+  const beside = (at: number) => {
+    // Lines between traces may run below.
+    if (scene.trace.hops && !row.head) context.strokeText(text, at, y)
+    context.fillText(text, at, y)
+  }
+  context.strokeStyle = colours.paper
+  context.lineWidth = 4
+  context.lineJoin = 'round'
+  if (visibleEnd + 6 + wide <= scene.right) beside(visibleEnd + 6)
+  else if (visibleStart - 6 - wide >= scene.left) beside(visibleStart - 6 - wide)
   else if (visibleEnd - visibleStart > wide + 12) {
     context.fillStyle = colours.onBar
     context.fillText(text, visibleEnd - wide - 5, y)
+  }
+}
+
+/** A whole trace: from when to when, and when its steps were. */
+function whole(
+  context: CanvasRenderingContext2D,
+  row: Row,
+  colours: Look,
+  [from, to, y]: [number, number, number],
+  place: (ns: number) => number,
+): void {
+  context.fillStyle = colours.muted
+  context.fillRect(from, y + 3, to - from, 2)
+  context.fillRect(from, y + 3, 2, 6)
+  context.fillRect(Math.max(from, to - 2), y + 3, 2, 6)
+  context.fillStyle = colours.accent
+  for (const [start, stop] of row.steps ?? []) {
+    const [a, b] = [Math.max(from, place(start)), Math.min(to, place(stop))]
+    if (b >= a) context.fillRect(a, y - 1, Math.max(3, b - a), 2)
   }
 }
 
@@ -96,12 +128,21 @@ function bar(context: CanvasRenderingContext2D, scene: Scene, row: Row, colours:
   const from = Math.max(x, scene.left - 4)
   const to = Math.min(end, scene.right + 4)
   const y = top + 4
+  if (row.head) {
+    whole(context, row, colours, [from, to, y], place)
+    label(context, scene, row, colours, from, to, y + BAR / 2 + 0.5)
+    return
+  }
   context.globalAlpha = scene.critical && row.critical.length === 0 ? 0.62 : 1
   context.fillStyle = scene.colours.get(row.span.service) ?? colours.muted
   context.beginPath()
   context.roundRect(from, y, to - from, BAR, Math.min(2, (to - from) / 2))
   context.fill()
   context.globalAlpha = 1
+  if (row.step) {
+    context.fillStyle = colours.accent
+    context.fillRect(from, y - 3, Math.max(3, to - from), 2)
+  }
   if (row.error) {
     context.strokeStyle = colours.error
     context.lineWidth = 1.25
@@ -128,18 +169,34 @@ function bar(context: CanvasRenderingContext2D, scene: Scene, row: Row, colours:
   label(context, scene, row, colours, from, to, y + BAR / 2 + 0.5)
 }
 
+function gaps(
+  context: CanvasRenderingContext2D,
+  scene: Scene,
+  colours: Look,
+  place: (at: number) => number,
+  height: number,
+): void {
+  context.fillStyle = colours.line
+  context.globalAlpha = 0.45
+  for (const gap of scene.trace.gaps ?? []) {
+    const from = Math.max(scene.left, place(gap.from))
+    const to = Math.min(scene.right, place(gap.to))
+    if (to > from) context.fillRect(from, 0, to - from, height)
+  }
+  context.globalAlpha = 1
+}
+
 /** Paints rows first…last; `context` begins at the top of row `first`. */
 export function paint(context: CanvasRenderingContext2D, scene: Scene, colours: Look): void {
   const height = (scene.last - scene.first) * ROW
   context.strokeStyle = colours.line
   context.lineWidth = 1
   context.beginPath()
-  for (const at of axisTicks(scene.part, Math.max(2, (scene.right - scene.left) / 100))) {
-    const x =
-      Math.round(
-        scene.left +
-          ((at - scene.part.from) / (scene.part.to - scene.part.from)) * (scene.right - scene.left),
-      ) + 0.5
+  const perNs = (scene.right - scene.left) / (scene.part.to - scene.part.from)
+  const place = (at: number) => scene.left + (at - scene.part.from) * perNs
+  gaps(context, scene, colours, place, height)
+  for (const { at } of ticksOf(scene.trace, scene.part, Math.max(2, (scene.right - scene.left) / 100))) {
+    const x = Math.round(place(at)) + 0.5
     context.moveTo(x, 0)
     context.lineTo(x, height)
   }
@@ -154,6 +211,7 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene, colours: 
   context.beginPath()
   context.rect(scene.left - 4, 0, scene.right - scene.left + 8, height)
   context.clip()
+  hops(context, scene, colours, place)
   for (let at = scene.first; at < scene.last; at++) {
     const row = scene.rows[at]
     if (row) bar(context, scene, row, colours, (at - scene.first) * ROW)

@@ -3,7 +3,7 @@
 import { ErrorIcon, LinkIcon } from '../frame/icons'
 import type { Row } from './model'
 import { ROW, TREE_LEFT } from './paint'
-import { exact, duration } from '../base/format'
+import { exact, duration, shortId } from '../base/format'
 
 interface Props {
   row: Row
@@ -37,20 +37,48 @@ function Fold({ folded }: { folded: boolean }) {
   )
 }
 
+/** The step that the span is, else the colour of its service; a whole trace has neither. */
+function Mark({ row, colour }: { row: Row; colour: string }) {
+  if (row.head) return null
+  if (!row.step) return <span class="tree-mark" style={{ background: colour }} />
+  return (
+    <span class={row.step.again ? 'tree-step again' : 'tree-step'} title={`Step ${row.step.name}`}>
+      {row.step.number}
+    </span>
+  )
+}
+
+function Icons({ row }: { row: Row }) {
+  return (
+    <>
+      {(row.span.links?.length ?? 0) > 0 && (
+        <span class="tree-icon" title="Has links">
+          <LinkIcon />
+        </span>
+      )}
+      {row.error && (
+        <span class="tree-icon bad">
+          <ErrorIcon />
+        </span>
+      )}
+    </>
+  )
+}
+
 export function TreeRow({ row, at, indent, selected, folded, colour, nameWidth, onSelect, onFold }: Props) {
   const { span } = row
   const children = row.end - row.index - 1
-  const about = [row.error ? 'error' : '', span.orphan ? 'orphan' : '', duration(row.duration)].filter(
+  const about = [row.error ? 'error' : '', span.orphan ? 'orphan' : '', duration(span.duration_ns)].filter(
     (part) => part !== '',
   )
   return (
     <div
       id={`row-${span.span_id}-${row.index}`}
       role="treeitem"
-      class={`tree-row ${selected ? 'selected' : ''} ${row.error ? 'error' : ''}`}
+      class={`tree-row ${selected ? 'selected' : ''} ${row.error ? 'error' : ''} ${row.head ? 'head' : ''}`}
       aria-level={row.depth + 1}
       aria-selected={selected}
-      aria-label={`${span.service} ${span.name}, ${about.join(', ')}`}
+      aria-label={`${row.step ? `step ${row.step.number}, ` : ''}${span.service} ${span.name}, ${about.join(', ')}`}
       {...(children > 0 ? { 'aria-expanded': !folded } : {})}
       style={{ transform: `translateY(${at * ROW}px)` }}
       onClick={() => {
@@ -71,23 +99,15 @@ export function TreeRow({ row, at, indent, selected, folded, colour, nameWidth, 
         >
           {children > 0 && <Fold folded={folded} />}
         </span>
-        <span class="tree-mark" style={{ background: colour }} />
+        <Mark row={row} colour={colour} />
         <span class="tree-text" title={`${span.service} ${span.name}`}>
           <strong>{span.service}</strong> <span class="tree-operation">{span.name}</span>
           {row.note !== '' && <small> {row.note}</small>}
+          {row.head && <small class="mono"> {shortId(span.trace_id)}</small>}
           {folded && children > 0 && <small> {exact(children)} hidden</small>}
           {span.orphan && <small> parent missing</small>}
         </span>
-        {(span.links?.length ?? 0) > 0 && (
-          <span class="tree-icon" title="Has links">
-            <LinkIcon />
-          </span>
-        )}
-        {row.error && (
-          <span class="tree-icon bad">
-            <ErrorIcon />
-          </span>
-        )}
+        <Icons row={row} />
       </div>
     </div>
   )

@@ -107,16 +107,15 @@ function Links({ span, trace }: { span: Span; trace: Trace }) {
   return (
     <Section title="Links" note={String(links.length)}>
       {links.map((link) => {
-        const here = link.trace_id === span.trace_id
-        const at = here ? trace.bySpan.get(link.span_id) : undefined
-        const target = at === undefined ? undefined : trace.rows[at]
+        const target = trace.rows[trace.bySpan.get(link.span_id) ?? -1]
+        const here = link.trace_id === (target?.span.trace_id ?? span.trace_id)
         const href = here
           ? hrefWith({ span: link.span_id })
           : hrefTo(['trace', link.trace_id], { span: link.span_id })
         return (
           <div class="row" key={`${link.trace_id}${link.span_id}`}>
             <a class="row-left" href={href}>
-              {target
+              {target && here
                 ? `${target.span.service} ${target.span.name}`
                 : here
                   ? 'span of this trace'
@@ -228,8 +227,8 @@ function Ids({ span, trace }: { span: Span; trace: Trace }) {
   )
 }
 
-function figuresOf({ span, ...row }: Row, skew: boolean): Figure[] {
-  const start = row.start + (skew ? row.skew : 0)
+function figuresOf({ span, ...row }: Row, trace: Trace, skew: boolean, within?: 'run'): Figure[] {
+  const start = nsBetween(trace.origin, moment(span.start)) + (skew ? row.skew : 0)
   const figure = (label: string, ns: number) => ({
     label,
     quantity: durationOf(ns),
@@ -237,9 +236,9 @@ function figuresOf({ span, ...row }: Row, skew: boolean): Figure[] {
   })
   return [
     { ...figure('Start', start), quantity: { ...durationOf(start), value: `+${durationOf(start).value}` } },
-    figure('Duration', row.duration),
+    figure('Duration', span.duration_ns),
     ...(span.self_time_ns === undefined ? [] : [figure('Self', span.self_time_ns)]),
-    figure('On critical path', span.critical_ns ?? 0),
+    ...(within === 'run' ? [] : [figure('On critical path', span.critical_ns ?? 0)]),
   ]
 }
 
@@ -255,15 +254,37 @@ function Failure({ message }: { message: string }) {
   )
 }
 
+/** What the span is to the run among whose traces it is shown. */
+function InRun({ row: { span, step } }: { row: Row }) {
+  return (
+    <Section>
+      <div class="row">
+        <span class="row-left">
+          {step ? `Step ${step.number}, ${step.name}` : 'Between steps'}
+          {step?.again === true && <span class="muted"> again</span>}
+        </span>
+        <a class="row-right" href={hrefTo(['trace', span.trace_id], { span: span.span_id })}>
+          Open its trace
+        </a>
+      </div>
+      {step && step.slack > 0 && (
+        <p class="muted">The run would not be longer if it took {duration(step.slack)} more.</p>
+      )}
+    </Section>
+  )
+}
+
 interface Props {
   row: Row
   trace: Trace
   colour: string
   skew: boolean
+  /** Shown among the traces of a run. */
+  within?: 'run'
   onClose: () => void
 }
 
-export function SpanPanel({ row, trace, colour, skew, onClose }: Props) {
+export function SpanPanel({ row, trace, colour, skew, within, onClose }: Props) {
   const { span } = row
   const events = span.events ?? []
   return (
@@ -280,8 +301,9 @@ export function SpanPanel({ row, trace, colour, skew, onClose }: Props) {
           <p class="muted">Its parent {span.parent_span_id ?? ''} never came. It is shown as a root.</p>
         </Section>
       )}
+      {within === 'run' && <InRun row={row} />}
       <Section>
-        <Figures small figures={figuresOf(row, skew)} />
+        <Figures small figures={figuresOf(row, trace, skew, within)} />
         {row.skew !== 0 && <p class="muted">Its clock is off by {duration(Math.abs(row.skew))}.</p>}
       </Section>
       <Attributes title="Attributes" level="span" list={span.attributes ?? []} />

@@ -5,20 +5,22 @@ import { ApiError, address } from '../api/client'
 import type { TraceAnswer } from '../api/types'
 import { useAnswer } from '../api/use'
 import { duration, exact, exactDuration, shortId } from '../base/format'
-import { useKeys } from '../base/keys'
 import { hrefTo, param, set } from '../base/route'
 import { dark } from '../base/theme'
 import { ms, whenSeconds } from '../base/time'
 import { CopyButton, Notice, Problem } from '../frame/notice'
 import { serviceColours } from './colours'
+import { useTreeKeys } from './keys'
 import { Minimap } from './minimap'
-import { traceOf, visibleRows, type Part, type Row, type Trace } from './model'
+import { traceOf, visibleRows, type Row, type Trace } from './model'
+import { partOf, showPart } from './part'
 import { Events } from './events'
 import { FlameGraph } from './flame_graph'
 import { SpanPanel } from './span_panel'
 import { Statistics } from './statistics'
 import { Tabs, tabShown, type Tab } from './tabs'
 import { TraceMap } from './trace_map'
+import { Check } from './tools'
 import { Waterfall } from './waterfall'
 
 const FOLDS_IN_ADDRESS = 60
@@ -40,20 +42,6 @@ function useFolded(trace: Trace) {
     set({ fold: few ? [...next].map((id) => id.slice(0, ID_PART)).join(',') : null }, true)
   }
   return { folded, put }
-}
-
-/** `t` in the address: the part shown, in nanoseconds from the start. */
-function partOf(trace: Trace): Part {
-  const [from, to] = (param('t') ?? '').split('-').map(Number)
-  if (from === undefined || to === undefined || !(from < to)) return { from: 0, to: trace.length }
-  return { from: Math.max(0, from), to: Math.min(trace.length, to) }
-}
-
-function showPart(trace: Trace, part: Part): void {
-  const from = Math.max(0, Math.round(part.from))
-  const to = Math.min(trace.length, Math.round(part.to))
-  if (to - from < 10) return
-  set({ t: from === 0 && to === trace.length ? null : `${from}-${to}` }, true)
 }
 
 function Head({ trace }: { trace: Trace }) {
@@ -96,44 +84,6 @@ function Head({ trace }: { trace: Trace }) {
   )
 }
 
-function Check({
-  name,
-  text,
-  on,
-  disabled,
-  title,
-}: {
-  name: string
-  text: string
-  on: boolean
-  disabled?: boolean
-  title?: string
-}) {
-  return (
-    <label class={disabled ? 'check disabled' : 'check'} title={title}>
-      <input
-        type="checkbox"
-        checked={on}
-        disabled={disabled}
-        onChange={(event) => {
-          set(
-            {
-              [name]:
-                event.currentTarget.checked === (name === 'path')
-                  ? null
-                  : event.currentTarget.checked
-                    ? '1'
-                    : '0',
-            },
-            true,
-          )
-        }}
-      />
-      {text}
-    </label>
-  )
-}
-
 function Tools({ trace, critical, skew }: { trace: Trace; critical: boolean; skew: boolean }) {
   return (
     <>
@@ -165,72 +115,6 @@ function Keys({ tab }: { tab: Tab }) {
       )}
     </span>
   )
-}
-
-interface Moves {
-  rows: () => Row[]
-  /** Asked at the time of the key: keys may come faster than the page is drawn. */
-  selected: () => Row | undefined
-  folded: () => ReadonlySet<string>
-  select: (row: Row) => void
-  fold: (row: Row, on: boolean) => void
-}
-
-function useTreeKeys({ rows, selected, folded, select, fold }: Moves, trace: Trace): void {
-  const step = (by: number) => {
-    const list = rows()
-    const now = selected()
-    const at = now ? list.findIndex((row) => row.index === now.index) : -1
-    const next = list[Math.max(0, Math.min(list.length - 1, at + by))]
-    if (next) select(next)
-  }
-  const into = () => {
-    const now = selected()
-    if (!now) return
-    if (folded().has(now.span.span_id)) fold(now, false)
-    else if (now.end > now.index + 1) step(1)
-  }
-  const out = () => {
-    const now = selected()
-    if (!now) return
-    const open = now.end > now.index + 1 && !folded().has(now.span.span_id)
-    const parent = trace.rows[now.parent]
-    if (open) fold(now, true)
-    else if (parent) select(parent)
-  }
-  const inTree = (event: KeyboardEvent) => (event.target as Element).getAttribute('role') !== 'slider'
-  useKeys({
-    j: () => {
-      step(1)
-    },
-    k: () => {
-      step(-1)
-    },
-    l: into,
-    h: out,
-    ArrowDown: (event) => inTree(event) && (step(1), true),
-    ArrowUp: (event) => inTree(event) && (step(-1), true),
-    ArrowRight: (event) => inTree(event) && (into(), true),
-    ArrowLeft: (event) => inTree(event) && (out(), true),
-    PageDown: () => {
-      step(20)
-    },
-    PageUp: () => {
-      step(-20)
-    },
-    Home: () => {
-      step(-1e9)
-    },
-    End: () => {
-      step(1e9)
-    },
-    Escape: () => {
-      if (param('span') !== null) set({ span: null }, true)
-      else if (param('t') !== null) set({ t: null }, true)
-      else return false
-      return true
-    },
-  })
 }
 
 function Shown({ trace }: { trace: Trace }) {

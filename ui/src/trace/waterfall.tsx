@@ -6,7 +6,7 @@ import type { VNode } from 'preact'
 import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { duration } from '../base/format'
 import { sharpen, useSize } from '../base/size'
-import { axisTicks, type Part, type Row, type Trace } from './model'
+import { ticksOf, type Part, type Row, type Tick, type Trace } from './model'
 import { look, paint, ROW } from './paint'
 import { TreeRow } from './rows'
 
@@ -33,22 +33,57 @@ export function nameWidthFor(width: number): number {
   return width < 640 ? Math.round(width * 0.5) : Math.min(352, Math.round(width * 0.4))
 }
 
-function Axis({ part, left, width }: { part: Part; left: number; width: number }) {
+/** Room that a word needs beside the next, in pixels. */
+const WORD = 7
+const WORD_GAP = 4
+const GAP_WORD = 16
+
+function Axis({ trace, part, left, width }: { trace: Trace; part: Part; left: number; width: number }) {
   const room = Math.max(1, width - left - RIGHT)
+  const place = (at: number) => left + ((at - part.from) / (part.to - part.from)) * room
+  const inside = (trace.gaps ?? []).filter((gap) => gap.to > part.from && gap.from < part.to)
+  const ticks = ticksOf(trace, part, Math.max(2, room / 100))
+  // Of words that would touch, the stronger stays: where a stretch begins, how long a gap is, then times.
+  const taken: [number, number][] = []
+  const fits = (from: number, to: number) => {
+    if (from < left - WORD_GAP || to > width) return false
+    if (taken.some(([a, b]) => to + WORD_GAP > a && from - WORD_GAP < b)) return false
+    taken.push([from, to])
+    return true
+  }
+  const fitsTick = (tick: Tick) => {
+    const wide = tick.text.length * WORD
+    const from = place(tick.at) - (tick.at === 0 || tick.strong ? 0 : wide / 2)
+    return trace.ticks ? fits(from, from + wide) : place(tick.at) <= width - 30
+  }
+  const strong = ticks.filter((tick) => tick.strong && fitsTick(tick))
+  const gaps = inside.filter((gap) => {
+    const middle = place((gap.from + gap.to) / 2)
+    return fits(middle - GAP_WORD, middle + GAP_WORD)
+  })
+  const shown = [...strong, ...ticks.filter((tick) => !tick.strong && fitsTick(tick))]
   return (
     <div class="wf-head">
       <span class="wf-head-name" style={{ width: `${left - 8}px` }}>
         Service and operation
       </span>
       <svg width={width} height={24} aria-hidden="true">
-        {axisTicks(part, Math.max(2, room / 100)).map((at) => {
-          const x = left + ((at - part.from) / (part.to - part.from)) * room
-          return x > width - 30 ? null : (
-            <text key={at} x={x} y={15} text-anchor={at === 0 ? 'start' : 'middle'}>
-              {at === 0 ? '0' : duration(at)}
-            </text>
-          )
-        })}
+        {gaps.map((gap) => (
+          <text key={gap.from} class="wf-gap" x={place((gap.from + gap.to) / 2)} y={15}>
+            {duration(gap.ns)}
+          </text>
+        ))}
+        {shown.map((tick) => (
+          <text
+            key={tick.at}
+            class={tick.strong ? 'strong' : undefined}
+            x={place(tick.at)}
+            y={15}
+            text-anchor={tick.at === 0 || tick.strong ? 'start' : 'middle'}
+          >
+            {tick.text}
+          </text>
+        ))}
       </svg>
     </div>
   )
@@ -195,7 +230,7 @@ export function Waterfall(props: WaterfallProps) {
   const top = first.value * ROW
   return (
     <div class="wf">
-      <Axis part={part} left={left} width={inner} />
+      <Axis trace={trace} part={part} left={left} width={inner} />
       <div
         ref={scroller}
         class="wf-scroll"

@@ -75,6 +75,8 @@ static int open_store(House *house, const HouseOptions *options, Buf *why)
         .presence_gap_minutes = (uint32_t)(settings->presence_gap / NS_PER_S / 60),
         .nodes_max = settings->map_nodes,
         .edges_max = settings->map_edges,
+        .collections_max = settings->map_collections,
+        .flow_names_max = settings->map_flow_names,
         .series_max = settings->map_series,
         .cells_bytes_max = settings->map_memory,
         .kept_s = settings->map_retention / NS_PER_S,

@@ -80,9 +80,13 @@
     ROW(presence_gap, DURATION, "exporters.weft.map.presence_gap", "5m",                           \
         "an edge is present through gaps up to this long")                                         \
     ROW(map_nodes, NUMBER, "exporters.weft.map.nodes", "10000",                                    \
-        "nodes of an answer at most; the rarest fold into (other)")                                \
+        "nodes of a scope in an answer at most; the rarest fold into (other)")                     \
     ROW(map_edges, NUMBER, "exporters.weft.map.edges", "100000",                                   \
-        "edges of an answer at most; the rarest fold into (other)")                                \
+        "edges of a scope in an answer at most; the rarest fold into (other)")                     \
+    ROW(map_collections, NUMBER, "exporters.weft.map.collections", "1000",                         \
+        "collections of a database in an answer at most; the rarest fold into (other)")            \
+    ROW(map_flow_names, NUMBER, "exporters.weft.map.flow_names", "1000",                           \
+        "steps of a flow on the map at most; the rarest fold into (other)")                        \
     ROW(map_mappings, TEXT, "exporters.weft.map.mappings", "",                                     \
         "what unpaired names mean: lines of PATTERN -> TYPE NAME (service, database, queue, "      \
         "external)")                                                                               \

@@ -24,8 +24,30 @@ enum {
     PRESENCE_GAP_MINUTES = 5,
     NODES_MAX = 10000,
     EDGES_MAX = 100000,
+    CHILDREN_MAX = 1000,  /* collections of a database, steps of a flow */
     POINTS_MAX = 1 << 17, /* of a series */
 };
+
+static size_t or_default(size_t value, size_t otherwise)
+{
+    return value == 0 ? otherwise : value;
+}
+
+static MapOptions fill_options(const MapOptions *options)
+{
+    MapOptions filled = options == NULL ? (MapOptions){0} : *options;
+
+    if (filled.presence_gap_minutes == 0) {
+        filled.presence_gap_minutes = PRESENCE_GAP_MINUTES;
+    }
+    filled.nodes_max = or_default(filled.nodes_max, NODES_MAX);
+    filled.edges_max = or_default(filled.edges_max, EDGES_MAX);
+    filled.collections_max = or_default(filled.collections_max, CHILDREN_MAX);
+    filled.flow_names_max = or_default(filled.flow_names_max, CHILDREN_MAX);
+    filled.cells_bytes_max = or_default(filled.cells_bytes_max, PAGES_BYTES_DEFAULT);
+    filled.series_max = MIN(or_default(filled.series_max, SERIES_MAX), (size_t)SERIES_MAX);
+    return filled;
+}
 
 Map *map_new(const MapOptions *options)
 {
@@ -37,20 +59,10 @@ Map *map_new(const MapOptions *options)
                                          PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) == 0);
     ASSERT(pthread_rwlock_init(&map->lock, &attributes) == 0);
     pthread_rwlockattr_destroy(&attributes);
-    map->options = options == NULL ? (MapOptions){0} : *options;
-    if (map->options.presence_gap_minutes == 0) {
-        map->options.presence_gap_minutes = PRESENCE_GAP_MINUTES;
-    }
-    map->options.nodes_max = map->options.nodes_max == 0 ? NODES_MAX : map->options.nodes_max;
-    map->options.edges_max = map->options.edges_max == 0 ? EDGES_MAX : map->options.edges_max;
-    if (map->options.cells_bytes_max == 0) {
-        map->options.cells_bytes_max = PAGES_BYTES_DEFAULT;
-    }
+    map->options = fill_options(options);
     tables_init(&map->tables, map->options.presence_gap_minutes);
+    map->tables.series_max = map->options.series_max;
     map->runs = runs_new();
-    if (map->options.series_max > 0) {
-        map->tables.series_max = MIN(map->options.series_max, (size_t)SERIES_MAX);
-    }
     pages_init(&map->pages, &map->tables, map->options.cells_bytes_max);
     return map;
 }

@@ -13,12 +13,14 @@ typedef struct Mappings Mappings; /* answer/mappings.h */
 
 typedef struct MapOptions {
     uint32_t presence_gap_minutes; /* 0: default 5 */
-    size_t nodes_max,
-        edges_max;          /* shown per answer; the rarest fold into (other); 0: 10,000/100,000 */
-    size_t cells_bytes_max; /* of sums kept in memory beside their files; 0: 96 MiB */
-    uint64_t kept_s;        /* sums that came longer ago go; 0: 13 months */
-    size_t series_max;      /* edges, entry points, labels … known at most; 0: 4,194,304 */
-    uint32_t cut_files_max; /* more are merged into hours; 0: 32 */
+    /* Shown in an answer; the rarest beyond fold into (other), CONTRACT.md §8. */
+    size_t nodes_max, edges_max; /* of a scope; 0: 10,000, 100,000 */
+    size_t collections_max;      /* of a database; 0: 1,000 */
+    size_t flow_names_max;       /* steps of a flow; 0: 1,000 */
+    size_t cells_bytes_max;      /* of sums kept in memory beside their files; 0: 96 MiB */
+    uint64_t kept_s;             /* sums that came longer ago go; 0: 13 months */
+    size_t series_max;           /* edges, entry points, labels … known at most; 0: 4,194,304 */
+    uint32_t cut_files_max;      /* more are merged into hours; 0: 32 */
 } MapOptions;
 
 Map *map_new(const MapOptions *options);

@@ -385,7 +385,7 @@ int answer_ask(const MapTables *tables, const MapOptions *options, const MapQues
 
     graph_build(&graph, tables, question, &meanings);
     TRY(graph_filter(&graph));
-    graph_fold(&graph, options->nodes_max, options->edges_max);
+    graph_fold(&graph, options);
     answer_nodes(&answering);
     answer_requests(&answering);
     answer_labels(&answering);
@@ -408,7 +408,7 @@ int answer_outline(const MapTables *tables, const MapOptions *options, const Map
 
     graph_build(&graph, tables, question, &meanings);
     TRY(graph_filter(&graph));
-    graph_fold(&graph, options->nodes_max, options->edges_max);
+    graph_fold(&graph, options);
     answer_nodes(&answering);
     answer_edges(&answering);
     *ret_answer = answering.answer;

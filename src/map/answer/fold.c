@@ -6,8 +6,11 @@
 #include "map/answer/graph.h"
 
 /*
- * Folding what is beyond the limits into "(other)" nodes, one per type, scope and environment. Only
- * here are counts needed before the answer sums them, so they are summed only when a limit bites.
+ * Folding what is beyond the limits into "(other)" nodes: collections and steps into one of their
+ * database and flow, then nodes and edges into one per type, scope and environment. Limits hold for
+ * each scope by itself, so that a noisy one takes nothing from the others. Which ones fold follows
+ * from the counts of the window and from names alone. Only here are counts needed before the answer
+ * sums them, so they are summed only when a limit may bite.
  */
 static uint64_t piece_count(const Graph *graph, const GraphPiece *piece)
 {
@@ -73,11 +76,21 @@ static uint32_t other_of(Graph *graph, uint32_t number)
     return graph_node(graph, &other);
 }
 
+/* ... and of its parent, a database or a flow. */
+static uint32_t other_child_of(Graph *graph, uint32_t number)
+{
+    NodeKey key = graph->nodes[number].key;
+
+    key.part = STR("(other)");
+    return graph_node(graph, &key);
+}
+
 static void fold_into(Graph *graph, uint32_t number, uint32_t other)
 {
     const GraphNode *node = &graph->nodes[number];
     uint32_t first = node->first_minute, last = node->last_minute;
 
+    graph->nodes[other].weight += node->weight;
     graph->nodes[number].into = other;
     graph->nodes[number].keep = false;
     graph_node_lives(graph, other, first, last);
@@ -95,31 +108,122 @@ static size_t keep_other(Graph *graph, uint32_t other)
     return n;
 }
 
-static void fold_nodes(Graph *graph, size_t nodes_max)
+/* A limit holds for each group: the children of one node, or the nodes or edges of one scope. */
+typedef struct Groups {
+    Symbols scopes;
+    Table sizes; /* GroupSize */
+} Groups;
+
+typedef struct GroupSize {
+    uint32_t group;
+    size_t size;
+} GroupSize;
+
+static void groups_init(Groups *groups)
 {
-    size_t n_all = graph_node_count(graph), n = 0, total;
+    *groups = (Groups){0};
+    table_init(&groups->sizes, sizeof(GroupSize), sizeof(uint32_t));
+}
+
+static void groups_deinit(Groups *groups)
+{
+    symbols_deinit(&groups->scopes);
+    table_deinit(&groups->sizes);
+}
+
+static size_t *group_size(Groups *groups, uint32_t group)
+{
+    return &((GroupSize *)table_put(&groups->sizes, &group, NULL))->size;
+}
+
+static size_t *scope_size(Groups *groups, const NodeKey *key)
+{
+    return group_size(groups, symbols_intern(&groups->scopes, key->scope));
+}
+
+/* Numbers of the kept nodes, of those with a parent alone if @children, the rarest first. */
+static uint32_t *sort_nodes(Graph *graph, bool children, size_t *ret_n)
+{
+    size_t n_all = graph_node_count(graph), n = 0;
     CLEANUP(mem_freep) GraphNode **order = NEW_ARRAY(GraphNode *, n_all + 1);
+    uint32_t *numbers = NEW_ARRAY(uint32_t, n_all + 1);
 
     for (size_t i = 0; i < n_all; i++) {
-        if (graph->nodes[i].keep) {
+        if (graph->nodes[i].keep && (!children || graph->nodes[i].parent != GRAPH_NONE)) {
             order[n++] = &graph->nodes[i];
         }
     }
     qsort(order, n, sizeof(order[0]), compare_rarity);
-    CLEANUP(mem_freep) uint32_t *numbers = NEW_ARRAY(uint32_t, n + 1);
     for (size_t i = 0; i < n; i++) {
         numbers[i] = (uint32_t)(order[i] - graph->nodes);
     }
-    total = n;
-    for (size_t i = 0; i < n && total > nodes_max; i++) {
-        uint32_t other = other_of(graph, numbers[i]); /* may move the nodes */
+    *ret_n = n;
+    return numbers;
+}
 
-        if (other != numbers[i]) {
-            fold_into(graph, numbers[i], other);
-            total += keep_other(graph, other) - 1;
-            graph->folded_nodes++;
+static void fold_node(Graph *graph, uint32_t number, uint32_t other, size_t *size)
+{
+    if (other != number) {
+        fold_into(graph, number, other);
+        *size += keep_other(graph, other);
+        *size -= 1;
+        graph->folded_nodes++;
+    }
+}
+
+static size_t children_max(const Graph *graph, uint32_t parent, const MapOptions *options)
+{
+    return graph->nodes[parent].key.type == NODE_FLOW ? options->flow_names_max
+                                                      : options->collections_max;
+}
+
+/* The collections of a database and the steps of a flow, each by its own limit. */
+static void fold_children(Graph *graph, const MapOptions *options)
+{
+    CLEANUP(groups_deinit) Groups groups;
+    size_t n;
+    CLEANUP(mem_freep) uint32_t *numbers = sort_nodes(graph, true, &n);
+
+    groups_init(&groups);
+    for (size_t i = 0; i < n; i++) {
+        ++*group_size(&groups, graph->nodes[numbers[i]].parent);
+    }
+    for (size_t i = 0; i < n; i++) {
+        uint32_t parent = graph->nodes[numbers[i]].parent;
+        size_t *size = group_size(&groups, parent);
+
+        if (*size > children_max(graph, parent, options)) {
+            fold_node(graph, numbers[i], other_child_of(graph, numbers[i]), size);
         }
     }
+}
+
+static void fold_nodes(Graph *graph, size_t nodes_max)
+{
+    CLEANUP(groups_deinit) Groups groups;
+    size_t n;
+    CLEANUP(mem_freep) uint32_t *numbers = sort_nodes(graph, false, &n);
+
+    groups_init(&groups);
+    for (size_t i = 0; i < n; i++) {
+        ++*scope_size(&groups, &graph->nodes[numbers[i]].key);
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t *size = scope_size(&groups, &graph->nodes[numbers[i]].key);
+
+        if (*size > nodes_max) {
+            fold_node(graph, numbers[i], other_of(graph, numbers[i]), size);
+        }
+    }
+}
+
+/* What is folded twice, a table into its database's and that one into its scope's, ends there. */
+static uint32_t folded_into(const Graph *graph, uint32_t number)
+{
+    while (graph->nodes[number].into != number) {
+        number = graph->nodes[number].into;
+    }
+    return number;
 }
 
 static void redirect(Graph *graph, GraphPieces *pieces)
@@ -130,7 +234,7 @@ static void redirect(Graph *graph, GraphPieces *pieces)
 
         for (size_t k = 0; k < ARRAY_LEN(nodes); k++) {
             if (*nodes[k] != GRAPH_NONE) {
-                *nodes[k] = graph->nodes[*nodes[k]].into;
+                *nodes[k] = folded_into(graph, *nodes[k]);
             }
         }
     }
@@ -197,62 +301,78 @@ static size_t group_edges(Graph *graph, EdgeGroup *groups)
     return n;
 }
 
+/* Lets the pieces of @group run between these. */
+static void move_edge(Graph *graph, const EdgeGroup *group, uint32_t source, uint32_t target)
+{
+    GraphPiece *items = graph->edges.items;
+    const GraphPiece first = items[group->first_piece];
+
+    for (size_t k = group->first_piece;
+         k < graph->edges.count && compare_pieces(&items[k], &first) == 0; k++) {
+        items[k].source = source;
+        items[k].target = target;
+    }
+    graph->folded_edges++;
+}
+
 /* A folded edge runs between the (other)s of its ends' types, of which there are few: so the fold
- * ends below the limit as soon as enough are gone. */
+ * ends below the limit as soon as enough are gone. An edge is of its source's scope. */
 static void fold_edges(Graph *graph, size_t edges_max)
 {
     CLEANUP(mem_freep) EdgeGroup *groups = NEW_ARRAY(EdgeGroup, graph->edges.count + 1);
-    size_t n = group_edges(graph, groups), n_pieces = graph->edges.count;
+    size_t n = group_edges(graph, groups);
+    CLEANUP(groups_deinit) Groups scopes;
     CLEANUP(table_deinit) Table others = {0};
 
-    if (n <= edges_max) {
-        return;
-    }
+    groups_init(&scopes);
     table_init(&others, 3 * sizeof(uint32_t), 3 * sizeof(uint32_t));
+    for (size_t i = 0; i < n; i++) {
+        ++*scope_size(&scopes, &graph->nodes[groups[i].source].key);
+    }
     qsort(groups, n, sizeof(groups[0]), compare_group_rarity);
-    for (size_t i = 0; i < n && n - i + others.n_records > edges_max; i++) {
+    for (size_t i = 0; i < n; i++) {
+        size_t *size = scope_size(&scopes, &graph->nodes[groups[i].source].key);
+        bool is_new;
+
+        if (*size <= edges_max) {
+            continue;
+        }
         uint32_t source = other_of(graph, groups[i].source);
         uint32_t target = other_of(graph, groups[i].target);
         uint32_t key[] = {source, groups[i].relation, target};
-        GraphPiece first = graph->edges.items[groups[i].first_piece];
 
-        table_put(&others, key, NULL);
+        table_put(&others, key, &is_new);
+        *size -= is_new ? 0 : 1;
         keep_other(graph, source);
         keep_other(graph, target);
-        for (size_t k = groups[i].first_piece;
-             k < n_pieces && graph->edges.items[k].source == first.source &&
-             graph->edges.items[k].target == first.target &&
-             graph->edges.items[k].relation == first.relation;
-             k++) {
-            if (k > groups[i].first_piece) {
-                graph->edges.items[k].source = source;
-                graph->edges.items[k].target = target;
-            }
-        }
-        graph->edges.items[groups[i].first_piece].source = source;
-        graph->edges.items[groups[i].first_piece].target = target;
-        graph->folded_edges++;
+        move_edge(graph, &groups[i], source, target);
     }
 }
 
-void graph_fold(Graph *graph, size_t nodes_max, size_t edges_max)
+static bool has_beyond(const Graph *graph, const MapOptions *options)
 {
-    size_t n = 0;
+    size_t children = MIN(options->collections_max, options->flow_names_max), n = 0;
 
     for (size_t i = 0; i < graph_node_count(graph); i++) {
         n += graph->nodes[i].keep;
     }
-    if (n > nodes_max) {
+    return n > MIN(options->nodes_max, children);
+}
+
+void graph_fold(Graph *graph, const MapOptions *options)
+{
+    if (has_beyond(graph, options)) {
         weigh_pieces(graph, &graph->edges);
         weigh_pieces(graph, &graph->hops);
         weigh_pieces(graph, &graph->requests);
         weigh_parents(graph);
-        fold_nodes(graph, nodes_max);
+        fold_children(graph, options);
+        fold_nodes(graph, options->nodes_max);
         redirect(graph, &graph->edges);
         redirect(graph, &graph->hops);
         redirect(graph, &graph->requests);
     }
-    if (graph->edges.count > edges_max) {
-        fold_edges(graph, edges_max);
+    if (graph->edges.count > options->edges_max) {
+        fold_edges(graph, options->edges_max);
     }
 }

@@ -66,9 +66,9 @@ void graph_build(Graph *graph, const MapTables *tables, const MapQuestion *quest
  * the focus is no node of what is left. */
 MUST_USE int graph_filter(Graph *graph);
 
-/* Folds the rarest, then by name, until limits hold (CONTRACT.md §8). Pieces then name the (other)
- * nodes. */
-void graph_fold(Graph *graph, size_t nodes_max, size_t edges_max);
+/* Folds the rarest, then by name, until limits hold (CONTRACT.md §8): collections_max,
+ * flow_names_max, nodes_max, edges_max. Pieces then name the (other) nodes. */
+void graph_fold(Graph *graph, const MapOptions *options);
 
 /* The flow that a series of SERIES_FLOW counts for. */
 /* Whether the question wants to hear of it. */

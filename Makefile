@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 600
 
 PAGE_SOURCES := $(shell find ui/src ui/package-lock.json ui/*.json ui/*.mjs ui/index.html 2>/dev/null)
 
-.PHONY: all demo test soak asan tsan fuzz bench tidy format page setup setup-test clean
+.PHONY: all demo test soak asan tsan fuzz bench bench-scale tidy format page setup setup-test clean
 
 all: setup page
 	@tools/build.sh $(BUILD)
@@ -57,6 +57,10 @@ fuzz: setup-test page
 
 bench: all
 	@python3 bench/run.py $(BUILD)
+
+# Minutes: 10,000 services, 100,000 calls, 1,000,000 operations.
+bench-scale: all
+	@nice python3 bench/scale.py $(BUILD)
 
 tidy: setup-test
 	@tools/tidy.sh $(ASAN)

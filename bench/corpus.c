@@ -9,7 +9,9 @@ typedef struct Corpus {
     CorpusKind kind;
     uint64_t random;
     Arena *arena;
-    Resource *resources[SERVICES];
+    Resource *resources[SERVICES]; /* wide: of the trace */
+    uint32_t wide[SERVICES];       /* the trace's services, by number, and its round over all */
+    uint32_t round;
     Scope *scope;
 } Corpus;
 
@@ -46,6 +48,38 @@ static uint64_t next_random(Corpus *corpus)
     return z ^ z >> 31;
 }
 
+static Str service_name(const Corpus *corpus, int service)
+{
+    return corpus->kind == CORPUS_WIDE
+               ? arena_format(corpus->arena, "service-%05u", (unsigned)corpus->wide[service])
+               : str_from_cstr(services[service]);
+}
+
+/* Of a server span, one of the service's hundred: in each round every service has four more. */
+static Str span_name(const Corpus *corpus, const Shape *shape)
+{
+    static const uint32_t quarter[SERVICES] = {0, 1, 2, 3, 0};
+    uint32_t operation = corpus->round + WIDE_OPERATIONS / 4 * quarter[shape->service];
+
+    return corpus->kind == CORPUS_WIDE && shape->kind == SPAN_KIND_SERVER
+               ? arena_format(corpus->arena, "GET /v1/operation-%u", (unsigned)operation)
+               : str_from_cstr(shape->name);
+}
+
+/* A wide trace's services: each round over all of them takes another of the calls of each. */
+static void choose_services(Corpus *corpus, uint64_t trace)
+{
+    uint32_t first = (uint32_t)(trace % WIDE_SERVICES);
+    uint32_t call = (uint32_t)(trace / WIDE_SERVICES), step = 37 * (call % WIDE_CALLS) + 1;
+
+    corpus->round = call % (WIDE_OPERATIONS / 4);
+    corpus->wide[0] = first;
+    corpus->wide[1] = (first + step) % WIDE_SERVICES;
+    corpus->wide[2] = (first + 2 * step) % WIDE_SERVICES;
+    corpus->wide[3] = (first + step + 37 * ((call + 1) % WIDE_CALLS) + 1) % WIDE_SERVICES;
+    corpus->wide[4] = (first + 3 * step) % WIDE_SERVICES;
+}
+
 static Attribute text(Corpus *corpus, const char *key, Str value)
 {
     (void)corpus;
@@ -78,8 +112,8 @@ static void fill_easy(Corpus *corpus, const Shape *shape, Attribute *out)
                   arena_format(corpus->arena, "/api/v1/orders/%u", (unsigned)(r % 20000)));
     out[3] = number("http.response.status_code", r % 50 == 0 ? 500 : 200);
     out[4] = text(corpus, "server.address",
-                  arena_format(corpus->arena, "%s.shop.svc.cluster.local",
-                               services[(shape->service + 1) % SERVICES]));
+                  arena_format(corpus->arena, "%.*s.shop.svc.cluster.local",
+                               STR_ARG(service_name(corpus, (shape->service + 1) % SERVICES))));
     out[5] = number("server.port", 8080);
     out[6] = text(corpus, "user_agent.original", STR("Mozilla/5.0 (X11; Linux x86_64)"));
     out[7] = text(corpus, "network.protocol.version", STR("1.1"));
@@ -123,11 +157,13 @@ static void make_resources(Corpus *corpus)
     for (size_t i = 0; i < SERVICES; i++) {
         Attribute *attributes = ARENA_ARRAY(corpus->arena, Attribute, 4);
 
-        attributes[0] = text(corpus, "service.name", str_from_cstr(services[i]));
+        Str name = service_name(corpus, (int)i);
+
+        attributes[0] = text(corpus, "service.name", name);
         attributes[1] = text(corpus, "service.version", STR("1.4.2"));
         attributes[2] = text(corpus, "deployment.environment.name", STR("prod"));
-        attributes[3] =
-            text(corpus, "k8s.pod.name", arena_format(corpus->arena, "%s-6c9d-x2", services[i]));
+        attributes[3] = text(corpus, "k8s.pod.name",
+                             arena_format(corpus->arena, "%.*s-6c9d-x2", STR_ARG(name)));
         corpus->resources[i] = ARENA_NEW(corpus->arena, Resource);
         corpus->resources[i]->attributes = (Attributes){attributes, 4};
     }
@@ -138,7 +174,7 @@ static void make_resources(Corpus *corpus)
 static void make_span(Corpus *corpus, const Span *trace, const Shape *shape, uint64_t start_ns,
                       Span *span)
 {
-    size_t n = corpus->kind == CORPUS_EASY ? EASY_ATTRIBUTES : HARD_ATTRIBUTES;
+    size_t n = corpus->kind == CORPUS_HARD ? HARD_ATTRIBUTES : EASY_ATTRIBUTES;
     Attribute *attributes = ARENA_ARRAY(corpus->arena, Attribute, n);
     uint64_t id = next_random(corpus) | 1;
 
@@ -146,7 +182,7 @@ static void make_span(Corpus *corpus, const Span *trace, const Shape *shape, uin
     if (corpus->kind == CORPUS_HARD) {
         fill_hard(corpus, attributes);
     }
-    *span = (Span){.name = str_from_cstr(shape->name),
+    *span = (Span){.name = span_name(corpus, shape),
                    .start_ns =
                        start_ns + (uint64_t)shape->start_us * 1000 + next_random(corpus) % 90000,
                    .flags = 0x101,
@@ -173,6 +209,10 @@ Span *corpus_make(CorpusKind kind, uint64_t first, size_t n_traces, uint64_t sta
         uint64_t id[2] = {next_random(&corpus) | 1, next_random(&corpus)};
         uint64_t start = start_ns + next_random(&corpus) % 1000000000;
 
+        if (kind == CORPUS_WIDE) {
+            choose_services(&corpus, (first - 1) * n_traces + i);
+            make_resources(&corpus);
+        }
         for (size_t j = 0; j < CORPUS_TRACE_SPANS; j++) {
             make_span(&corpus, trace, &shapes[j], start, &trace[j]);
             mem_copy(trace[j].trace_id.bytes, id, sizeof(id));

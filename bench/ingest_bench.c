@@ -4,7 +4,7 @@
  * Sends a data set over OTLP/HTTP protobuf, or as Zipkin v2 JSON, to any server, as fast as it
  * acknowledges, over a few keep-alive connections, and prints what it cost the server:
  *
- *     ingest_bench PORT PID SPANS [easy|hard] [otlp|zipkin] [CONNECTIONS]
+ *     ingest_bench PORT PID SPANS [easy|hard|wide] [otlp|zipkin] [CONNECTIONS]
  *
  * Bodies of 500 spans are made and encoded before the clock starts. The server's CPU time and
  * memory are read from /proc/PID.
@@ -194,12 +194,14 @@ static void run(Bench *bench, size_t n_connections)
 int main(int argc, char **argv)
 {
     if (argc < 4) {
-        fprintf(stderr, "usage: %s PORT PID SPANS [easy|hard] [otlp|zipkin] [CONNECTIONS]\n",
+        fprintf(stderr, "usage: %s PORT PID SPANS [easy|hard|wide] [otlp|zipkin] [CONNECTIONS]\n",
                 argv[0]);
         return 2;
     }
     Bench bench = {.port = (uint16_t)strtoul(argv[1], NULL, 10),
-                   .kind = argc > 4 && strcmp(argv[4], "hard") == 0 ? CORPUS_HARD : CORPUS_EASY,
+                   .kind = argc > 4 && strcmp(argv[4], "hard") == 0   ? CORPUS_HARD
+                           : argc > 4 && strcmp(argv[4], "wide") == 0 ? CORPUS_WIDE
+                                                                      : CORPUS_EASY,
                    .zipkin = argc > 5 && strcmp(argv[5], "zipkin") == 0};
     size_t n_connections =
         argc > 6 ? MIN(strtoul(argv[6], NULL, 10), (unsigned long)CONNECTIONS_MAX) : 8;

@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs'
 import { startMock } from '../../ui/mock/server.mjs'
 import { openBrowser, Skip } from './tools.mjs'
 import { tests as access } from './access_test.mjs'
+import { tests as alerts } from './alerts_test.mjs'
 import { tests as dock } from './dock_test.mjs'
 import { tests as flows } from './flows_test.mjs'
 import { tests as frame } from './frame_test.mjs'
@@ -30,6 +31,7 @@ const chosen = [
   ...flows,
   ...runs,
   ...pages,
+  ...alerts,
   ...states,
   ...frame,
   ...frames,

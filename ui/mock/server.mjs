@@ -9,6 +9,7 @@
 import { createServer } from 'node:http'
 import { existsSync, readFileSync } from 'node:fs'
 import { diffAnswer, edgeAnswer, history, mapAnswer, series, time, windowOf } from './map.mjs'
+import { Alerts } from './alerts.mjs'
 import { dayRun, dayTrace, longRun } from './days.mjs'
 import { scaled } from './scale.mjs'
 import {
@@ -59,6 +60,7 @@ export function startMock(port = 0) {
     mappings: { version: 1, items: [] },
     definitions: { version: 1, items: [] },
     positions: new Map(),
+    alerts: new Alerts(),
   }
   const spansOf = (world) => world !== 'empty' && !(world === 'first' && state.span === null)
 
@@ -273,6 +275,11 @@ export function startMock(port = 0) {
       return api('', path, new URLSearchParams())
     }
     if (path.startsWith('flow-definitions')) return saveDefinitions(path, body)
+    if (path.startsWith('alerts')) {
+      const refused = (code, text, hint) =>
+        new Refusal(code, code === 409 ? 'conflict' : 'bad_body', text, hint)
+      return state.alerts.save(path, body, refused)
+    }
     for (const [index, { pattern }] of body.items.entries()) {
       try {
         new RegExp(pattern)
@@ -396,6 +403,7 @@ export function startMock(port = 0) {
         : placed(mapAnswer(model, window, now))
     if (path === 'contract') return { items: none ? [] : contract(now), cursor: null }
     if (path === 'mappings') return { ...state.mappings, cursor: null }
+    if (path.startsWith('alerts')) return state.alerts.read(path)
     if (path === 'flow-definitions') return { ...state.definitions, cursor: null }
     if (path === 'positions')
       return { items: [...state.positions].map(([node, at]) => ({ node, ...at })), cursor: null }
@@ -470,6 +478,7 @@ export function startMock(port = 0) {
       state.positions.clear()
       state.mappings = { version: 1, items: [] }
       state.definitions = { version: 1, items: [] }
+      state.alerts = new Alerts()
     }
     if (path === 'mock/down') state.down = true
     if (path === 'mock/up') state.down = false
@@ -497,7 +506,7 @@ export function startMock(port = 0) {
       let text = ''
       request.on('data', (chunk) => (text += chunk))
       request.on('end', () => {
-        reply(response, () => save(path.slice('api/v1/'.length), JSON.parse(text)))
+        reply(response, () => save(path.slice('api/v1/'.length), text === '' ? null : JSON.parse(text)))
       })
       return
     }

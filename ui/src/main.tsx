@@ -13,6 +13,7 @@ import './styles/trace.css'
 import './styles/run.css'
 import './styles/notice.css'
 import './styles/reading.css'
+import './styles/alerts.css'
 
 const root = document.getElementById('app')
 if (root) render(<App />, root)

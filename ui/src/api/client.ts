@@ -86,8 +86,14 @@ export function get<T>(url: string, abort?: AbortSignal, most?: number): Promise
   return ask<T>(url, { headers: { accept: 'application/json' } }, abort, most)
 }
 
-/** Saves something (PUT), or asks with a body (POST). */
-export function send<T>(method: 'PUT' | 'POST', url: string, body: unknown): Promise<T> {
+/** Saves something (PUT), asks with a body (POST), or takes away (DELETE, without one). */
+export function send<T>(method: 'PUT' | 'POST' | 'DELETE', url: string, body?: unknown): Promise<T> {
   const headers = { accept: 'application/json', 'content-type': 'application/json' }
-  return ask<T>(url, { method, headers, body: JSON.stringify(body) })
+  return ask<T>(url, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+}
+
+/** What went wrong, as one of the two kinds that people are told. */
+export function problemOf(error: unknown): ApiError | Unreachable {
+  if (error instanceof ApiError || error instanceof Unreachable) return error
+  return new ApiError(0, 'bad_answer', `The answer could not be read: ${String(error)}`, '')
 }

@@ -346,15 +346,6 @@ export interface ContractItem {
   what_to_change: string
 }
 
-export interface Alert {
-  fingerprint: string
-  state: 'pending' | 'firing'
-  labels: Record<string, string>
-  annotations: Record<string, string>
-  /** Id of the silence that holds it back. */
-  silenced_by: string | null
-}
-
 export interface Mapping {
   pattern: string
   type: string

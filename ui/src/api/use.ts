@@ -3,7 +3,7 @@
 // answer kept on the screen until the new one is there.
 import { useSignal, type Signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import { ApiError, get, Unreachable } from './client'
+import { get, problemOf, Unreachable, type ApiError } from './client'
 
 export interface Answer<T> {
   data: Signal<T | null>
@@ -17,13 +17,9 @@ export interface Answer<T> {
 const SLOW_AFTER_MS = 300
 const RETRY_MS = 2000
 
-function known(error: unknown): ApiError | Unreachable {
-  if (error instanceof ApiError || error instanceof Unreachable) return error
-  return new ApiError(0, 'bad_answer', `The answer could not be read: ${String(error)}`, '')
-}
-
-/** Asks `url` (null: nothing), and again `everyMs` after each answer (null: once; retries if unreachable). */
-export function useAnswer<T>(url: string | null, everyMs: number | null = null): Answer<T> {
+/** Asks `url` (null: nothing), and again `everyMs` after each answer (null: once; retries if unreachable), and at
+ *  once when `turn` is another. */
+export function useAnswer<T>(url: string | null, everyMs: number | null = null, turn = ''): Answer<T> {
   const data = useSignal<T | null>(null)
   const error = useSignal<ApiError | Unreachable | null>(null)
   const of = useSignal<string | null>(null)
@@ -55,7 +51,7 @@ export function useAnswer<T>(url: string | null, everyMs: number | null = null):
         of.value = url
       } catch (problem) {
         if (abort.signal.aborted) return
-        failed = known(problem)
+        failed = problemOf(problem)
       }
       error.value = failed
       clearTimeout(slowTimer)
@@ -72,7 +68,7 @@ export function useAnswer<T>(url: string | null, everyMs: number | null = null):
       clearTimeout(slowTimer)
       slow.value = false
     }
-  }, [url, everyMs])
+  }, [url, everyMs, turn])
 
   return { data, error, of, slow }
 }

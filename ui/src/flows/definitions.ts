@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flows defined here while they are edited: what was read, the one that is open, what it would find.
 import { signal } from '@preact/signals'
-import { ApiError, address, get, send, Unreachable } from '../api/client'
+import { ApiError, address, get, problemOf, send, type Unreachable } from '../api/client'
 import type { List } from '../api/types'
 import { timeWindow, windowParams } from '../base/window'
 import { placeParams } from '../map/place'
@@ -29,11 +29,6 @@ export function flowParams(): Record<string, string> {
   return { ...placeParams(), ...(defined === null ? {} : { defined }) }
 }
 
-function known(error: unknown): ApiError | Unreachable {
-  if (error instanceof ApiError || error instanceof Unreachable) return error
-  return new ApiError(0, 'bad_answer', String(error), '')
-}
-
 function close(): void {
   clearTimeout(timer)
   asked++
@@ -46,7 +41,7 @@ export async function load(): Promise<void> {
   try {
     definitions.value = await get<FlowDefinitions>(address('flow-definitions'))
   } catch (error) {
-    problem.value = known(error)
+    problem.value = problemOf(error)
   }
 }
 
@@ -72,7 +67,7 @@ async function look(): Promise<void> {
   } catch (error) {
     if (number !== asked) return
     found.value = null
-    problem.value = known(error)
+    problem.value = problemOf(error)
   }
 }
 
@@ -113,7 +108,7 @@ async function put(flow: FlowDefinition | null): Promise<boolean> {
     return true
   } catch (error) {
     asked++
-    problem.value = known(error)
+    problem.value = problemOf(error)
     return false
   }
 }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Contract health: what instrumentation does wrong, how often, what to change, and a trace that shows it.
+import { AlertsView, FiringAlerts } from '../alerts/alerts_view'
 import { address, ApiError } from '../api/client'
 import type { ContractItem, List } from '../api/types'
 import { useAnswer } from '../api/use'
 import { exact, plural, share, shortId } from '../base/format'
-import { hrefTo } from '../base/route'
+import { hrefTo, hrefWith, param } from '../base/route'
 import { timeWindow, windowParams } from '../base/window'
 import { Empty } from '../frame/empty'
 import { Notice, Problem } from '../frame/notice'
 import { status } from '../frame/state'
 import { placeParams } from '../map/place'
-import { Alerts } from './alerts'
 
 const LIVE_MS = 15_000
 
@@ -126,33 +126,50 @@ function Findings({ items }: { items: ContractItem[] }) {
   )
 }
 
-export function HealthPage() {
+function Instrumentation() {
   const window = timeWindow.value
   const url = address('contract', { ...windowParams(window), ...placeParams(), limit: 500 })
   const answer = useAnswer<List<ContractItem>>(url, window.live ? LIVE_MS : null)
-  if (status.value?.spans.stored === 0) return <Empty />
   const items = answer.data.value?.items
   const error = answer.error.value
+  return (
+    <>
+      <FiringAlerts />
+      {items && items.length > 0 && (
+        <p class="muted findings-count">
+          {plural(items.length, 'finding')}: what to change so that the map is complete
+        </p>
+      )}
+      {error && (!items || error instanceof ApiError) ? (
+        <Problem error={error} />
+      ) : items ? (
+        <Findings items={items} />
+      ) : (
+        answer.slow.value && <p class="waiting">Looking at the instrumentation…</p>
+      )}
+    </>
+  )
+}
+
+export function HealthPage() {
+  if (status.value?.spans.stored === 0) return <Empty />
+  const alerts = param('view') === 'alerts'
   return (
     <div class="page">
       <main class="column">
         <div class="reading" tabIndex={0} role="region" aria-label="Health">
           <div class="reading-head">
             <h1>Health</h1>
-            {items && items.length > 0 && (
-              <p class="muted">
-                {plural(items.length, 'finding')}: what to change so that the map is complete
-              </p>
-            )}
+            <div class="segments" role="group" aria-label="Health of">
+              <a href={hrefWith({ view: null })} aria-current={alerts ? undefined : 'true'}>
+                Instrumentation
+              </a>
+              <a href={hrefWith({ view: 'alerts' })} aria-current={alerts ? 'true' : undefined}>
+                Alerts
+              </a>
+            </div>
           </div>
-          <Alerts />
-          {error && (!items || error instanceof ApiError) ? (
-            <Problem error={error} />
-          ) : items ? (
-            <Findings items={items} />
-          ) : (
-            answer.slow.value && <p class="waiting">Looking at the instrumentation…</p>
-          )}
+          {alerts ? <AlertsView /> : <Instrumentation />}
         </div>
       </main>
     </div>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The list of mappings while it is edited: what was read, what it has become, what it would change.
 import { signal } from '@preact/signals'
-import { ApiError, address, get, send, Unreachable } from '../api/client'
+import { ApiError, address, get, problemOf, send, type Unreachable } from '../api/client'
 import type { Mapping, MappingPreview, MappingsAnswer } from '../api/types'
 import { timeWindow, windowParams } from '../base/window'
 
@@ -24,11 +24,6 @@ export const saved = signal(false)
 const PREVIEW_AFTER_MS = 400
 let nextKey = 1
 let timer: ReturnType<typeof setTimeout> | undefined
-
-function known(error: unknown): ApiError | Unreachable {
-  if (error instanceof ApiError || error instanceof Unreachable) return error
-  return new ApiError(0, 'bad_answer', String(error), '')
-}
 
 function take(answer: MappingsAnswer): void {
   editor.value = {
@@ -56,7 +51,7 @@ export async function load(): Promise<void> {
     take(answer)
     await look()
   } catch (error) {
-    problem.value = known(error)
+    problem.value = problemOf(error)
   }
 }
 
@@ -75,7 +70,7 @@ async function look(): Promise<void> {
     if (!isConflict()) problem.value = null
   } catch (error) {
     preview.value = null
-    problem.value = known(error)
+    problem.value = problemOf(error)
   }
 }
 
@@ -123,6 +118,6 @@ export async function save(): Promise<void> {
     problem.value = null
     await look()
   } catch (error) {
-    problem.value = known(error)
+    problem.value = problemOf(error)
   }
 }

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// The shapes of /alerts.
+export type Labels = Record<string, string>
+
+export interface Alert {
+  fingerprint: string
+  state: 'pending' | 'firing'
+  labels: Labels
+  annotations: Labels
+  active_since: string
+  /** Id of the silence that holds it back. */
+  silenced_by: string | null
+}
+
+export interface AlertRule {
+  name: string
+  kind: string
+  match: Labels
+  window?: string
+  baseline?: string
+  for?: string
+  significance?: number
+  labels?: Labels
+  annotations?: Labels
+  source?: string
+}
+
+export interface AlertRules {
+  version: number
+  items: AlertRule[]
+  receivers: string[]
+}
+
+export interface Silence {
+  id: string
+  match: Labels
+  from: string
+  to: string
+  author: string
+  comment: string
+}
+
+export interface TestAnswer {
+  delivered: boolean
+  status: number
+  answer: string
+  duration_ns: number
+}

@@ -45,7 +45,7 @@ struct Log {
     bool has_thread;
 
     /* Under the mutex. */
-    bool stop;
+    bool is_started, stop;
     LogEntry *first, **end;
     uint64_t waiting_bytes, waiting_since_ns;
     uint64_t released; /* bodies below are needed no longer */
@@ -383,7 +383,8 @@ static Task take_task(Log *log)
     return task;
 }
 
-/* The newest segment stays unless @all: the committer may have it open. */
+/* The newest segment stays unless @all: the committer may have it open. Before the start nothing
+ * goes: how far segments reach that are not replayed to their end nobody knows yet. */
 static void remove_released(Log *log, bool all)
 {
     Segment taken[16];
@@ -392,7 +393,9 @@ static void remove_released(Log *log, bool all)
     do {
         pthread_mutex_lock(&log->mutex);
         bool but_newest = !all && log->open.number != log->sealed;
-        n = segment_list_take(&log->segments, log->released, but_newest, taken, ARRAY_LEN(taken));
+        n = log->is_started ? segment_list_take(&log->segments, log->released, but_newest, taken,
+                                                ARRAY_LEN(taken))
+                            : 0;
         pthread_mutex_unlock(&log->mutex);
         for (size_t i = 0; i < n; i++) {
             segment_remove(log->fs, &taken[i]);
@@ -446,6 +449,10 @@ int log_start(Log *log, uint64_t next_sequence)
     }
     next_sequence = MAX(log->status.next_sequence, next_sequence);
     log->status.next_sequence = MAX(next_sequence, (uint64_t)1);
+    pthread_mutex_lock(&log->mutex);
+    log->is_started = true;
+    pthread_mutex_unlock(&log->mutex);
+    remove_released(log, false);
     int result = -pthread_create(&log->thread, NULL, committer, log);
     if (result == 0) {
         pthread_setname_np(log->thread, "log");

@@ -40,9 +40,10 @@ void log_entry_deinit(LogEntry *entry);
 /* Finds the segments. Returns 0 or -errno. No file is changed. */
 MUST_USE int log_open(const LogOptions *options, Log **ret_log);
 
-/* Calls @visit for every body whose sequence number is at least @from, in order; the view lives
- * during the call. Damage is logged with file and offset and skipped up to the next whole frame; a
- * torn tail of the last segment is logged and cut. What was replayed is synced. Returns 0, what
+/* Calls @visit, which may release what it was given, for every body whose sequence number is at
+ * least @from, in order; the view lives during the call. Damage is logged with file and offset and
+ * skipped up to the next whole frame; a torn tail of the last segment is logged and cut. What was
+ * replayed is synced. Returns 0, what
  * @visit returned when that is not 0, or -errno. */
 MUST_USE int log_replay(Log *log, uint64_t from,
                         int (*visit)(void *context, uint64_t sequence, Str body), void *context);
@@ -54,8 +55,8 @@ MUST_USE int log_start(Log *log, uint64_t next_sequence);
  * nothing was taken. After a failed write the log refuses until a probe write succeeds. */
 MUST_USE int log_append(Log *log, LogEntry *entry);
 
-/* Bodies below @sequence are needed no longer: removes the segments that hold only such. Damaged
- * ones are set aside in `damaged/`. Not from the committer's thread. */
+/* Bodies below @sequence are needed no longer: removes the segments that hold only such, from
+ * log_start() on. Damaged ones are set aside in `damaged/`. Not from the committer's thread. */
 void log_release(Log *log, uint64_t sequence);
 
 /* Closes the segment that is being written, so that it can be removed once it is released. */

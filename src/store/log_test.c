@@ -31,6 +31,7 @@ typedef struct Fixture {
     int replayed[BODIES_MAX];
     uint64_t last_sequence;
     bool sequences_ascend;
+    bool releases; /* what is replayed, at once */
 } Fixture;
 
 static void told(LogEntry *entry, int result)
@@ -97,6 +98,9 @@ static int note_replayed(void *context, uint64_t sequence, Str body)
     fixture->replayed[number]++;
     fixture->sequences_ascend &= sequence > fixture->last_sequence;
     fixture->last_sequence = sequence;
+    if (fixture->releases) {
+        log_release(fixture->log, sequence + 1);
+    }
     return 0;
 }
 
@@ -338,6 +342,29 @@ static LogStatus status_of(Fixture *fixture)
     return status;
 }
 
+/* Blocks are committed while a long log is replayed: what is behind must be neither skipped nor
+ * removed, whichever segment it is in. */
+static void a_replay_may_release_what_it_was_given(void **state)
+{
+    Fixture *fixture = new_fixture(18);
+
+    assert_int_equal(open_log(fixture), 0);
+    for (uint32_t i = 0; i < 40; i++) {
+        assert_int_equal(send_and_wait(fixture, i, 500), 0);
+    }
+    fixture->log = log_close(fixture->log);
+    fixture->releases = true;
+    assert_int_equal(open_log(fixture), 0);
+    for (uint32_t i = 0; i < 40; i++) {
+        assert_int_equal(fixture->replayed[i], 1);
+    }
+    assert_int_equal(status_of(fixture).n_segments, 1); /* the newest */
+    fixture->log = log_close(fixture->log);
+    assert_int_equal(open_log(fixture), 0);
+    assert_int_equal(fixture->last_sequence, 0); /* nothing is left */
+    free_fixture(fixture);
+}
+
 static void every_sync_is_in_the_histogram(void **state)
 {
     Fixture *fixture = new_fixture(21);
@@ -456,6 +483,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_refuses_and_recovers_by_itself),
         cmocka_unit_test(damage_costs_only_the_frame_it_hits),
         cmocka_unit_test(released_segments_go_and_damaged_ones_are_set_aside),
+        cmocka_unit_test(a_replay_may_release_what_it_was_given),
         cmocka_unit_test(every_sync_is_in_the_histogram),
         cmocka_unit_test(in_interval_mode_answers_do_not_wait_for_the_disk),
         cmocka_unit_test(in_interval_mode_the_disk_is_synced_in_time),

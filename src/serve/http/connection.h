@@ -41,7 +41,7 @@ typedef struct Counters {
     _Atomic uint64_t connections, connections_open, connections_refused;
     _Atomic uint64_t requests, requests_open, bytes_in, bytes_out;
     _Atomic uint64_t status_2xx, status_3xx, status_4xx, status_5xx;
-    _Atomic uint64_t timeouts, protocol_errors, oversized;
+    _Atomic uint64_t timeouts, protocol_errors, oversized, bodies_refused;
 } Counters;
 
 #define COUNT(worker, field, n)                                                                    \
@@ -53,8 +53,8 @@ typedef struct Shared {
     _Atomic uint64_t answer_bytes; /* of whole answers, large ones, until they are sent */
     _Atomic uint64_t exchanges;    /* that exist */
     _Atomic uint64_t connections;  /* open */
-    uint64_t body_bytes_max;       /* these three are constant after server_start() */
-    uint64_t idle_ms, progress_ms;
+    uint64_t body_bytes_max;       /* these are constant after server_start() */
+    uint64_t idle_ms, progress_ms, patience_ms;
 } Shared;
 
 struct Worker {
@@ -141,7 +141,7 @@ struct Exchange {
     int32_t stream_id;      /* this and the next five: HTTP/2 */
     size_t header_bytes;
     uint64_t content_length; /* 0: unknown */
-    uint64_t progress_ms, received_mark;
+    uint64_t started_ms, progress_ms, received_mark;
     LIST_ENTRY(Exchange) stream; /* of the connection's */
 
     /* The answer: the handler's until it is posted, then the worker's. */
@@ -191,12 +191,19 @@ void exchange_add_header(Exchange *exchange, Str name, Str value); /* copies bot
 void exchange_route(Exchange *exchange);
 /* Notes the first reason not to call the handler. */
 void exchange_refuse(Exchange *exchange, int status, const char *text);
+/* exchange_body.c */
+void exchange_drop_body(Exchange *exchange);
+/* Whether the body has taken too long to come for how much memory is held by such; then it is to
+ * end with SERVER_OUTSTAYED_TEXT. */
+bool exchange_outstays(const Exchange *exchange, uint64_t now);
+#define SERVER_OUTSTAYED_TEXT                                                                      \
+    "the server holds many request bodies, and this one was not whole in time"
 /* Makes room for @len more body bytes of @expected in all (0: unknown). Returns where they go, NULL
  * when the exchange refuses its body (too large, no memory): they are then read over. */
 uint8_t *exchange_body_space(Exchange *exchange, size_t len, uint64_t expected);
 /* Stores or reads over @bytes, and may note that the rest is unwanted. */
 void exchange_body_add(Exchange *exchange, Str bytes, uint64_t expected);
-/* The request is whole: calls the handler, or answers the refusal. */
+/* exchange.c again. The request is whole: calls the handler, or answers the refusal. */
 void exchange_dispatch(Exchange *exchange);
 /* Answers now in the transport's own name; for requests no handler has seen. */
 void exchange_fail(Exchange *exchange, int status, const char *text);
@@ -237,5 +244,11 @@ typedef struct Http2Frames {
  * Returns 0, or nghttp2's error (< 0): the session reads no more. */
 MUST_USE int http2_frames_give(Http2Frames *frames, struct nghttp2_session *session, Str *in);
 
+/* ---- http2_answer.c ---- */
+
+/* Gives the session the exchange's answer, as far as it is known. */
+void http2_submit_answer(struct nghttp2_session *session, Exchange *exchange);
+
 /* server.c, for tests: before server_start(). */
-void server_set_limits(Server *server, uint64_t idle_ms, uint64_t progress_ms, uint64_t bodies_max);
+void server_set_limits(Server *server, uint64_t idle_ms, uint64_t progress_ms, uint64_t patience_ms,
+                       uint64_t bodies_max);

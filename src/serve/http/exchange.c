@@ -23,8 +23,6 @@
  */
 enum { STATE_OPEN, STATE_STREAMING, STATE_ANSWERED };
 
-enum { BODY_FIRST_RESERVE = 16 << 10 }; /* what a client announces is believed up to this */
-
 Exchange *exchange_new(Connection *connection)
 {
     Exchange *exchange = NEW(Exchange);
@@ -32,7 +30,7 @@ Exchange *exchange_new(Connection *connection)
     exchange->connection = connection;
     exchange->worker = connection->worker;
     exchange->listener = connection->listener;
-    exchange->progress_ms = now_ms();
+    exchange->started_ms = exchange->progress_ms = now_ms();
     exchange->request.peer = arena_copy(&exchange->arena, str_from_cstr(connection->peer));
     pthread_mutex_init(&exchange->lock, NULL);
     atomic_fetch_add(&connection->worker->shared->exchanges, 1);
@@ -41,31 +39,12 @@ Exchange *exchange_new(Connection *connection)
     return exchange;
 }
 
-static void drop_body(Exchange *exchange)
-{
-    buf_deinit(&exchange->body);
-    atomic_fetch_sub(&exchange->worker->shared->body_bytes, exchange->charged);
-    exchange->charged = 0;
-}
-
-bool exchange_take_body(Exchange *exchange, Buf *buf)
-{
-    ASSERT(buf->ptr == NULL);
-    if (exchange->request.is_grpc) {
-        return false;
-    }
-    *buf = exchange->body;
-    exchange->body = (Buf){0};
-    drop_body(exchange);
-    return true;
-}
-
 Exchange *exchange_free(Exchange *exchange)
 {
     Shared *shared = exchange->worker->shared;
 
     ASSERT(!exchange->held);
-    drop_body(exchange);
+    exchange_drop_body(exchange);
     atomic_fetch_sub(&shared->answer_bytes, exchange->answer_charged);
     buf_deinit(&exchange->response.body);
     buf_deinit(&exchange->pending);
@@ -155,82 +134,6 @@ void exchange_route(Exchange *exchange)
     }
 }
 
-static void refuse_body(Exchange *exchange, int status, const char *text)
-{
-    exchange->refusal = 0; /* this one cannot wait for the end of the body, a 404 could */
-    exchange_refuse(exchange, status, text);
-    exchange->unwanted = true;
-    drop_body(exchange);
-    if (status == 413) {
-        COUNT(exchange->worker, oversized, 1);
-    }
-}
-
-static bool charge(Exchange *exchange, size_t capacity)
-{
-    Shared *shared = exchange->worker->shared;
-    size_t more = capacity - exchange->charged;
-
-    if (atomic_fetch_add(&shared->body_bytes, more) + more > shared->body_bytes_max) {
-        atomic_fetch_sub(&shared->body_bytes, more);
-        return false;
-    }
-    exchange->charged = capacity;
-    return true;
-}
-
-/* As Buf grows: to the next power of two. */
-static size_t grown_capacity(size_t size)
-{
-    size_t capacity = 64;
-
-    while (capacity < size) {
-        capacity *= 2;
-    }
-    return capacity;
-}
-
-uint8_t *exchange_body_space(Exchange *exchange, size_t len, uint64_t expected)
-{
-    uint64_t body_max = exchange->listener->options.body_max;
-    Buf *body = &exchange->body;
-
-    if (exchange->unwanted) {
-        return NULL;
-    }
-    if (exchange->received + len > body_max || expected > body_max) {
-        refuse_body(exchange, 413, "the body is larger than this server takes");
-        return NULL;
-    }
-    if (exchange->refusal != 0) {
-        return NULL;
-    }
-    size_t needed = body->len + len;
-    if (needed > body->capacity) {
-        size_t ahead = MAX((size_t)BODY_FIRST_RESERVE, body->capacity * 2);
-        size_t capacity = grown_capacity(MAX(needed, (size_t)MIN(expected, (uint64_t)ahead)));
-
-        if (!charge(exchange, capacity)) {
-            refuse_body(exchange, 503, "the server holds as many request bodies as it can");
-            return NULL;
-        }
-        buf_reserve(body, capacity - body->len);
-        ASSERT(body->capacity == exchange->charged);
-    }
-    return body->ptr + body->len;
-}
-
-void exchange_body_add(Exchange *exchange, Str bytes, uint64_t expected)
-{
-    uint8_t *space = exchange_body_space(exchange, bytes.len, expected);
-
-    if (space != NULL && bytes.len > 0) {
-        mem_copy(space, bytes.ptr, bytes.len);
-        exchange->body.len += bytes.len;
-    }
-    exchange->received += bytes.len;
-}
-
 void exchange_dispatch(Exchange *exchange)
 {
     Request *request = &exchange->request;
@@ -299,7 +202,7 @@ static void deliver_last(void *context)
 
     exchange->held = false;
     exchange->ended = true;
-    drop_body(exchange);
+    exchange_drop_body(exchange);
     worker_count_status(exchange->worker, exchange_status(exchange));
     wake_connection(exchange);
 }

@@ -420,7 +420,10 @@ static void http1_tick(Connection *connection, uint64_t now)
     const Shared *shared = connection->worker->shared;
     uint64_t quiet_ms = now - MIN(now, http->phase_ms);
 
-    if (http->phase == PHASE_HEAD && !http->head_started) {
+    if (http->phase == PHASE_BODY && exchange_outstays(http->exchange, now)) {
+        COUNT(connection->worker, bodies_refused, 1);
+        refuse(connection, 503, SERVER_OUTSTAYED_TEXT);
+    } else if (http->phase == PHASE_HEAD && !http->head_started) {
         if (quiet_ms > shared->idle_ms && !http->held_back) {
             connection_abort(connection);
         }

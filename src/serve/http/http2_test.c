@@ -174,7 +174,7 @@ static int setup_with(uint64_t progress_ms)
     fixture.exported = 0;
     assert_int_equal(pool_new("test", 2, 4096, &fixture.pool), 0);
     assert_int_equal(server_new(1, &fixture.server), 0);
-    server_set_limits(fixture.server, 60000, progress_ms, SERVER_BODIES_MAX);
+    server_set_limits(fixture.server, 60000, progress_ms, 60000, SERVER_BODIES_MAX);
     fixture.port = listen_with(NULL);
     fixture.tls_port = listen_with(&tls);
     fixture.mutual_port = listen_with(&mutual);

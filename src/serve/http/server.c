@@ -336,6 +336,7 @@ int server_new(size_t n_loops, Server **ret_server)
     (void)socket_raise_limit();
     server->shared.idle_ms = (uint64_t)SERVER_IDLE_TIMEOUT_S * 1000;
     server->shared.progress_ms = (uint64_t)SERVER_PROGRESS_TIMEOUT_S * 1000;
+    server->shared.patience_ms = (uint64_t)SERVER_BODY_PATIENCE_S * 1000;
     server->shared.body_bytes_max = SERVER_BODIES_MAX;
     n_loops = MIN(n_loops == 0 ? count_cores() : n_loops, (size_t)LOOPS_MAX);
     server->workers = NEW_ARRAY(ServerWorker, n_loops);
@@ -356,11 +357,13 @@ int server_new(size_t n_loops, Server **ret_server)
     return 0;
 }
 
-void server_set_limits(Server *server, uint64_t idle_ms, uint64_t progress_ms, uint64_t bodies_max)
+void server_set_limits(Server *server, uint64_t idle_ms, uint64_t progress_ms, uint64_t patience_ms,
+                       uint64_t bodies_max)
 {
     ASSERT(!server->started);
     server->shared.idle_ms = idle_ms;
     server->shared.progress_ms = progress_ms;
+    server->shared.patience_ms = patience_ms;
     server->shared.body_bytes_max = bodies_max;
 }
 
@@ -523,6 +526,7 @@ void server_counters(const Server *server, ServerCounters *ret_counters)
         ADD(status_4xx);
         ADD(status_5xx);
         ADD(timeouts);
+        ADD(bodies_refused);
         ADD(protocol_errors);
         ADD(oversized);
 #undef ADD

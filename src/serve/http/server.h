@@ -49,7 +49,10 @@ enum {
     SERVER_STREAMS_MAX = 256,       /* concurrent HTTP/2 streams of a connection */
     SERVER_RESETS_MAX = 1000,       /* streams a client may reset within 10 s, before GOAWAY */
     SERVER_BODIES_MAX = 512 << 20,  /* request bodies held by all connections; beyond it 503 or
-                                       UNAVAILABLE, with SERVER_BUSY_RETRY_S */
+                                       UNAVAILABLE, with SERVER_BUSY_RETRY_S; for larger ones than
+                                       the next three quarters of that */
+    SERVER_BODY_SMALL = 1 << 20,
+    SERVER_BODY_PATIENCE_S = 2,     /* while half of it is taken, for a body to be whole */
     SERVER_ANSWERS_MAX = 512 << 20, /* whole answers that wait for their clients to read them;
                                        beyond it one of more than 64 KiB becomes a 503 */
     SERVER_BUSY_RETRY_S = 1,
@@ -84,7 +87,7 @@ typedef struct ServerCounters {
     uint64_t connections, connections_open, connections_refused;
     uint64_t requests, requests_open, bytes_in, bytes_out;
     uint64_t status_2xx, status_3xx, status_4xx, status_5xx;
-    uint64_t timeouts, protocol_errors, oversized;
+    uint64_t timeouts, protocol_errors, oversized, bodies_refused;
 } ServerCounters;
 
 void server_counters(const Server *server, ServerCounters *ret_counters);

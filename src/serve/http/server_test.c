@@ -28,6 +28,7 @@
 enum { BODY_MAX = 1 << 20, READ_TIMEOUT_MS = 10000, PARKED_MAX = 64 };
 
 typedef struct Fixture {
+    size_t body_max;
     Server *server;
     Pool *pool;
     uint16_t port;
@@ -148,19 +149,20 @@ static const Route routes[] = {
     {HTTP_GET, "/events", handle_events, NULL},
 };
 
-static void start_server(uint64_t idle_ms, uint64_t progress_ms, uint64_t bodies_max)
+static void start_server(uint64_t idle_ms, uint64_t progress_ms, uint64_t patience_ms,
+                         uint64_t bodies_max)
 {
     const ListenerOptions options = {
         .name = "test",
         .address = "127.0.0.1",
         .routes = routes,
         .n_routes = ARRAY_LEN(routes),
-        .body_max = BODY_MAX,
+        .body_max = fixture.body_max,
         .cross_origin = true,
     };
 
     assert_int_equal(server_new(2, &fixture.server), 0);
-    server_set_limits(fixture.server, idle_ms, progress_ms, bodies_max);
+    server_set_limits(fixture.server, idle_ms, progress_ms, patience_ms, bodies_max);
     assert_int_equal(server_listen(fixture.server, &options, &fixture.port), 0);
     assert_int_equal(server_start(fixture.server), 0);
 }
@@ -183,7 +185,7 @@ static void start_successor(Handover *handover)
 static int setup(void **state)
 {
     log_set_level(LOG_SILENT);
-    fixture = (Fixture){0};
+    fixture = (Fixture){.body_max = BODY_MAX};
     stream_lines = stream_backlog = 0;
     stream_ended = false;
     pthread_mutex_init(&fixture.lock, NULL);
@@ -194,7 +196,7 @@ static int setup_usual(void **state)
 {
     int r = setup(state);
 
-    start_server(60000, 60000, SERVER_BODIES_MAX);
+    start_server(60000, 60000, 60000, SERVER_BODIES_MAX);
     return r;
 }
 
@@ -202,7 +204,7 @@ static int setup_hasty(void **state)
 {
     int r = setup(state);
 
-    start_server(600, 300, SERVER_BODIES_MAX);
+    start_server(600, 300, 60000, SERVER_BODIES_MAX);
     return r;
 }
 
@@ -210,7 +212,16 @@ static int setup_narrow(void **state)
 {
     int r = setup(state);
 
-    start_server(60000, 60000, 100000);
+    start_server(60000, 60000, 60000, 100000);
+    return r;
+}
+
+static int setup_impatient(void **state)
+{
+    int r = setup(state);
+
+    fixture.body_max = 4 * BODY_MAX;
+    start_server(60000, 60000, 300, 8 * BODY_MAX);
     return r;
 }
 
@@ -590,6 +601,78 @@ static void bodies_beyond_the_server_s_budget_are_asked_to_come_later(void **sta
     assert_true(has(&later, STR("2:ok"))); /* and the memory is free again */
 }
 
+/* Opens a request of a body of @size and sends half of it. */
+static int send_half(size_t size)
+{
+    CLEANUP(buf_deinit) Buf request = {0};
+    int fd = client_connect();
+
+    buf_append_format(&request, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n",
+                      size);
+    mem_fill(buf_grow(&request, size / 2 + 1), 'h', size / 2 + 1);
+    assert_true(client_send(fd, buf_str(&request)));
+    return fd;
+}
+
+/* Waits until one of the clients is asked to come later. */
+static void read_refusal(int *fds, size_t n)
+{
+    CLEANUP(buf_deinit) Buf answer = {0};
+    struct pollfd polled[8];
+    size_t i = 0;
+
+    for (size_t k = 0; k < n; k++) {
+        polled[k] = (struct pollfd){.fd = fds[k], .events = POLLIN};
+    }
+    assert_true(poll(polled, n, 10000) > 0);
+    while (polled[i].revents == 0) {
+        i++;
+    }
+    client_read_to_end(fds[i], &answer);
+    assert_true(str_starts_with(buf_str(&answer), STR("HTTP/1.1 503 ")));
+    assert_true(has(&answer, STR("Retry-After: 1\r\n")));
+    close(fds[i]);
+    fds[i] = -1; /* which poll() leaves out */
+}
+
+static void half_large_bodies_leave_room_for_small_ones(void **state)
+{
+    enum { LARGE = 4 * BODY_MAX };
+    CLEANUP(buf_deinit) Buf answer = {0};
+    int halves[3];
+
+    for (size_t i = 0; i < ARRAY_LEN(halves); i++) {
+        halves[i] = send_half(LARGE);
+    }
+    read_refusal(halves, ARRAY_LEN(halves)); /* 4 MiB are held by one, 6 are for such */
+    exchange_raw(STR("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok"), true,
+                 &answer);
+    assert_true(has(&answer, STR("2:ok")));
+    for (size_t i = 0; i < ARRAY_LEN(halves); i++) {
+        close(halves[i]);
+    }
+}
+
+/* Eight halves of a MiB fill all there is; those that stay longest go until it is half of that. */
+static void half_bodies_that_hold_much_memory_end_soon(void **state)
+{
+    ServerCounters counters;
+    int halves[8];
+
+    for (size_t i = 0; i < ARRAY_LEN(halves); i++) {
+        halves[i] = send_half(BODY_MAX);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        read_refusal(halves, ARRAY_LEN(halves));
+    }
+    server_counters(fixture.server, &counters);
+    assert_true(counters.bodies_refused >= 4);
+    assert_int_equal(counters.timeouts, 0);
+    for (size_t i = 0; i < ARRAY_LEN(halves); i++) {
+        close(halves[i]);
+    }
+}
+
 static void a_head_that_drips_is_ended_with_408(void **state)
 {
     CLEANUP(buf_deinit) Buf answer = {0};
@@ -888,6 +971,10 @@ int main(void)
         SERVER_TEST(a_413_can_be_read_by_a_client_that_is_still_sending),
         cmocka_unit_test_setup_teardown(bodies_beyond_the_server_s_budget_are_asked_to_come_later,
                                         setup_narrow, teardown),
+        cmocka_unit_test_setup_teardown(half_large_bodies_leave_room_for_small_ones,
+                                        setup_impatient, teardown),
+        cmocka_unit_test_setup_teardown(half_bodies_that_hold_much_memory_end_soon, setup_impatient,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_head_that_drips_is_ended_with_408, setup_hasty, teardown),
         SERVER_TEST(a_half_closed_client_gets_its_answer),
         SERVER_TEST(an_answer_to_a_client_that_went_away_goes_nowhere),

@@ -291,6 +291,36 @@ static void a_full_disk_refuses_serves_reads_and_recovers(void **state)
     free_fixture(fixture);
 }
 
+/* What was acknowledged before is in memory only then, until it is in a block. */
+static void a_log_that_is_removed_makes_the_head_a_block_at_once(void **state)
+{
+    Fixture *fixture = new_fixture(8);
+    FileSystem *fs = fs_sim_fs(fixture->sim);
+    StoreStatus status = {0};
+
+    assert_int_equal(open_store(fixture), 0);
+    for (uint32_t trace = 0; trace < 5; trace++) {
+        const Sample sample = {trace, 0, 0};
+
+        assert_int_equal(append(fixture->store, &sample, 1), 0);
+    }
+    assert_int_equal(fs->ops->remove(fs, "log/0000000000000001.log"), 0);
+    const Sample refused = {5, 0, 0};
+    assert_int_equal(append(fixture->store, &refused, 1), -ENOENT);
+    for (int i = 0; i < 1000 && status.n_blocks == 0; i++) {
+        usleep(10000);
+        store_status(fixture->store, &status);
+    }
+    fs_sim_power_off_at(fixture->sim, 0);
+    fixture->store = store_close(fixture->store);
+    fs_sim_restart(fixture->sim);
+    assert_int_equal(open_store(fixture), 0);
+    for (uint32_t trace = 0; trace < 5; trace++) {
+        assert_true(is_stored(fixture, trace));
+    }
+    free_fixture(fixture);
+}
+
 static void too_much_waiting_is_busy_and_nothing_is_taken(void **state)
 {
     Fixture *fixture = new_fixture(6);
@@ -482,6 +512,7 @@ int main(void)
         cmocka_unit_test(one_failed_call_loses_nothing),
         cmocka_unit_test(one_failed_read_changes_nothing),
         cmocka_unit_test(a_full_disk_refuses_serves_reads_and_recovers),
+        cmocka_unit_test(a_log_that_is_removed_makes_the_head_a_block_at_once),
         cmocka_unit_test(too_much_waiting_is_busy_and_nothing_is_taken),
         cmocka_unit_test(a_damaged_block_is_set_aside_and_the_rest_is_served),
         cmocka_unit_test(a_directory_of_a_newer_program_is_left_alone),

@@ -221,6 +221,7 @@ static void committed(LogEntry *entry, int result)
     } else {
         store->counters.failed_appends++;
         store->queue_bytes -= queued->bytes;
+        store->log_is_gone |= result == -ENOENT;
     }
     pthread_mutex_unlock(&store->mutex);
     if (result != 0) {

@@ -238,6 +238,7 @@ typedef struct Burst {
     Queued *first;
     uint64_t settle_ticket;
     bool settle_all, stop;
+    bool everything; /* the head must become blocks now, and the writer is ready */
 } Burst;
 
 void store_wait_ms(Store *store, pthread_cond_t *condition, uint64_t timeout_ms)
@@ -280,7 +281,9 @@ static Burst take_burst(Store *store)
         .settle_ticket = settle_all ? store->settle_asked : store->settle_done,
         .settle_all = settle_all,
         .stop = store->applier_stop,
+        .everything = store->log_is_gone && store->cut == NULL,
     };
+    store->log_is_gone &= !burst.everything;
     store->first = NULL;
     store->end = &store->first;
     pthread_mutex_unlock(&store->mutex);
@@ -340,7 +343,7 @@ static void *applier(void *context)
 
         apply_burst(store, burst.first);
         uint64_t start_ns = now_ns(store);
-        apply_turn(store, burst.settle_all, false);
+        apply_turn(store, burst.settle_all, burst.everything);
         pthread_mutex_lock(&store->mutex);
         store->settle_done = burst.settle_ticket;
         if (burst.settle_all) {

@@ -348,7 +348,7 @@ static int enter(JsonReader *reader, char bracket, const char *error)
         return json_fail(reader, error);
     }
     if (reader->depth == JSON_DEPTH_MAX) {
-        return json_fail(reader, "nested deeper than JSON_DEPTH_MAX");
+        return json_fail(reader, "nested deeper than 192 levels");
     }
     reader->depth++;
     reader->at++;
@@ -419,7 +419,7 @@ int json_next_key(JsonReader *reader, Str *ret_key)
 int json_next_item(JsonReader *reader)
 {
     if (reader->arena != NULL && reader->arena->allocated > reader->arena_limit) {
-        return -json_fail(reader, "needs more memory than JSON_MEMORY_RATIO times its size");
+        return -json_fail(reader, "needs too much memory for its size");
     }
     return next_member(reader, '[', ']');
 }

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "codec/compress.h"
 #include "serve/ingest_answer.h"
@@ -22,6 +23,7 @@ struct Ingest {
     IngestCounters counters;
     pthread_mutex_t last_lock;
     IngestLast last;
+    pthread_mutex_t large_lock; /* one large body at a time is decoded and appended */
     Route otlp_http[ROUTES_MAX], otlp_grpc[ROUTES_MAX], zipkin[ROUTES_MAX];
 };
 
@@ -45,6 +47,7 @@ static void answer_failure(Ingest *ingest, Exchange *exchange, AnswerFormat form
         [FAILURE_CONTENT_TYPE] = offsetof(IngestCounters, bodies_unsupported),
         [FAILURE_ENCODING] = offsetof(IngestCounters, bodies_unsupported),
         [FAILURE_BUSY] = offsetof(IngestCounters, refused_busy),
+        [FAILURE_LARGE] = offsetof(IngestCounters, refused_large),
         [FAILURE_DISK] = offsetof(IngestCounters, refused_disk),
     };
 
@@ -156,40 +159,86 @@ static int read_through_protobuf(BodyReader reader, Str text, StoreBatch *batch,
     return 0;
 }
 
-static int read_batch(BodyReader reader, Exchange *exchange, StoreBatch *batch,
-                      Failure *ret_failure, ParseError *ret_error)
+/* What one request's body is read with and into. */
+typedef struct Reading {
+    Ingest *ingest;
+    Exchange *exchange;
+    BodyReader reader;
+    StoreBatch *batch;
+    bool is_large; /* the lock is held */
+    Failure failure;
+    ParseError error;
+} Reading;
+
+/* Waits for its turn before a large body is decoded, and has the store look again at what waits:
+ * by now its size is known. Returns 0, or 1 with the failure. */
+static int take_turn(Reading *reading, size_t len)
+{
+    struct timespec until;
+
+    if (len <= INGEST_BODY_LARGE) {
+        return 0;
+    }
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += INGEST_LARGE_WAIT_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    reading->failure = FAILURE_LARGE;
+    if (pthread_mutex_timedlock(&reading->ingest->large_lock, &until) != 0) {
+        return 1;
+    }
+    reading->is_large = true;
+    int r = store_check_room(reading->ingest->store, 2 * (uint64_t)len);
+    if (r != 0) {
+        reading->failure = refusal(r);
+        return 1;
+    }
+    return 0;
+}
+
+static void end_turn(Reading *reading)
+{
+    if (reading->is_large) {
+        pthread_mutex_unlock(&reading->ingest->large_lock);
+        reading->is_large = false;
+    }
+}
+
+static int read_batch(Reading *reading)
 {
     CLEANUP(buf_deinit) Buf text = {0};
+    StoreBatch *batch = reading->batch;
+    bool is_protobuf = reading->reader == otlp_read_protobuf;
+    Buf *body = is_protobuf ? &batch->body : &text;
 
-    *ret_error = (ParseError){.text = "the body does not match its content encoding"};
-    if (reader == otlp_read_protobuf) {
-        TRY(inflate_body(exchange, &batch->body, ret_failure));
-        *ret_failure = FAILURE_UNDECODABLE;
-        return otlp_read_protobuf(buf_str(&batch->body), &batch->arena, &batch->spans, ret_error);
+    reading->error = (ParseError){.text = "the body does not match its content encoding"};
+    TRY(inflate_body(reading->exchange, body, &reading->failure));
+    TRY(take_turn(reading, body->len));
+    reading->failure = FAILURE_UNDECODABLE;
+    if (is_protobuf) {
+        return otlp_read_protobuf(buf_str(body), &batch->arena, &batch->spans, &reading->error);
     }
-    TRY(inflate_body(exchange, &text, ret_failure));
-    *ret_failure = FAILURE_UNDECODABLE;
-    return read_through_protobuf(reader, buf_str(&text), batch, ret_error);
+    return read_through_protobuf(reading->reader, buf_str(body), batch, &reading->error);
 }
 
 static void receive(Ingest *ingest, Exchange *exchange, AnswerFormat format, BodyReader reader)
 {
+    Reading reading = {.ingest = ingest, .exchange = exchange, .reader = reader};
     /* Decoded spans take about as much as the body that they point to. */
     int r = store_check_room(ingest->store, 2 * (uint64_t)exchange_request(exchange)->body.len);
-    ParseError error;
-    Failure failure;
 
     if (r != 0) {
         answer_failure(ingest, exchange, format, refusal(r), NULL);
         return;
     }
-    StoreBatch *batch = store_batch_reuse(ingest->store);
-    if (read_batch(reader, exchange, batch, &failure, &error) != 0) {
-        store_batch_free(batch);
-        answer_failure(ingest, exchange, format, failure, &error);
-        return;
+    reading.batch = store_batch_reuse(ingest->store);
+    if (read_batch(&reading) == 0) {
+        append(ingest, exchange, format, reading.batch);
+    } else {
+        store_batch_free(reading.batch);
+        answer_failure(ingest, exchange, format, reading.failure, &reading.error);
     }
-    append(ingest, exchange, format, batch);
+    end_turn(&reading);
 }
 
 static void handle_traces(void *context, Exchange *exchange)
@@ -276,6 +325,7 @@ Ingest *ingest_new(Store *store, const Clock *clock)
     ingest->store = store;
     ingest->clock = clock;
     pthread_mutex_init(&ingest->last_lock, NULL);
+    pthread_mutex_init(&ingest->large_lock, NULL);
     make_routes(ingest);
     return ingest;
 }
@@ -284,6 +334,7 @@ Ingest *ingest_free(Ingest *ingest)
 {
     if (ingest != NULL) {
         pthread_mutex_destroy(&ingest->last_lock);
+        pthread_mutex_destroy(&ingest->large_lock);
         mem_free(ingest);
     }
     return NULL;

@@ -20,7 +20,13 @@
  * answered with success, counted as unused and dropped, so that SDKs with all signals on do not
  * fail.
  */
-enum { INGEST_BODY_MAX = 64 << 20, INGEST_NAME_MAX = 128 };
+enum {
+    INGEST_BODY_MAX = 64 << 20,
+    INGEST_BODY_LARGE = 4 << 20, /* decompressed; larger ones are decoded one at a time, for a
+                                    hostile one takes many times its size of memory meanwhile */
+    INGEST_LARGE_WAIT_MS = 250,  /* for the one before, then 503 */
+    INGEST_NAME_MAX = 128,
+};
 
 /* One row per counter: field, Prometheus name, help. */
 #define INGEST_COUNTERS(ROW)                                                                       \
@@ -35,6 +41,8 @@ enum { INGEST_BODY_MAX = 64 << 20, INGEST_NAME_MAX = 128 };
         "Requests refused for their content type or encoding (415).")                              \
     ROW(refused_busy, "weft_receiver_busy_requests",                                               \
         "Requests asked to retry because too much was waiting to be written (429).")               \
+    ROW(refused_large, "weft_receiver_large_busy_requests",                                        \
+        "Requests of more than 4 MiB asked to retry because others were being decoded (503).")     \
     ROW(refused_disk, "weft_receiver_disk_refused_requests",                                       \
         "Requests asked to retry because the disk refused writes (503).")                          \
     ROW(metrics_unused, "weft_receiver_unused_metric_points",                                      \

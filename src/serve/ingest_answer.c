@@ -33,6 +33,8 @@ static const FailureText failures[] = {
                           "the content encoding must be gzip, zstd, deflate, snappy or identity"},
     [FAILURE_BUSY] = {429, CODE_UNAVAILABLE, RETRY_BUSY_S,
                       "too much is waiting to be written; nothing was kept, please retry"},
+    [FAILURE_LARGE] = {503, CODE_UNAVAILABLE, RETRY_BUSY_S,
+                       "other large requests are being decoded; nothing was kept, please retry"},
     [FAILURE_DISK] = {503, CODE_UNAVAILABLE, RETRY_DISK_S,
                       "the disk refuses writes; nothing was kept, please retry"},
 };

@@ -19,6 +19,7 @@ typedef enum Failure {
     FAILURE_CONTENT_TYPE,
     FAILURE_ENCODING,
     FAILURE_BUSY,
+    FAILURE_LARGE,
     FAILURE_DISK,
 } Failure;
 

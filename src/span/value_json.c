@@ -107,7 +107,7 @@ static int read_list(JsonReader *reader, ValueType type, unsigned depth, Value *
     int more;
 
     if (depth == VALUE_DEPTH_MAX) {
-        return json_fail(reader, "nested deeper than VALUE_DEPTH_MAX");
+        return json_fail(reader, "a value nested deeper than 32 levels");
     }
     TRY(json_enter_object(reader));
     while ((more = json_next_key(reader, &key)) > 0) {

@@ -96,7 +96,7 @@ static int skip_group(Cursor *in, uint32_t tag)
         TRY(cursor_take_tag(in, &inner));
         if ((inner & 7) == WIRE_GROUP) {
             if (depth == WIRE_GROUP_DEPTH_MAX) {
-                return cursor_fail(in, "groups nested deeper than WIRE_GROUP_DEPTH_MAX");
+                return cursor_fail(in, "groups nested deeper than 32 levels");
             }
             open[depth++] = inner >> 3;
         } else if ((inner & 7) != WIRE_GROUP_END) {

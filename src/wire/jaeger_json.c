@@ -379,7 +379,7 @@ static int read_processes(Decoder *decoder)
     while ((more = json_next_key(reader, &key)) > 0) {
         uint32_t symbol = symbols_intern(&decoder->names, key);
         if (reader->arena->allocated > reader->arena_limit) {
-            return json_fail(reader, "needs more memory than JSON_MEMORY_RATIO times its size");
+            return json_fail(reader, "needs too much memory for its size");
         }
         while (decoder->n_resources <= symbol) {
             ARRAY_ROOM(reader->arena, decoder->resources, decoder->n_resources,
@@ -491,7 +491,7 @@ static int read_span(Decoder *decoder)
     int more;
 
     if (decoder->batch.n_spans == JAEGER_SPANS_MAX) {
-        return json_fail(reader, "more spans than JAEGER_SPANS_MAX");
+        return json_fail(reader, "more than 1,048,576 spans in one file");
     }
     TRY(json_enter_object(reader));
     while ((more = json_next_key(reader, &key)) > 0) {

@@ -337,7 +337,7 @@ static int read_span(Decoder *decoder, const Resource *resource, const Scope *sc
     int more = 0;
 
     if (batch->n_spans == OTLP_SPANS_MAX) {
-        return json_fail(reader, "more spans than OTLP_SPANS_MAX");
+        return json_fail(reader, "more than 1,048,576 spans in one request");
     }
     ARRAY_ROOM(reader->arena, batch->spans, batch->n_spans, decoder->capacity);
     Span *span = &batch->spans[batch->n_spans];
@@ -415,7 +415,7 @@ static int read_scope_spans(Decoder *decoder, const Resource *resource)
         return 0;
     }
     if (++decoder->n_scopes > OTLP_RESOURCES_MAX) {
-        return json_fail(reader, "more scopes than OTLP_RESOURCES_MAX");
+        return json_fail(reader, "more than 131,072 scopes in one request");
     }
     Scope *scope = ARENA_NEW(reader->arena, Scope);
     TRY(json_enter_object(reader));
@@ -478,7 +478,7 @@ static int read_resource_spans(Decoder *decoder)
         return 0;
     }
     if (++decoder->n_resources > OTLP_RESOURCES_MAX) {
-        return json_fail(reader, "more resources than OTLP_RESOURCES_MAX");
+        return json_fail(reader, "more than 131,072 resources in one request");
     }
     Resource *resource = ARENA_NEW(reader->arena, Resource);
     TRY(json_enter_object(reader));

@@ -369,7 +369,7 @@ static int decode_scope_spans(Decoder *decoder, Cursor in, const Resource *resou
     Cursor body;
 
     if (++decoder->n_scopes > OTLP_RESOURCES_MAX) {
-        return cursor_fail(&in, "more scopes than OTLP_RESOURCES_MAX");
+        return cursor_fail(&in, "more than 131,072 scopes in one request");
     }
     Scope *scope = ARENA_NEW(decoder->memory.arena, Scope);
     while (cursor_more(&in)) {
@@ -427,7 +427,7 @@ static int decode_resource_spans(Decoder *decoder, Cursor in)
     Cursor body;
 
     if (++decoder->n_resources > OTLP_RESOURCES_MAX) {
-        return cursor_fail(&in, "more resources than OTLP_RESOURCES_MAX");
+        return cursor_fail(&in, "more than 131,072 resources in one request");
     }
     Resource *resource = ARENA_NEW(decoder->memory.arena, Resource);
     while (cursor_more(&in)) {
@@ -504,7 +504,7 @@ int otlp_read_protobuf(Str body, Arena *arena, Batch *ret_batch, ParseError *ret
     size_t n_spans = count_spans(in, 0);
 
     if (n_spans > OTLP_SPANS_MAX) {
-        *ret_error = (ParseError){.text = "more spans than OTLP_SPANS_MAX"};
+        *ret_error = (ParseError){.text = "more than 1,048,576 spans in one request"};
         return WIRE_BAD;
     }
     source.error = (ParseError){0}; /* counting stumbles over what decoding will report */

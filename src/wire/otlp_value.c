@@ -6,7 +6,7 @@
 int decode_room(DecodeMemory *memory, const Cursor *in, size_t size, void **ret_room)
 {
     if (size > memory->limit || memory->arena->allocated > memory->limit - size) {
-        return cursor_fail(in, "needs more memory than OTLP_MEMORY_RATIO times its size");
+        return cursor_fail(in, "needs more than 16 times its size of memory");
     }
     *ret_room = arena_alloc(memory->arena, size);
     return 0;
@@ -102,7 +102,7 @@ int decode_nested(DecodeMemory *memory, const Cursor *in, uint32_t tag, unsigned
                   Value *value)
 {
     if (depth == VALUE_DEPTH_MAX) {
-        return cursor_fail(in, "nested deeper than VALUE_DEPTH_MAX");
+        return cursor_fail(in, "a value nested deeper than 32 levels");
     }
     return tag == TAG(5, WIRE_BYTES) ? decode_array(memory, *in, depth + 1, value)
                                      : decode_map(memory, *in, depth + 1, value);

@@ -168,7 +168,7 @@ static int read_tags(Decoder *decoder, Draft *draft)
         JsonType type;
 
         if (reader->arena->allocated > reader->arena_limit) {
-            return json_fail(reader, "needs more memory than JSON_MEMORY_RATIO times its size");
+            return json_fail(reader, "needs too much memory for its size");
         }
         if (json_take_null(reader)) {
             continue;
@@ -389,7 +389,7 @@ static int read_span(Decoder *decoder)
     int more;
 
     if (decoder->batch.n_spans == ZIPKIN_SPANS_MAX) {
-        return json_fail(reader, "more spans than ZIPKIN_SPANS_MAX");
+        return json_fail(reader, "more than 1,048,576 spans in one request");
     }
     TRY(json_enter_object(reader));
     while ((more = json_next_key(reader, &key)) > 0) {

@@ -233,6 +233,8 @@ static void status_drops_write(ApiCall *call, const Vitals *v)
         drop_write(json, "requests too large", counter(&counters->bodies_too_large));
         drop_write(json, "requests of an unknown type", counter(&counters->bodies_unsupported));
         drop_write(json, "requests asked to retry: busy", counter(&counters->refused_busy));
+        drop_write(json, "requests asked to retry: other large ones",
+                   counter(&counters->refused_large));
         drop_write(json, "requests asked to retry: disk", counter(&counters->refused_disk));
         drop_write(json, "metric points, not kept", counter(&counters->metrics_unused));
         drop_write(json, "log records, not kept", counter(&counters->logs_unused));

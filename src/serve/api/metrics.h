@@ -153,6 +153,8 @@ typedef struct Vitals {
     ROW("weft_http_server_errors_total", "counter", 1, v->server.status_5xx, "Answers 5xx.")       \
     ROW("weft_http_timeouts_total", "counter", 1, v->server.timeouts,                              \
         "Requests ended because they made no progress.")                                           \
+    ROW("weft_http_bodies_refused_total", "counter", 1, v->server.bodies_refused,                  \
+        "Requests asked to come later because too many bodies were half here.")                    \
     ROW("weft_http_protocol_errors_total", "counter", 1, v->server.protocol_errors,                \
         "Connections ended because what came was no HTTP.")
 

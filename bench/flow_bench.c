@@ -161,7 +161,7 @@ static void merge(Bench *bench)
     static TablePlan plan;
     Runs *runs = map_runs(bench->map);
 
-    while (runs_plan(bench->files, bench->n_files, &plan)) {
+    while (runs_plan(bench->files, bench->n_files, 0, 0, &plan)) {
         size_t kept = 0;
 
         bench->n_emitted = 0;
@@ -197,10 +197,8 @@ static void ask(Bench *bench, uint64_t n_runs)
     const MapFlowQuestion question = {.name = STR("order"), .to_minute = UINT32_MAX};
     const RunsQuestion list = {.name = STR("order"), .to_ns = UINT64_MAX, .limit = 100};
     MapFlowAnswer flow;
-    RunFound *found;
-    Member *members;
-    size_t n;
-    bool more;
+    RunsPage page;
+    RunMembers run;
 
     double start = seconds(CLOCK_PROCESS_CPUTIME_ID);
     ASSERT(map_flow_ask(bench->map, &question, &arena, &flow) == 0);
@@ -214,12 +212,12 @@ static void ask(Bench *bench, uint64_t n_runs)
         Str id =
             arena_format(&scratch, "%016llx", (unsigned long long)(number * 0x9e3779b97f4a7c15U));
 
-        ASSERT(runs_read(map_runs(bench->map), bench->flow, id, &scratch, &members, &n) == 0);
-        ASSERT(n == STEPS);
+        ASSERT(runs_read(map_runs(bench->map), bench->flow, id, &scratch, &run) == 0);
+        ASSERT(run.n == STEPS);
     }
     printf("one run: %.3f ms\n", (seconds(CLOCK_PROCESS_CPUTIME_ID) - start) * 1e3 / LOOKUPS);
     start = seconds(CLOCK_PROCESS_CPUTIME_ID);
-    ASSERT(runs_list(map_runs(bench->map), &list, &arena, &found, &n, &more) == 0);
+    ASSERT(runs_list(map_runs(bench->map), &list, &arena, &page) == 0);
     printf("newest 100 runs of all: %.0f ms\n", (seconds(CLOCK_PROCESS_CPUTIME_ID) - start) * 1e3);
 }
 

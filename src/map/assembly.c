@@ -23,6 +23,9 @@ enum {
     BATCH_PLAIN_MAX = 64,      /* settled in one go while none of them has links: what they are
                                   read into stays in the cache; else SETTLING_TRACES_MAX */
     BATCH_SPANS_MAX = 1 << 17, /* ... or fewer, when they have so many spans */
+    RETRY_MS_MIN = 100,        /* after a batch that could not be read; doubled each time, ... */
+    RETRY_MS_MAX = 30000,
+    RETRY_MS_ASKED = 1000, /* ... but no more than that while somebody waits for everything */
 };
 
 struct Assembly {
@@ -38,7 +41,8 @@ struct Assembly {
     Settling batch; /* what is being settled */
 
     uint64_t spans_beyond, left;
-    uint64_t settled, reopened, early;
+    uint64_t settled, reopened, early, failed;
+    uint64_t failed_ns, retry_ms; /* of the last batch that failed; 0: the last one did not */
     pthread_mutex_t status_lock;
     AssemblyStatus status; /* as of the last tick or batch */
 };
@@ -171,6 +175,29 @@ static int fill_batch(Assembly *assembly, uint64_t now_ns, bool settle_all)
     return take_old(assembly, now_ns);
 }
 
+/* What cannot be read now (no descriptors, no memory) is no reason to try without end. */
+static bool may_retry(const Assembly *assembly, uint64_t now_ns, bool settle_all)
+{
+    uint64_t wait_ms =
+        settle_all ? MIN(assembly->retry_ms, (uint64_t)RETRY_MS_ASKED) : assembly->retry_ms;
+
+    return now_ns - assembly->failed_ns >= wait_ms * 1000000U;
+}
+
+/* Opens the batch again, and waits longer each time. */
+static void put_off(Assembly *assembly, int result, uint64_t now_ns)
+{
+    assembly->failed++;
+    assembly->failed_ns = now_ns;
+    assembly->retry_ms =
+        MIN(MAX(2 * assembly->retry_ms, (uint64_t)RETRY_MS_MIN), (uint64_t)RETRY_MS_MAX);
+    log_error("traces could not be read to settle them", LOG_ERR(result),
+              LOG_U64("traces", assembly->batch.n_ids), LOG_U64("retry_ms", assembly->retry_ms));
+    for (size_t i = 0; i < assembly->batch.n_ids; i++) {
+        open_traces_touch(&assembly->open, assembly->batch.ids[i], now_ns);
+    }
+}
+
 /* Settles one batch. Returns whether there may be more; a failed one is opened again. */
 static bool settle_batch(Assembly *assembly, uint64_t now_ns, bool settle_all)
 {
@@ -189,12 +216,10 @@ static bool settle_batch(Assembly *assembly, uint64_t now_ns, bool settle_all)
                               &batch->plus_members, &batch->minus, &batch->plus);
     }
     if (result != 0) {
-        log_error("traces could not be read to settle them", LOG_ERR(result));
-        for (size_t i = 0; i < assembly->batch.n_ids; i++) {
-            open_traces_touch(&assembly->open, assembly->batch.ids[i], now_ns);
-        }
+        put_off(assembly, result, now_ns);
         return false;
     }
+    assembly->retry_ms = 0;
     if (assembly->batch.n_ids == 0) {
         return false;
     }
@@ -223,6 +248,7 @@ static void publish_status(Assembly *assembly)
         .settled_traces = assembly->settled,
         .reopened_traces = assembly->reopened,
         .early_settled = assembly->early,
+        .failed_batches = assembly->failed,
         .links = links_count(&assembly->batch.links),
         .spans_beyond = assembly->spans_beyond,
         .damaged_traces = assembly->left,
@@ -289,7 +315,7 @@ static void on_tick(void *context, bool settle_all)
 {
     Assembly *assembly = context;
     uint64_t now_ns = clock_monotonic_ns(assembly->options.clock);
-    bool more = assembly->store != NULL;
+    bool more = assembly->store != NULL && may_retry(assembly, now_ns, settle_all);
 
     settle_beyond(assembly);
     while (more) {

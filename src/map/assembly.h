@@ -45,6 +45,7 @@ typedef struct AssemblyStatus {
     uint64_t spans_beyond; /* of traces that are larger than the map reads: kept, not in the map */
     uint64_t damaged_traces; /* that changed, and stay on the map as they were: a part of them or of
                                 a neighbour cannot be read */
+    uint64_t failed_batches; /* tries to settle that could not read: the traces wait */
     uint64_t cut_contexts;   /* questions for a business context that met a limit */
     uint64_t complete_to_ns; /* every span that was acknowledged before this moment is in the map */
 } AssemblyStatus;

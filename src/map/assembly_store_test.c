@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "map/assembly.h"
 #include "map/contract/random_spans.h"
+#include "map/flow/runs.h"
 
 typedef struct Rig {
     char directory[64];
@@ -24,9 +25,19 @@ typedef struct Rig {
     Map *map;
     Assembly *assembly;
     Arena arena;
+    Clock clock;
     Span *sent; /* everything, for the expected map */
     size_t n_sent, capacity;
 } Rig;
+
+/* The system's clock, ahead by so much. */
+static uint64_t ahead_ns;
+
+static uint64_t read_ahead(void *context)
+{
+    (void)context;
+    return clock_realtime_ns(&clock_system) + ahead_ns;
+}
 
 /* Bodies are never replayed here: the store is always closed in order. */
 static int decode_nothing(Str body, Arena *arena, Batch *ret_batch, ParseError *ret_error)
@@ -45,11 +56,13 @@ static void rig_open(Rig *rig)
 
     assert_int_equal(fs_open_directory(rig->directory, &rig->fs), 0);
     rig->map = map_new(&map_options);
-    const AssemblyOptions options = {.map = rig->map, .clock = &clock_system, .quiet_ms = 3600000};
+    rig->clock = clock_system;
+    rig->clock.realtime_ns = read_ahead;
+    const AssemblyOptions options = {.map = rig->map, .clock = &rig->clock, .quiet_ms = 3600000};
     rig->assembly = assembly_new(&options);
     const StoreOptions store_options = {.fs = rig->fs,
                                         .decode = decode_nothing,
-                                        .clock = &clock_system,
+                                        .clock = &rig->clock,
                                         .observer = assembly_observer(rig->assembly),
                                         .commit_delay_us = 50,
                                         .generation_rows = 40,
@@ -247,11 +260,81 @@ static void test_what_damaged_blocks_hold_stays_on_the_map(void **state)
     arena_deinit(&rig.arena);
 }
 
+static size_t run_files(const Rig *rig)
+{
+    RunsStatus status;
+
+    runs_status(map_runs(rig->map), &status);
+    return status.files;
+}
+
+static size_t run_members(const Rig *rig, Str flow)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    RunMembers run;
+
+    assert_int_equal(runs_read(map_runs(rig->map), flow, STR("7"), &arena, &run), 0);
+    return run.n;
+}
+
+/* Also for who opens the directory afterwards: the manifest names them no more. */
+static void test_runs_go_after_the_time_that_the_map_is_kept(void **state)
+{
+    (void)state;
+    const uint64_t month_ns = UINT64_C(31) * 86400 * 1000000000;
+    CLEANUP(buf_deinit) Buf flow = {0};
+    const NodeKey key = {.type = NODE_FLOW, .scope = STR("default"), .name = STR("order")};
+    Rig rig = {.directory = "/tmp/weft-assembly-XXXXXX"};
+    Attribute attributes[] = {{STR("coordimap.flow.name"), value_string(STR("order"))},
+                              {STR("coordimap.flow.step"), value_string(STR("pay"))},
+                              {STR("coordimap.flow.run_id"), value_string(STR("7"))}};
+    static const Resource resource;
+    static const Scope scope;
+    Span span = {.trace_id = {{1}},
+                 .span_id = {{1}},
+                 .resource = &resource,
+                 .scope = &scope,
+                 .name = STR("pay"),
+                 .start_ns = 1760000000000000000U,
+                 .end_ns = 1760000001000000000U,
+                 .attributes = {.items = attributes, .count = ARRAY_LEN(attributes)}};
+    char command[128];
+
+    node_key_append(&key, &flow);
+    assert_non_null(mkdtemp(rig.directory));
+    rig_open(&rig);
+    rig_send(&rig, &span, 1);
+    store_wait_settled(rig.store);
+    rig_close(&rig);
+    ahead_ns = 12 * month_ns;
+    rig_open(&rig);
+    assert_int_equal(run_files(&rig), 1);
+    assert_int_equal(run_members(&rig, buf_str(&flow)), 1);
+    rig_close(&rig);
+    ahead_ns = 14 * month_ns;
+    rig_open(&rig);
+    for (unsigned i = 0; i < 3000 && run_files(&rig) > 0; i++) {
+        usleep(10000);
+    }
+    assert_int_equal(run_files(&rig), 0);
+    assert_int_equal(run_members(&rig, buf_str(&flow)), 0);
+    rig_close(&rig);
+    rig_open(&rig);
+    assert_int_equal(run_files(&rig), 0);
+    rig_close(&rig);
+    ahead_ns = 0;
+    snprintf(command, sizeof(command), "rm -rf '%s'", rig.directory);
+    assert_int_equal(system(command), 0);
+    mem_free(rig.sent);
+    arena_deinit(&rig.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_damaged_blocks_hold_stays_on_the_map),
         cmocka_unit_test(test_the_law_holds_on_disk_and_over_restarts),
+        cmocka_unit_test(test_runs_go_after_the_time_that_the_map_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

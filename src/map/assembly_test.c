@@ -63,8 +63,8 @@ int store_read_trace(Store *store, TraceId id, StoreView view, Arena *arena, Spa
 
 int store_read_settling(Store *store, TraceId id, Arena *arena, StoreTrace *ret_trace)
 {
-    TRY(store->read_error);
     store->n_reads++;
+    TRY(store->read_error);
     TRY(store_read_trace(store, id, STORE_SETTLED, arena, &ret_trace->settled,
                          &ret_trace->n_settled));
     TRY(store_read_trace(store, id, STORE_ALL, arena, &ret_trace->all, &ret_trace->n_all));
@@ -416,10 +416,18 @@ static void test_a_failing_store_leaves_the_map_and_is_tried_again(void **state)
     rig.store->read_error = -EIO;
     uint64_t open = rig_status(&rig).open_traces;
     rig_tick(&rig, 0, true);
+    size_t reads = rig.store->n_reads;
+    for (unsigned i = 0; i < 20; i++) { /* not tried with every tick */
+        rig_tick(&rig, 1, true);
+    }
+    assert_int_equal(rig.store->n_reads, reads);
+    assert_int_equal(rig_status(&rig).failed_batches, 1);
+    rig_tick(&rig, 100, true);
+    assert_int_equal(rig_status(&rig).failed_batches, 2);
     log_set_level(LOG_INFO);
     assert_true(rig_status(&rig).open_traces >= open);
     rig.store->read_error = 0;
-    rig_tick(&rig, 0, true);
+    rig_tick(&rig, 1000, true);
     assert_map_is_lawful(&rig, random.n_traces, 7);
     rig_deinit(&rig);
 }

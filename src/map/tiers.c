@@ -371,10 +371,16 @@ static void plan_add(TablePlan *plan, TableFile *file)
     }
 }
 
+uint64_t tiers_expired_s(const Map *map, uint64_t now_s)
+{
+    uint64_t kept_s = map->options.kept_s == 0 ? KEPT_S : map->options.kept_s;
+
+    return now_s > kept_s ? now_s - kept_s : 0;
+}
+
 /* An hour goes with its day, or the day would tell what its hours do not know any more. */
 static bool is_expired(const Map *map, const TableFile *file, uint64_t now_s)
 {
-    uint64_t kept_s = map->options.kept_s == 0 ? KEPT_S : map->options.kept_s;
     const TableFile *day = pages_day_file(&map->pages, file->info.from_minute / MINUTES_PER_DAY);
 
     if (!table_info_is(&file->info, TIERS_FAMILY) ||
@@ -385,7 +391,7 @@ static bool is_expired(const Map *map, const TableFile *file, uint64_t now_s)
     uint64_t written_s = day == NULL || file->info.level == LEVEL_SPARSE
                              ? file->written_s
                              : MAX(file->written_s, day->written_s);
-    return written_s != 0 && now_s > written_s && now_s - written_s > kept_s;
+    return written_s != 0 && written_s < tiers_expired_s(map, now_s);
 }
 
 static bool plan_expiry(const Map *map, TableFile *const *files, size_t n, uint64_t now_s,

@@ -18,4 +18,7 @@ void tiers_loaded(Map *map);
 void tiers_changed(Map *map, const TablesChange *change);
 bool tiers_plan(Map *map, TableFile *const *files, size_t n_files, uint64_t now_s,
                 TablePlan *ret_plan);
+
+/* What came before that moment, Unix seconds, has expired: the map's sums, and the runs. */
+uint64_t tiers_expired_s(const Map *map, uint64_t now_s);
 MUST_USE int tiers_merge(Map *map, const TablePlan *plan, TableSink *sink);

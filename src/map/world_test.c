@@ -358,15 +358,13 @@ static void run_lines(Map *map, const NodeKey *flow, Str name, Lines *lines)
                                    .environment = flow->environment,
                                    .to_ns = UINT64_MAX,
                                    .limit = LINES_MAX};
-    RunFound *runs;
-    size_t n;
-    bool more;
+    RunsPage page;
 
-    MUST(runs_list(map_runs(map), &question, lines->arena, &runs, &n, &more));
-    for (size_t i = 0; i < n; i++) {
+    MUST(runs_list(map_runs(map), &question, lines->arena, &page));
+    for (size_t i = 0; i < page.n; i++) {
         CLEANUP(buf_deinit) Buf buf = {0};
 
-        buf_append_format(&buf, "run %.*s %.*s", STR_ARG(name), STR_ARG(runs[i].run.id));
+        buf_append_format(&buf, "run %.*s %.*s", STR_ARG(name), STR_ARG(page.items[i].run.id));
         add_line(lines, &buf);
     }
 }

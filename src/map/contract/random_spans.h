@@ -350,18 +350,17 @@ static inline void dump_runs(Map *map, const NodeKey *flow, Arena *arena, Buf *b
                                    .environment = flow->environment,
                                    .to_ns = UINT64_MAX,
                                    .limit = 1000};
-    RunFound *runs = NULL;
-    size_t n = 0;
-    bool more = false;
+    RunsPage page = {0};
 
-    if (runs_list(map_runs(map), &question, arena, &runs, &n, &more) != 0) {
+    if (runs_list(map_runs(map), &question, arena, &page) != 0) {
         buf_append_str(buf, STR("runs cannot be read\n"));
     }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < page.n; i++) {
         buf_append_format(buf, "run %.*s %.*s %d %zu %zu %llu %llu\n", STR_ARG(flow->name),
-                          STR_ARG(runs[i].run.id), runs[i].summary.failed, runs[i].summary.n_steps,
-                          runs[i].n_members, (unsigned long long)runs[i].summary.first_ns,
-                          (unsigned long long)runs[i].summary.end_ns);
+                          STR_ARG(page.items[i].run.id), page.items[i].summary.failed,
+                          page.items[i].summary.n_steps, page.items[i].members.n,
+                          (unsigned long long)page.items[i].summary.first_ns,
+                          (unsigned long long)page.items[i].summary.end_ns);
     }
 }
 

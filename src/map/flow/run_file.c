@@ -337,14 +337,18 @@ bool run_file_is_spread(const RunFile *file, SubjectKey key)
 
 /* ---- reading ---- */
 
-/* Tells once per file. */
+/* Tells once per file. What the disk cannot give back (EIO) is as lost as bytes that are none; any
+ * other error passes. */
 static int damaged(RunFile *file, int result, const char *what)
 {
-    if (result != 0 && !atomic_exchange(&file->told, true)) {
+    if (result == 0 || (result < 0 && result != -EIO)) {
+        return result;
+    }
+    if (!atomic_exchange(&file->table->damaged, true)) {
         log_error("a run table cannot be read: its runs are missing in answers",
                   LOG_U64("file", file->table->number), LOG_STR("what", str_from_cstr(what)));
     }
-    return result > 0 ? -EIO : result;
+    return RUN_FILE_DAMAGED;
 }
 
 static int read_column(RunFile *file, Column column, size_t from, size_t to, Arena *arena,
@@ -412,7 +416,7 @@ static int read_row(RunFile *file, size_t row, const Subject *subject, Arena *ar
     TRY(read_column(file, COLUMN_OWNER, row, row + 1, arena, &owners));
     TRY(read_column(file, COLUMN_ID, row, row + 1, arena, &ids));
     if (kinds.ints[0] != (int64_t)subject->kind || !is_subject(&owners, &ids, 0, subject)) {
-        return 1;
+        return RUN_FILE_NONE;
     }
     TRY(read_column(file, COLUMN_CHANGES, row, row + 1, arena, &changes));
     return damaged(file,
@@ -428,7 +432,7 @@ int run_file_find(RunFile *file, SubjectKey key, const Subject *subject, Arena *
     size_t from;
 
     if (file->n_rows == 0 || !run_file_may_have(file, key)) {
-        return 1;
+        return RUN_FILE_NONE;
     }
     TRY(read_keys_around(file, key.high, &scratch, &from, &keys));
     size_t low = 0;
@@ -445,11 +449,11 @@ int run_file_find(RunFile *file, SubjectKey key, const Subject *subject, Arena *
     for (; low < keys.n_rows && key_at(&keys, low) == key.high; low++) {
         int result = read_row(file, from + low, subject, arena, ret_changes);
 
-        if (result <= 0) {
+        if (result != RUN_FILE_NONE) {
             return result;
         }
     }
-    return 1;
+    return RUN_FILE_NONE;
 }
 
 /* ---- scanning ---- */
@@ -479,7 +483,7 @@ static RunSummary summary_at(const Chunk *chunk, size_t at)
     return summary;
 }
 
-static int visit_row(const RunFile *file, const RunFileScan *scan, const Chunk *chunk, size_t at,
+static int visit_row(RunFile *file, const RunFileScan *scan, const Chunk *chunk, size_t at,
                      Arena *arena)
 {
     const ChangeNames names = {file->names, file->n_names};
@@ -491,7 +495,7 @@ static int visit_row(const RunFile *file, const RunFileScan *scan, const Chunk *
                        .id = parquet_str(&chunk->vector[COLUMN_ID], at)};
 
     if (kind < 0 || kind > SUBJECT_ENTITY) {
-        return -EIO;
+        return damaged(file, 1, "kinds are damaged");
     }
     if ((!scan->all_kinds && subject.kind != scan->kind) ||
         (scan->wants != NULL && !scan->wants(scan->context, subject.owner))) {
@@ -500,7 +504,7 @@ static int visit_row(const RunFile *file, const RunFileScan *scan, const Chunk *
     row.changes.subject = subject;
     if (!scan->summaries_only && changes_parse(parquet_str(&chunk->vector[COLUMN_CHANGES], at),
                                                &subject, names, arena, &row.changes) != 0) {
-        return -EIO;
+        return damaged(file, 1, "changes are damaged");
     }
     row.key = row.changes.key = subject_key(&subject);
     row.changes.known_before = (chunk->vector[COLUMN_FLAGS].ints[at] & ROW_KNOWN_BEFORE) != 0;

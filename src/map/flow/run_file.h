@@ -12,7 +12,12 @@
  * docs/format/run-table.md has the columns. A subject is found by its key in a few reads of some
  * kilobytes; a filter, held in memory, tells most files that do not have it.
  */
-enum { RUN_FILE_ROWS_MAX = 1 << 24 };
+enum {
+    RUN_FILE_ROWS_MAX = 1 << 24,
+    RUN_FILE_NONE = 1,    /* results: there is no such subject */
+    RUN_FILE_DAMAGED = 2, /* ... the file cannot be read and never will: logged once, and noted in
+                             TableFile.damaged */
+};
 
 /* Appends a file of @changes, reduced and sorted by key here, those without any change left out.
  * *@ret_info: its period. *@ret_n: its rows. Returns 0 or -EFBIG. */
@@ -21,7 +26,6 @@ MUST_USE int run_file_write(SubjectChanges **changes, size_t n, Buf *ret_file, T
 
 typedef struct RunFile {
     _Atomic int refs;
-    _Atomic bool told; /* that it is damaged */
     TableFile *table;  /* holds a reference */
     struct File *file; /* open: the files of this family are few */
     struct ParquetFile *parquet;
@@ -51,13 +55,14 @@ typedef struct RunFileRow {
     uint64_t variant;   /* hash of its sequence */
 } RunFileRow;
 
-/* The changes of the subject, in the arena. Returns 0; 1 when it has none; -errno (-EIO: damaged).
- */
+/* The changes of the subject, in the arena. Returns 0; RUN_FILE_NONE; RUN_FILE_DAMAGED; or -errno
+ * when it cannot be read now. */
 MUST_USE int run_file_find(RunFile *file, SubjectKey key, const Subject *subject, Arena *arena,
                            SubjectChanges *ret_changes);
 
 /* Calls @visit for each row of kind @kind whose owner passes; with @summaries_only the changes are
- * not read. Returns 0, -errno, or what @visit gave if that is not 0. */
+ * not read. Returns 0, RUN_FILE_DAMAGED (some rows may have been visited), -errno, or what @visit
+ * gave if that is not 0. */
 typedef struct RunFileScan {
     SubjectKind kind;
     bool all_kinds;

@@ -20,17 +20,12 @@ static void ask(Runs *runs, TableFile *table)
     const RunsQuestion question = {.name = STR("order"), .to_ns = UINT64_MAX, .limit = 10};
     TablePlan plan = {.inputs = {table}, .n_inputs = 1};
     TableSink sink = {.emit = emit};
-    RunFound *found;
-    EntityLink *links;
-    size_t n;
-    bool more;
+    RunsPage page;
+    EntityLinks links;
 
-    if (runs_list(runs, &question, &arena, &found, &n, &more) == 0) {
-        ASSERT(n <= question.limit);
-    }
-    if (runs_entity(runs, STR("cart"), STR("1"), &arena, &links, &n) == 0) {
-        ASSERT(n < SIZE_MAX);
-    }
+    ASSERT(runs_list(runs, &question, &arena, &page) == 0);
+    ASSERT(page.n <= question.limit);
+    ASSERT(runs_entity(runs, STR("cart"), STR("1"), &arena, &links) == 0);
     int merged = runs_merge(runs, &plan, &sink);
     ASSERT(merged <= 1);
 }

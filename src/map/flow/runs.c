@@ -64,9 +64,9 @@ void runs_unlock(Runs *runs)
 
 typedef struct Gathered {
     SubjectChanges changes;
-    bool lenient; /* a file that cannot be read has nothing */
     Arena *arena;
     bool found;
+    bool incomplete; /* a damaged file may have had more */
 } Gathered;
 
 static Str copy_into(Gathered *to, Str text, bool copies)
@@ -134,65 +134,90 @@ static int gather_file(Gathered *to, RunFile *file, SubjectKey key)
     if (result == 0) {
         gather(to, &changes, true);
     }
-    return result < 0 && !to->lenient ? result : 0;
+    to->incomplete |= result == RUN_FILE_DAMAGED;
+    return MIN(result, 0);
 }
 
 /* Under the shared lock. */
-static int gather_all(Runs *runs, Gathered *ret_all)
+static void gather_batches(Runs *runs, Gathered *to)
 {
-    Gathered all = *ret_all;
-    SubjectKey key = all.changes.key;
-
-    gather_batch(&all, runs->current, key);
-    all.found = false;
+    gather_batch(to, runs->current, to->changes.key);
+    to->found = false;
     for (size_t i = 0; i < runs->n_frozen; i++) {
-        gather_batch(&all, runs->frozen[i], key);
+        gather_batch(to, runs->frozen[i], to->changes.key);
     }
-    for (size_t i = 0; i < runs->n_files; i++) {
-        if (run_file_may_have(runs->files[i], key)) {
-            TRY(gather_file(&all, runs->files[i], key));
+}
+
+static int gather_files(RunFile *const *files, size_t n, Gathered *to)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (run_file_may_have(files[i], to->changes.key)) {
+            TRY(gather_file(to, files[i], to->changes.key));
         }
     }
-    changes_reduce(&all.changes);
-    *ret_all = all;
+    changes_reduce(&to->changes);
     return 0;
 }
 
+/* References to the files that may have the subject, in the arena. Under the shared lock. */
+static RunFile **reference_files(Runs *runs, SubjectKey key, Arena *arena, size_t *ret_n)
+{
+    RunFile **files = ARENA_ARRAY(arena, RunFile *, runs->n_files + 1);
+    size_t n = 0;
+
+    for (size_t i = 0; i < runs->n_files; i++) {
+        if (run_file_may_have(runs->files[i], key)) {
+            files[n++] = run_file_ref(runs->files[i]);
+        }
+    }
+    *ret_n = n;
+    return files;
+}
+
+/* Files are read without the lock: the applier waits for it. */
 int runs_gather(Runs *runs, SubjectKey key, const Subject *subject, Arena *arena,
-                SubjectChanges *ret_changes)
+                SubjectChanges *ret_changes, bool *incomplete)
 {
     Gathered all = {.arena = arena, .changes = {.key = key, .subject = *subject}};
+    size_t n_files;
 
-    TRY(gather_all(runs, &all));
+    runs_share(runs);
+    gather_batches(runs, &all);
+    RunFile **files = reference_files(runs, key, arena, &n_files);
+    runs_unlock(runs);
+    int result = gather_files(files, n_files, &all);
+    for (size_t i = 0; i < n_files; i++) {
+        run_file_unref(files[i]);
+    }
+    TRY(result);
     *ret_changes = all.changes;
+    *incomplete |= all.incomplete;
     return 0;
 }
 
-int runs_read(Runs *runs, Str flow, Str run_id, Arena *arena, Member **ret_members, size_t *ret_n)
+int runs_read(Runs *runs, Str flow, Str run_id, Arena *arena, RunMembers *ret_run)
 {
     const Subject subject = {.kind = SUBJECT_RUN, .owner = flow, .id = run_id};
     SubjectChanges changes;
+    RunMembers run = {0};
 
-    runs_share(runs);
-    int result = runs_gather(runs, subject_key(&subject), &subject, arena, &changes);
-    runs_unlock(runs);
-    TRY(result);
-    *ret_members = changes.members;
-    *ret_n = changes.n;
+    TRY(runs_gather(runs, subject_key(&subject), &subject, arena, &changes, &run.incomplete));
+    run.items = changes.members;
+    run.n = changes.n;
+    *ret_run = run;
     return 0;
 }
 
-int runs_entity(Runs *runs, Str type, Str id, Arena *arena, EntityLink **ret_links, size_t *ret_n)
+int runs_entity(Runs *runs, Str type, Str id, Arena *arena, EntityLinks *ret_entity)
 {
     const Subject subject = {.kind = SUBJECT_ENTITY, .owner = type, .id = id};
     SubjectChanges changes;
+    EntityLinks entity = {0};
 
-    runs_share(runs);
-    int result = runs_gather(runs, subject_key(&subject), &subject, arena, &changes);
-    runs_unlock(runs);
-    TRY(result);
-    *ret_links = changes.links;
-    *ret_n = changes.n;
+    TRY(runs_gather(runs, subject_key(&subject), &subject, arena, &changes, &entity.incomplete));
+    entity.items = changes.links;
+    entity.n = changes.n;
+    *ret_entity = entity;
     return 0;
 }
 
@@ -266,19 +291,19 @@ static SubjectChanges net_changes(const Moved *moves, size_t n, Arena *arena)
 }
 
 /* Appends what the run was, and what it will be. A damaged file must not stop the map: the run then
- * is what can be read of it. */
+ * is what can be read of it. An error that passes must: what was added once would stay. */
 static int contribute_change(Runs *runs, SubjectChanges *change, Deltas *minus, Deltas *plus)
 {
     Gathered after = {.arena = plus->arena, .changes = {.subject = change->subject}};
     Gathered before = {.arena = plus->arena,
-                       .lenient = true,
                        .changes = {.key = change->key, .subject = change->subject}};
 
     /* A business object adds nothing to the map, and may have more links than one wants to read. */
     if (change->subject.kind != SUBJECT_RUN) {
         return 0;
     }
-    TRY(gather_all(runs, &before));
+    gather_batches(runs, &before);
+    TRY(gather_files(runs->files, runs->n_files, &before));
     change->known_before = before.found;
     run_contribute(before.changes.members, before.changes.n, minus);
     gather(&after, &before.changes, false);

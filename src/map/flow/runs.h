@@ -42,18 +42,32 @@ MUST_USE int runs_write(Runs *runs, const RunsPending *pending, TableSink *sink)
 void runs_pending_free(Runs *runs, RunsPending *pending);
 MUST_USE int runs_load(Runs *runs, TableFile *file, ParseError *ret_error);
 void runs_changed(Runs *runs, const RunsPending *pending, const TablesChange *change);
-bool runs_plan(TableFile *const *files, size_t n_files, TablePlan *ret_plan);
+/* Files whose newest changes came before @expired_s, Unix seconds, go; else some are merged. */
+bool runs_plan(TableFile *const *files, size_t n_files, uint64_t now_s, uint64_t expired_s,
+               TablePlan *ret_plan);
+/* Returns 0; 1 when an input is damaged, which is noted; or -errno. */
 MUST_USE int runs_merge(Runs *runs, const TablePlan *plan, TableSink *sink);
 
 /* ---- questions ---- */
 
-/* A run with its members, sorted as run_sort() does; none: @ret_n 0. Returns 0 or -errno. */
-MUST_USE int runs_read(Runs *runs, Str flow, Str run_id, Arena *arena, Member **ret_members,
-                       size_t *ret_n);
+/* The members of a run, sorted as run_sort() does; none: there is no such run. */
+typedef struct RunMembers {
+    Member *items;
+    size_t n;
+    bool incomplete; /* a table that cannot be read may have more */
+} RunMembers;
+
+/* In @arena. Returns 0 or -errno. */
+MUST_USE int runs_read(Runs *runs, Str flow, Str run_id, Arena *arena, RunMembers *ret_run);
 
 /* The links of a business object, by start. */
-MUST_USE int runs_entity(Runs *runs, Str type, Str id, Arena *arena, EntityLink **ret_links,
-                         size_t *ret_n);
+typedef struct EntityLinks {
+    EntityLink *items;
+    size_t n;
+    bool incomplete;
+} EntityLinks;
+
+MUST_USE int runs_entity(Runs *runs, Str type, Str id, Arena *arena, EntityLinks *ret_entity);
 
 typedef struct RunsQuestion {
     Str name; /* of the flow */
@@ -73,17 +87,22 @@ typedef struct RunFound {
     SubjectKey key;
     Subject run;
     RunSummary summary;
-    Member *members;
-    size_t n_members;
+    RunMembers members;
 } RunFound;
 
-/* The runs, by (first step, key), newest first, at most limit, which count. *@ret_more: there are
- * others behind them. */
-MUST_USE int runs_list(Runs *runs, const RunsQuestion *question, Arena *arena, RunFound **ret_runs,
-                       size_t *ret_n, bool *ret_more);
+typedef struct RunsPage {
+    RunFound *items;
+    size_t n;
+    bool more;       /* there are others behind them */
+    bool incomplete; /* a table that cannot be read may have others */
+} RunsPage;
+
+/* The runs, by (first step, key), newest first, at most limit, which count. */
+MUST_USE int runs_list(Runs *runs, const RunsQuestion *question, Arena *arena, RunsPage *ret_page);
 
 typedef struct RunsStatus {
     uint64_t open_changes, files, file_bytes;
+    uint64_t damaged_files; /* that cannot be read: answers lack their runs */
 } RunsStatus;
 
 void runs_status(Runs *runs, RunsStatus *ret_status);

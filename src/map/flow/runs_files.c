@@ -6,11 +6,23 @@
 #include "base/memory.h"
 #include "map/flow/runs_private.h"
 
-/* Merging is tiered by size, so that a row is rewritten a logarithmic number of times. */
+/*
+ * Plans, in the order in which they are looked for:
+ *
+ *   expire   files whose newest changes came too long ago go, unread
+ *   merge    neighbours in time become one, tiered by size, so that a row is rewritten a
+ * logarithmic number of times, a page of a list reads few files, and a file has one stretch of time
+ *
+ * What came in different months (PERIOD_S, by the clock) is never merged, or nothing would expire
+ * where there is little.
+ */
 enum {
-    FILES_MAX = 16,           /* beyond it files are merged */
-    MERGE_MIN = 8,            /* a merge takes at least so many */
-    FILE_BYTES_MAX = 8 << 20, /* larger files are never merged: a merge is done in memory */
+    PLAN_MERGE,
+    PLAN_EXPIRE,
+    FILES_MAX = 16,           /* of a month; beyond it some are merged */
+    MERGE_MIN = 8,            /* a merge takes so many, or all that there are of a month gone by */
+    FILE_BYTES_MAX = 8 << 20, /* no file becomes larger; half of it is full */
+    PERIOD_S = 30 * 24 * 3600,
 };
 
 RunsPending *runs_cut(Runs *runs)
@@ -139,36 +151,108 @@ void runs_changed(Runs *runs, const RunsPending *pending, const TablesChange *ch
 
 /* ---- merging ---- */
 
-static int by_size(const void *a, const void *b)
+static bool plan_expiry(TableFile *const *files, size_t n_files, uint64_t expired_s,
+                        TablePlan *plan)
 {
-    uint64_t x = (*(TableFile *const *)a)->bytes, y = (*(TableFile *const *)b)->bytes;
-
-    return (x > y) - (x < y);
+    plan->what = PLAN_EXPIRE;
+    plan->n_inputs = 0;
+    for (size_t i = 0; i < n_files && plan->n_inputs < TABLE_INPUTS_MAX; i++) {
+        if (table_info_is(&files[i]->info, RUNS_FAMILY) && files[i]->written_s != 0 &&
+            files[i]->written_s < expired_s) {
+            plan->inputs[plan->n_inputs++] = files[i];
+        }
+    }
+    return plan->n_inputs > 0;
 }
 
-bool runs_plan(TableFile *const *files, size_t n_files, TablePlan *ret_plan)
+static uint64_t period_of(const TableFile *file)
+{
+    return file->written_s / PERIOD_S;
+}
+
+/* By when they came, then by the time that they tell of. */
+static int by_time(const void *a, const void *b)
+{
+    const TableFile *left = *(TableFile *const *)a;
+    const TableFile *right = *(TableFile *const *)b;
+
+    if (period_of(left) != period_of(right)) {
+        return period_of(left) < period_of(right) ? -1 : 1;
+    }
+    if (left->info.to_minute != right->info.to_minute) {
+        return left->info.to_minute < right->info.to_minute ? -1 : 1;
+    }
+    return left->number < right->number ? -1 : left->number > right->number;
+}
+
+static uint64_t sum_bytes(TableFile *const *files, size_t n)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        sum += files[i]->bytes;
+    }
+    return sum;
+}
+
+/* The @n neighbours that are smallest together, and those beside them that are no larger than all
+ * of these, while there is room. */
+static void choose_neighbours(TableFile *const *files, size_t n_files, size_t n, TablePlan *plan)
+{
+    size_t first = 0;
+
+    for (size_t i = 1; i + n <= n_files; i++) {
+        first = sum_bytes(&files[i], n) < sum_bytes(&files[first], n) ? i : first;
+    }
+    size_t end = first + n;
+    uint64_t sum = sum_bytes(&files[first], n);
+    while (first > 0 && files[first - 1]->bytes <= sum && sum < FILE_BYTES_MAX / 2) {
+        sum += files[--first]->bytes;
+    }
+    while (end < n_files && files[end]->bytes <= sum && sum < FILE_BYTES_MAX / 2) {
+        sum += files[end++]->bytes;
+    }
+    plan->n_inputs = 0;
+    for (sum = 0; first < end && plan->n_inputs < TABLE_INPUTS_MAX; first++) {
+        sum += files[first]->bytes;
+        if (sum > FILE_BYTES_MAX && plan->n_inputs >= 2) {
+            break;
+        }
+        plan->inputs[plan->n_inputs++] = files[first];
+    }
+}
+
+static bool plan_merge(TableFile *const *files, size_t n_files, uint64_t now_s, TablePlan *plan)
 {
     CLEANUP(mem_freep) TableFile **sorted = NEW_ARRAY(TableFile *, n_files + 1);
-    uint64_t sum = 0;
-    size_t n = 0, taken = 0;
+    size_t n = 0;
 
     for (size_t i = 0; i < n_files; i++) {
-        if (table_info_is(&files[i]->info, RUNS_FAMILY) && files[i]->bytes <= FILE_BYTES_MAX) {
+        if (table_info_is(&files[i]->info, RUNS_FAMILY) && files[i]->bytes < FILE_BYTES_MAX / 2 &&
+            !atomic_load(&files[i]->damaged)) {
             sorted[n++] = files[i];
         }
     }
-    if (n <= FILES_MAX) {
-        return false;
+    plan->what = PLAN_MERGE;
+    qsort(sorted, n, sizeof(sorted[0]), by_time);
+    for (size_t i = 0, end; i < n; i = end) {
+        bool is_over = period_of(sorted[i]) != now_s / PERIOD_S;
+
+        for (end = i + 1; end < n && period_of(sorted[end]) == period_of(sorted[i]); end++) {
+        }
+        if (end - i > (is_over ? 1 : FILES_MAX)) {
+            choose_neighbours(&sorted[i], end - i, MIN(end - i, (size_t)MERGE_MIN), plan);
+            return true;
+        }
     }
-    qsort(sorted, n, sizeof(sorted[0]), by_size);
-    while (taken < MIN(n, (size_t)TABLE_INPUTS_MAX) &&
-           (taken < MERGE_MIN || sorted[taken]->bytes <= 2 * sum) && sum <= FILE_BYTES_MAX) {
-        sum += sorted[taken]->bytes;
-        ret_plan->inputs[taken] = sorted[taken];
-        taken++;
-    }
-    ret_plan->n_inputs = taken;
-    return taken >= 2;
+    return false;
+}
+
+bool runs_plan(TableFile *const *files, size_t n_files, uint64_t now_s, uint64_t expired_s,
+               TablePlan *ret_plan)
+{
+    return plan_expiry(files, n_files, expired_s, ret_plan) ||
+           plan_merge(files, n_files, now_s, ret_plan);
 }
 
 typedef struct Merging {
@@ -199,14 +283,22 @@ static int merge_table(const Merging *merging, TableFile *table)
     ParseError error = {0};
     RunFile *file;
 
-    TRY(run_file_open(table, &file, &error));
-    int result = run_file_scan(file, &scan);
+    int result = run_file_open(table, &file, &error);
+    if (result > 0 && !atomic_exchange(&table->damaged, true)) {
+        log_error("a damaged run table stays as it is, without being merged",
+                  LOG_U64("file", table->number), LOG_CSTR("because", error.text));
+    }
+    TRY(result);
+    result = run_file_scan(file, &scan);
     run_file_unref(file);
-    return result;
+    return result == RUN_FILE_DAMAGED ? 1 : result;
 }
 
 int runs_merge(Runs *runs, const TablePlan *plan, TableSink *sink)
 {
+    if (plan->what == PLAN_EXPIRE) {
+        return 0;
+    }
     Merging merging = {.batch = run_batch_new()};
     int result = 0;
 
@@ -234,6 +326,7 @@ void runs_status(Runs *runs, RunsStatus *ret_status)
     }
     for (size_t i = 0; i < runs->n_files; i++) {
         status.file_bytes += runs->files[i]->table->bytes;
+        status.damaged_files += atomic_load(&runs->files[i]->table->damaged);
     }
     status.files = runs->n_files;
     runs_unlock(runs);

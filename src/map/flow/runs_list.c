@@ -34,6 +34,7 @@ typedef struct Listing {
     Candidate last;
     RunFile **files;
     size_t n_files;
+    bool incomplete;
 } Listing;
 
 typedef struct Spread {
@@ -176,7 +177,9 @@ static int scan_files(Listing *listing)
             info->to_minute * MINUTE_NS <= listing->question->from_ns) {
             continue;
         }
-        TRY(run_file_scan(listing->files[i], &scan));
+        int result = run_file_scan(listing->files[i], &scan);
+        listing->incomplete |= result == RUN_FILE_DAMAGED;
+        TRY(MIN(result, 0));
     }
     return 0;
 }
@@ -198,10 +201,8 @@ static int consider_spread(Listing *listing)
         CLEANUP(arena_deinit) Arena arena = {0};
         SubjectChanges changes;
 
-        runs_share(listing->runs);
-        int result = runs_gather(listing->runs, spread->key, &spread->run, &arena, &changes);
-        runs_unlock(listing->runs);
-        TRY(result);
+        TRY(runs_gather(listing->runs, spread->key, &spread->run, &arena, &changes,
+                        &listing->incomplete));
         consider_members(listing, spread->key, &spread->run, changes.members, changes.n);
     }
     return 0;
@@ -224,42 +225,36 @@ static void take_snapshot(Listing *listing)
     runs_unlock(runs);
 }
 
-static int fill_page(Listing *listing, RunFound **ret_runs, size_t *ret_n, bool *ret_more)
+static int fill_page(Listing *listing, RunsPage *ret_page)
 {
     size_t limit = listing->question->limit;
-    RunFound *found = ARENA_ARRAY(listing->arena, RunFound, limit + 1);
-    size_t n = 0;
+    RunsPage page = {.items = ARENA_ARRAY(listing->arena, RunFound, limit + 1),
+                     .n = MIN(listing->n, limit),
+                     .more = listing->n > limit};
 
-    *ret_more = false;
     qsort(listing->items, listing->n, sizeof(Candidate), compare_candidates);
-    for (size_t i = 0; i < listing->n; i++) {
+    for (size_t i = 0; i < page.n; i++) {
         const Candidate *candidate = &listing->items[i];
 
-        if (n == limit) {
-            *ret_more = true;
-            break;
-        }
-        found[n] =
+        page.items[i] =
             (RunFound){.key = candidate->key, .run = candidate->run, .summary = candidate->summary};
         TRY(runs_read(listing->runs, candidate->run.owner, candidate->run.id, listing->arena,
-                      &found[n].members, &found[n].n_members));
-        n++;
+                      &page.items[i].members));
     }
-    *ret_runs = found;
-    *ret_n = n;
+    page.incomplete = listing->incomplete;
+    *ret_page = page;
     return 0;
 }
 
-static int list(Listing *listing, RunFound **ret_runs, size_t *ret_n, bool *ret_more)
+static int list(Listing *listing, RunsPage *ret_page)
 {
     take_snapshot(listing);
     TRY(scan_files(listing));
     TRY(consider_spread(listing));
-    return fill_page(listing, ret_runs, ret_n, ret_more);
+    return fill_page(listing, ret_page);
 }
 
-int runs_list(Runs *runs, const RunsQuestion *question, Arena *arena, RunFound **ret_runs,
-              size_t *ret_n, bool *ret_more)
+int runs_list(Runs *runs, const RunsQuestion *question, Arena *arena, RunsPage *ret_page)
 {
     Listing listing = {
         .runs = runs, .question = question, .arena = arena, .capacity = 4 * (question->limit + 16)};
@@ -267,7 +262,7 @@ int runs_list(Runs *runs, const RunsQuestion *question, Arena *arena, RunFound *
     ASSERT(question->limit > 0);
     listing.items = NEW_ARRAY(Candidate, listing.capacity);
     table_init(&listing.spread, sizeof(Spread), sizeof(SubjectKey));
-    int result = list(&listing, ret_runs, ret_n, ret_more);
+    int result = list(&listing, ret_page);
     for (size_t i = 0; i < listing.n_files; i++) {
         run_file_unref(listing.files[i]);
     }

@@ -25,6 +25,7 @@ void runs_lock(Runs *runs);
 void runs_share(Runs *runs);
 void runs_unlock(Runs *runs);
 
-/* All changes of a subject, reduced, in the arena. Under the shared lock. Returns 0 or -errno. */
+/* All changes of a subject, reduced, in the arena. Not under the lock. Sets @incomplete when a
+ * damaged file may have had more. Returns 0 or -errno. */
 MUST_USE int runs_gather(Runs *runs, SubjectKey key, const Subject *subject, Arena *arena,
-                         SubjectChanges *ret_changes);
+                         SubjectChanges *ret_changes, bool *incomplete);

@@ -254,14 +254,13 @@ static void assert_runs_are_there(Rig *rig, uint64_t seed)
         CLEANUP(buf_deinit) Buf expected = {0};
         CLEANUP(buf_deinit) Buf got = {0};
         Member wanted[MEMBERS_MAX];
-        Member *members = NULL;
+        RunMembers run;
         size_t n_wanted = members_of(rig, run_id(rig, i), wanted);
-        size_t n = 0;
 
-        assert_int_equal(
-            runs_read(map_runs(rig->map), rig->flow, run_id(rig, i), &arena, &members, &n), 0);
+        assert_int_equal(runs_read(map_runs(rig->map), rig->flow, run_id(rig, i), &arena, &run), 0);
+        assert_false(run.incomplete);
         dump_members(wanted, n_wanted, &expected);
-        dump_members(members, n, &got);
+        dump_members(run.items, run.n, &got);
         assert_true(dumps_equal(&expected, &got, seed));
     }
 }
@@ -292,18 +291,17 @@ static void assert_entities_are_there(Rig *rig)
     for (unsigned i = 1; i <= 2; i++) {
         CLEANUP(arena_deinit) Arena arena = {0};
         Str id = arena_format(&arena, "%u", i);
-        EntityLink *links = NULL;
-        size_t n = 0;
+        EntityLinks entity;
         size_t at = 0;
 
-        assert_int_equal(runs_entity(map_runs(rig->map), STR("cart"), id, &arena, &links, &n), 0);
+        assert_int_equal(runs_entity(map_runs(rig->map), STR("cart"), id, &arena, &entity), 0);
         for (size_t k = 0; k < rig->n_links; k++) { /* they were made in order of start */
             if (str_equal(rig->links[k].id, id)) {
-                assert_true(at < n && entity_links_equal(&links[at], &rig->links[k]));
+                assert_true(at < entity.n && entity_links_equal(&entity.items[at], &rig->links[k]));
                 at++;
             }
         }
-        assert_int_equal(at, n);
+        assert_int_equal(at, entity.n);
     }
 }
 
@@ -312,27 +310,26 @@ static void assert_pages_join(Rig *rig)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
     RunsQuestion question = {.name = STR("order"), .to_ns = UINT64_MAX, .limit = 1000};
-    RunFound *all;
-    RunFound *page;
-    size_t n_all;
-    size_t n;
+    RunsPage all;
+    RunsPage page = {.more = true};
     size_t at = 0;
-    bool more = true;
 
-    assert_int_equal(runs_list(map_runs(rig->map), &question, &arena, &all, &n_all, &more), 0);
-    assert_false(more);
+    assert_int_equal(runs_list(map_runs(rig->map), &question, &arena, &all), 0);
+    assert_false(all.more);
     question.limit = 1; /* candidates are let go in between */
-    for (more = true; more; at += n) {
-        assert_int_equal(runs_list(map_runs(rig->map), &question, &arena, &page, &n, &more), 0);
-        for (size_t i = 0; i < n; i++) {
-            assert_true(at + i < n_all && str_equal(page[i].run.id, all[at + i].run.id));
-            assert_true(i == 0 || page[i - 1].summary.first_ns >= page[i].summary.first_ns);
+    for (; page.more; at += page.n) {
+        assert_int_equal(runs_list(map_runs(rig->map), &question, &arena, &page), 0);
+        for (size_t i = 0; i < page.n; i++) {
+            assert_true(at + i < all.n &&
+                        str_equal(page.items[i].run.id, all.items[at + i].run.id));
+            assert_true(at + i == 0 ||
+                        all.items[at + i - 1].summary.first_ns >= page.items[i].summary.first_ns);
         }
-        question.has_after = n > 0;
-        question.after_ns = n > 0 ? page[n - 1].summary.first_ns : 0;
-        question.after_key = n > 0 ? page[n - 1].key : (SubjectKey){0};
+        question.has_after = page.n > 0;
+        question.after_ns = page.n > 0 ? page.items[page.n - 1].summary.first_ns : 0;
+        question.after_key = page.n > 0 ? page.items[page.n - 1].key : (SubjectKey){0};
     }
-    assert_int_equal(at, n_all);
+    assert_int_equal(at, all.n);
 }
 
 static void test_runs_are_those_of_their_members(void **state)
@@ -379,9 +376,7 @@ static void test_a_run_is_found_by_a_step_that_became_the_first(void **state)
     Members none = {.arena = &arena};
     Members members = {.arena = &arena};
     Rig *rig = NEW(Rig);
-    RunFound *found;
-    size_t n;
-    bool more;
+    RunsPage page;
 
     rig_init(rig);
     for (unsigned i = 0; i < 2; i++) {
@@ -405,19 +400,24 @@ static void test_a_run_is_found_by_a_step_that_became_the_first(void **state)
     assert_int_equal(rig->n_files, 2);
     const RunsQuestion question = {
         .name = STR("order"), .from_ns = 20001 * day_ns, .to_ns = 20002 * day_ns, .limit = 10};
-    assert_int_equal(runs_list(map_runs(rig->map), &question, &arena, &found, &n, &more), 0);
-    assert_int_equal(n, 1);
-    assert_int_equal(found[0].n_members, 1);
+    assert_int_equal(runs_list(map_runs(rig->map), &question, &arena, &page), 0);
+    assert_int_equal(page.n, 1);
+    assert_int_equal(page.items[0].members.n, 1);
     rig_deinit(rig);
     mem_free(rig);
 }
 
-static void test_a_damaged_file_is_refused_or_an_error(void **state)
+/* Wherever the damage is: a file is refused, or answers have what can be read and say what lacks,
+ * and it is left alone from then on. */
+static void test_a_damaged_file_is_refused_or_told(void **state)
 {
     (void)state;
+    static const char path[] = "tables/0000000000.parquet";
     Rig *rig = NEW(Rig);
     RandomSpans random = {.state = 7};
+    TablePlan *plan = NEW(TablePlan);
     ParseError error;
+    unsigned told = 0;
 
     rig_init(rig);
     while (rig->n_members < 50) {
@@ -427,24 +427,148 @@ static void test_a_damaged_file_is_refused_or_an_error(void **state)
     assert_int_equal(rig->n_files, 1);
     log_set_level(LOG_SILENT);
     for (uint64_t offset = 0; offset < rig->files[0]->bytes; offset += 13) {
+        TableInfo info = rig->files[0]->info;
+        TableFile *file = table_file_new(rig->fs, 0, rig->files[0]->bytes, &info);
         Runs *runs = runs_new();
 
-        assert_int_equal(fs_sim_damage(rig->sim, "tables/0000000000.parquet", offset), 0);
-        if (runs_load(runs, rig->files[0], &error) == 0) {
+        assert_int_equal(fs_sim_damage(rig->sim, path, offset), 0);
+        if (runs_load(runs, file, &error) == 0) {
             CLEANUP(arena_deinit) Arena arena = {0};
-            Member *members;
-            size_t n;
+            const RunsQuestion question = {.name = STR("order"), .to_ns = UINT64_MAX, .limit = 100};
+            RunsPage page;
+            RunMembers run;
+            bool incomplete = false;
+            RunsStatus status;
 
+            assert_int_equal(runs_list(runs, &question, &arena, &page), 0);
             for (unsigned i = 0; i < RUN_IDS; i++) {
-                assert_true(runs_read(runs, rig->flow, run_id(rig, i), &arena, &members, &n) <= 0);
+                assert_int_equal(runs_read(runs, rig->flow, run_id(rig, i), &arena, &run), 0);
+                incomplete |= run.incomplete;
             }
+            *plan = (TablePlan){.inputs = {file}, .n_inputs = 1};
+            rig->n_emitted = 0;
+            if (runs_merge(runs, plan, &rig->sink) == 0) {
+                table_file_unref(rig->emitted[0]);
+            }
+            runs_status(runs, &status);
+            assert_true(status.damaged_files == 1 || !(incomplete || page.incomplete));
+            told += incomplete || page.incomplete;
         }
         runs_free(runs);
-        assert_int_equal(fs_sim_damage(rig->sim, "tables/0000000000.parquet", offset), 0);
+        table_file_unref(file);
+        assert_int_equal(fs_sim_damage(rig->sim, path, offset), 0);
     }
     log_set_level(LOG_INFO);
+    assert_true(told > 0);
+    mem_free(plan);
     rig_deinit(rig);
     mem_free(rig);
+}
+
+static void add_run(Rig *rig, unsigned number)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    const Members none = {.arena = &arena};
+    Members plus = {.arena = &arena};
+
+    *members_add(&plus) = (Member){.flow = rig->flow,
+                                   .run_id = run_id(rig, number),
+                                   .service = rig->service,
+                                   .step = STR("pay"),
+                                   .start_ns = 1760000040000000000U,
+                                   .end_ns = 1760000041000000000U,
+                                   .sign = 1};
+    move(rig, &none, &plus);
+}
+
+static void test_a_damaged_file_is_planned_no_more(void **state)
+{
+    (void)state;
+    TablePlan *plan = NEW(TablePlan);
+    Rig *rig = NEW(Rig);
+
+    rig_init(rig);
+    for (unsigned i = 0; i < 17; i++) {
+        add_run(rig, i);
+        cut(rig);
+    }
+    assert_true(runs_plan(rig->files, rig->n_files, 0, 0, plan));
+    atomic_store(&plan->inputs[0]->damaged, true);
+    assert_false(runs_plan(rig->files, rig->n_files, 0, 0, plan)); /* sixteen are few enough */
+    add_run(rig, 17);
+    cut(rig);
+    assert_true(runs_plan(rig->files, rig->n_files, 0, 0, plan));
+    for (size_t i = 0; i < plan->n_inputs; i++) {
+        assert_false(atomic_load(&plan->inputs[i]->damaged));
+    }
+    rig_deinit(rig);
+    mem_free(rig);
+    mem_free(plan);
+}
+
+static size_t count_members(Rig *rig, unsigned number)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    RunMembers run;
+
+    assert_int_equal(runs_read(map_runs(rig->map), rig->flow, run_id(rig, number), &arena, &run),
+                     0);
+    return run.n;
+}
+
+static void test_what_came_too_long_ago_goes(void **state)
+{
+    (void)state;
+    TablePlan *plan = NEW(TablePlan);
+    Rig *rig = NEW(Rig);
+
+    rig_init(rig);
+    for (unsigned i = 0; i < 3; i++) {
+        add_run(rig, i);
+        cut(rig);
+        rig->files[i]->written_s = (uint64_t[]){100, 300, 0}[i]; /* 0: not known, stays */
+    }
+    assert_false(runs_plan(rig->files, rig->n_files, 400, 100, plan));
+    assert_true(runs_plan(rig->files, rig->n_files, 400, 200, plan));
+    assert_int_equal(plan->n_inputs, 1);
+    assert_ptr_equal(plan->inputs[0], rig->files[0]);
+    rig->n_emitted = 0;
+    assert_int_equal(runs_merge(map_runs(rig->map), plan, &rig->sink), 0);
+    assert_int_equal(rig->n_emitted, 0);
+    const TablesChange change = {.removed = plan->inputs, .n_removed = plan->n_inputs};
+    runs_changed(map_runs(rig->map), NULL, &change);
+    assert_int_equal(count_members(rig, 0), 0);
+    assert_int_equal(count_members(rig, 1), 1);
+    assert_int_equal(count_members(rig, 2), 1);
+    rig_deinit(rig);
+    mem_free(rig);
+    mem_free(plan);
+}
+
+/* Else the file of a small system would be as young as its newest run, and stay for ever. */
+static void test_months_are_merged_each_by_itself(void **state)
+{
+    (void)state;
+    enum { MONTH_S = 30 * 24 * 3600, FILES = 6 };
+    TablePlan *plan = NEW(TablePlan);
+    Rig *rig = NEW(Rig);
+
+    rig_init(rig);
+    for (unsigned i = 0; i < FILES; i++) {
+        add_run(rig, i);
+        cut(rig);
+        rig->files[i]->written_s = 1 + i / 2 * (uint64_t)MONTH_S; /* two a month */
+    }
+    assert_true(runs_plan(rig->files, rig->n_files, 2 * (uint64_t)MONTH_S, 0, plan));
+    assert_int_equal(plan->n_inputs, 2);
+    assert_ptr_equal(plan->inputs[0], rig->files[0]);
+    assert_ptr_equal(plan->inputs[1], rig->files[1]);
+    assert_true(runs_plan(&rig->files[2], 4, 2 * (uint64_t)MONTH_S, 0, plan));
+    assert_ptr_equal(plan->inputs[0], rig->files[2]);
+    assert_false(runs_plan(&rig->files[4], 2, 2 * (uint64_t)MONTH_S, 0, plan)); /* goes on */
+    rig_deinit(rig);
+    mem_free(rig);
+    mem_free(plan);
 }
 
 static void test_a_long_sequence_is_cut_and_told_apart(void **state)
@@ -536,7 +660,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_runs_are_those_of_their_members),
         cmocka_unit_test(test_a_run_is_found_by_a_step_that_became_the_first),
-        cmocka_unit_test(test_a_damaged_file_is_refused_or_an_error),
+        cmocka_unit_test(test_a_damaged_file_is_refused_or_told),
+        cmocka_unit_test(test_a_damaged_file_is_planned_no_more),
+        cmocka_unit_test(test_what_came_too_long_ago_goes),
+        cmocka_unit_test(test_months_are_merged_each_by_itself),
         cmocka_unit_test(test_a_long_sequence_is_cut_and_told_apart),
         cmocka_unit_test(test_dynamic_names),
         cmocka_unit_test(test_deviations_are_told_by_kind),

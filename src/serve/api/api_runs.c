@@ -12,8 +12,11 @@
 
 enum {
     RUNS_LIMIT_DEFAULT = 100,
-    FLOWS_OF_NAME_MAX = 64,    /* scopes and environments in which a run id is looked for */
-    ENTITY_LINKS_MAX = 1000,   /* shown of a business object: its first */
+    FLOWS_OF_NAME_MAX = 64,  /* scopes and environments in which a run id is looked for */
+    ENTITY_LINKS_MAX = 1000, /* shown of a business object: its first */
+    ITEM_STEPS_MAX = 200,    /* shown of each run of a list, ... */
+    ITEM_TRACES_MAX = 100,
+    RUN_SPANS_MAX = 10000,     /* ... and of one run: its first steps, envelopes, traces */
     CRITICAL_STEPS_MAX = 2000, /* of a run with more no critical path is told */
 };
 
@@ -118,36 +121,41 @@ static void step_write(JsonWriter *json, const Member *step, const Member *befor
     json_close(json, '}');
 }
 
-static void traces_write(JsonWriter *json, const Member *members, size_t n)
+/* The first @max traces. Returns whether there are more. */
+static bool traces_write(JsonWriter *json, const RunMembers *members, size_t max)
 {
     Table ids;
+    bool more = false;
 
     table_init(&ids, TRACE_ID_SIZE, TRACE_ID_SIZE);
     json_key_open(json, "traces", '[');
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < members->n && !more; i++) {
         bool is_first;
 
-        (void)table_put(&ids, &members[i].trace_id, &is_first);
-        if (is_first) {
-            json_hex(json, members[i].trace_id.bytes, TRACE_ID_SIZE);
+        (void)table_put(&ids, &members->items[i].trace_id, &is_first);
+        more = ids.n_records > max;
+        if (is_first && !more) {
+            json_hex(json, members->items[i].trace_id.bytes, TRACE_ID_SIZE);
         }
     }
     json_close(json, ']');
     table_deinit(&ids);
+    return more;
 }
 
-static void sequence_write(JsonWriter *json, const RunFound *run)
+/* The first @max steps' names. */
+static void sequence_write(JsonWriter *json, const RunFound *run, size_t max)
 {
     CLEANUP(buf_deinit) Buf variant = {0};
 
     if (run->summary.n_steps == 0) {
         return;
     }
-    variant_append(run->members, run->summary.n_steps, &variant);
+    variant_append(run->members.items, run->summary.n_steps, &variant);
     variant_id_write(json, "variant", buf_str(&variant));
     json_key_open(json, "sequence", '[');
-    for (size_t i = 0; i < run->summary.n_steps; i++) {
-        json_string(json, run->members[i].step);
+    for (size_t i = 0; i < MIN(run->summary.n_steps, max); i++) {
+        json_string(json, run->members.items[i].step);
     }
     json_close(json, ']');
 }
@@ -233,13 +241,33 @@ static Str after_format(ApiCall *call, const RunFound *last)
     return cursor_format(buf_str(&payload), &call->arena);
 }
 
+/* Of what people defined, and whether something lacks. */
+static void source_write(JsonWriter *json, const FlowSource *source, bool truncated)
+{
+    if (source->is_defined) {
+        json_key_bool(json, "defined", true);
+    }
+    json_key_bool(json, "truncated",
+                  truncated || (source->is_defined && source->defined.truncated));
+}
+
+static void item_write(JsonWriter *json, const FlowSource *source, const RunFound *run)
+{
+    json_open(json, '{');
+    run_fields_write(json, run);
+    json_key_u64(json, "steps", run->summary.n_steps);
+    sequence_write(json, run, ITEM_STEPS_MAX);
+    bool more = traces_write(json, &run->members, ITEM_TRACES_MAX);
+    source_write(json, source,
+                 more || run->members.incomplete || run->summary.n_steps > ITEM_STEPS_MAX);
+    json_close(json, '}');
+}
+
 int api_flow_runs(ApiCall *call)
 {
     CLEANUP(flow_source_close) FlowSource source = {0};
     MapFlowQuestion flow;
-    RunFound *runs = NULL;
-    size_t n = 0;
-    bool more = false;
+    RunsPage page = {0};
 
     TRY(flow_question_read(call, &flow));
     RunsQuestion question = {.name = flow.name,
@@ -253,45 +281,46 @@ int api_flow_runs(ApiCall *call)
     TRY(after_read(call, &question));
     TRY(api_limit(call, RUNS_LIMIT_DEFAULT, &question.limit));
     TRY(flow_source_open(call, flow.from_minute, flow.to_minute, &source));
-    TRY(runs_list(map_runs(source.map), &question, &call->arena, &runs, &n, &more));
-    api_list_open(call);
-    for (size_t i = 0; i < n; i++) {
-        json_open(&call->json, '{');
-        run_fields_write(&call->json, &runs[i]);
-        flow_source_write(&call->json, &source);
-        json_key_u64(&call->json, "steps", runs[i].summary.n_steps);
-        sequence_write(&call->json, &runs[i]);
-        traces_write(&call->json, runs[i].members, runs[i].n_members);
-        json_close(&call->json, '}');
+    TRY(runs_list(map_runs(source.map), &question, &call->arena, &page));
+    json_open(&call->json, '{');
+    json_key_bool(&call->json, "truncated",
+                  page.incomplete || (source.is_defined && source.defined.truncated));
+    json_key_open(&call->json, "items", '[');
+    for (size_t i = 0; i < page.n; i++) {
+        item_write(&call->json, &source, &page.items[i]);
     }
-    api_list_close(call, more ? after_format(call, &runs[n - 1]) : STR(""));
+    api_list_close(call, page.more ? after_format(call, &page.items[page.n - 1]) : STR(""));
     return 0;
 }
 
 /* ---- one run ---- */
 
-static void run_write(ApiCall *call, const RunFound *run)
+/* Returns whether something was left out. */
+static bool run_write(ApiCall *call, const RunFound *run)
 {
     JsonWriter *json = &call->json;
+    const Member *members = run->members.items;
     size_t n_steps = run->summary.n_steps;
-    const PlacedStep *placed = place_steps(run->members, n_steps, &call->arena);
+    size_t n_others = run->members.n - n_steps;
+    const PlacedStep *placed = place_steps(members, n_steps, &call->arena);
 
     json_open(json, '{');
     run_fields_write(json, run);
-    sequence_write(json, run);
+    sequence_write(json, run, RUN_SPANS_MAX);
     json_key_open(json, "steps", '[');
-    for (size_t i = 0; i < n_steps; i++) {
-        step_write(json, &run->members[i], i == 0 ? NULL : &run->members[i - 1], &placed[i]);
+    for (size_t i = 0; i < MIN(n_steps, (size_t)RUN_SPANS_MAX); i++) {
+        step_write(json, &members[i], i == 0 ? NULL : &members[i - 1], &placed[i]);
     }
     json_close(json, ']');
     json_key_open(json, "envelopes", '[');
-    for (size_t i = n_steps; i < run->n_members; i++) {
+    for (size_t i = 0; i < MIN(n_others, (size_t)RUN_SPANS_MAX); i++) {
         json_open(json, '{');
-        span_fields_write(json, &run->members[i]);
+        span_fields_write(json, &members[n_steps + i]);
         json_close(json, '}');
     }
     json_close(json, ']');
-    traces_write(json, run->members, run->n_members);
+    bool more = traces_write(json, &run->members, RUN_SPANS_MAX);
+    return more || run->members.incomplete || n_steps > RUN_SPANS_MAX || n_others > RUN_SPANS_MAX;
 }
 
 /* The runs of that id, in whatever scopes and environments there are. */
@@ -316,10 +345,9 @@ static int find_runs(ApiCall *call, Map *map, RunFound *runs, size_t *ret_n)
         }
         node_key_append(&flows[i].key, &key);
         run->run = (Subject){SUBJECT_RUN, arena_copy(&call->arena, buf_str(&key)), call->second};
-        TRY(runs_read(map_runs(map), run->run.owner, run->run.id, &call->arena, &run->members,
-                      &run->n_members));
-        run->summary = run_summary(run->members, run->n_members);
-        n += run->n_members > 0 && run->summary.counts;
+        TRY(runs_read(map_runs(map), run->run.owner, run->run.id, &call->arena, &run->members));
+        run->summary = run_summary(run->members.items, run->members.n);
+        n += run->members.n > 0 && run->summary.counts;
     }
     *ret_n = n;
     return 0;
@@ -339,8 +367,7 @@ int api_flow_run(ApiCall *call)
                         "the flow \"%.*s\" has no run \"%.*s\"", STR_ARG(call->item),
                         STR_ARG(call->second));
     }
-    run_write(call, &runs[0]);
-    flow_source_write(&call->json, &source);
+    source_write(&call->json, &source, run_write(call, &runs[0]));
     json_key_open(&call->json, "also_in", '[');
     for (size_t i = 1; i < n; i++) {
         NodeKey flow;
@@ -412,23 +439,22 @@ static void entity_traces_write(JsonWriter *json, const EntityLink *links, size_
 
 int api_entity(ApiCall *call)
 {
-    EntityLink *links = NULL;
-    size_t n = 0;
+    EntityLinks links = {0};
 
     TRY(map_question_wait(call));
-    TRY(runs_entity(map_runs(call->api->map), call->item, call->second, &call->arena, &links, &n));
-    if (n == 0) {
+    TRY(runs_entity(map_runs(call->api->map), call->item, call->second, &call->arena, &links));
+    if (links.n == 0) {
         return api_fail(
             call, API_NOT_FOUND, "spans name it by the attributes entity.type and entity.id",
             "no trace has to do with %.*s \"%.*s\"", STR_ARG(call->item), STR_ARG(call->second));
     }
-    size_t shown = MIN(n, (size_t)ENTITY_LINKS_MAX);
+    size_t shown = MIN(links.n, (size_t)ENTITY_LINKS_MAX);
     json_open(&call->json, '{');
     json_key_string(&call->json, "type", call->item);
     json_key_string(&call->json, "id", call->second);
-    entity_traces_write(&call->json, links, shown);
-    entity_runs_write(&call->json, links, shown);
-    json_key_bool(&call->json, "truncated", shown < n);
+    entity_traces_write(&call->json, links.items, shown);
+    entity_runs_write(&call->json, links.items, shown);
+    json_key_bool(&call->json, "truncated", shown < links.n || links.incomplete);
     json_close(&call->json, '}');
     return 0;
 }

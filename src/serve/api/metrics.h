@@ -101,12 +101,16 @@ typedef struct Vitals {
         "Traces computed again because a span came late.")                                         \
     ROW("weft_assembly_early_settled_total", "counter", 1, v->assembly.early_settled,              \
         "Traces settled before they were quiet, for want of room.")                                \
+    ROW("weft_assembly_failed_batches_total", "counter", 1, v->assembly.failed_batches,            \
+        "Tries to settle traces that could not read them; they are tried again.")                  \
     ROW("weft_flow_limits_met_total", "counter", 1, v->assembly.cut_contexts,                      \
         "Times a limit cut what a trace says of business flows (docs/adr, Flows).")                \
     ROW("weft_flow_open_changes", "gauge", 1, v->runs.open_changes,                                \
         "Changes of runs that are in no table yet.")                                               \
     ROW("weft_flow_files", "gauge", 1, v->runs.files, "Tables of runs.")                           \
     ROW("weft_flow_bytes", "gauge", 1, v->runs.file_bytes, "Their bytes.")                         \
+    ROW("weft_flow_damaged_files", "gauge", 1, v->runs.damaged_files,                              \
+        "Tables of runs that cannot be read: answers lack what they have.")                        \
     ROW("weft_assembly_spans_beyond_total", "counter", 1, v->assembly.spans_beyond,                \
         "Spans of traces larger than the map reads: kept, not in the map.")                        \
     ROW("weft_assembly_damaged_traces_total", "counter", 1, v->assembly.damaged_traces,            \

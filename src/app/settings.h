@@ -91,7 +91,8 @@
         "what unpaired names mean: lines of PATTERN -> TYPE NAME (service, database, queue, "      \
         "external)")                                                                               \
     ROW(map_series, NUMBER, "exporters.weft.map.series", "4194304",                                \
-        "edges, entry points, labels and such that the map knows at most")                         \
+        "edges, entry points, labels and such that the map tells apart at most; others are told "  \
+        "in (other)")                                                                              \
     ROW(map_memory, BYTES, "exporters.weft.map.memory", "96MiB",                                   \
         "sums of the map kept in memory beside their files")                                       \
     ROW(map_retention, DURATION, "exporters.weft.map.retention", "396d",                           \

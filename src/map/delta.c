@@ -287,6 +287,22 @@ Delta *deltas_add(Deltas *deltas)
     return delta;
 }
 
+NodeKey node_key_other(const NodeKey *key, bool of_parent)
+{
+    NodeKey other = {.type = key->type, .scope = key->scope, .environment = key->environment};
+
+    if (of_parent && (key->type == NODE_TABLE || key->type == NODE_STEP)) {
+        other = *key;
+        other.part = STR("(other)");
+        return other;
+    }
+    other.name = other.part = STR("(other)");
+    if (key->type == NODE_DATABASE || key->type == NODE_TABLE) {
+        other.namespace = STR("(other)");
+    }
+    return other;
+}
+
 Str node_key_label(const NodeKey *key)
 {
     switch (key->type) {

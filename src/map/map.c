@@ -49,6 +49,23 @@ static MapOptions fill_options(const MapOptions *options)
     return filled;
 }
 
+static void init_tables(Map *map)
+{
+    tables_init(&map->tables, map->options.presence_gap_minutes);
+    map->tables.series_max = map->options.series_max;
+    map->tables.folds = true;
+}
+
+void map_reset_tables(Map *map)
+{
+    Mappings *mappings = map->tables.mappings;
+
+    tables_deinit(&map->tables);
+    init_tables(map);
+    map->tables.mappings = mappings;
+    map->tables.pager = &map->pages.pager;
+}
+
 Map *map_new(const MapOptions *options)
 {
     Map *map = NEW(Map);
@@ -60,8 +77,7 @@ Map *map_new(const MapOptions *options)
     ASSERT(pthread_rwlock_init(&map->lock, &attributes) == 0);
     pthread_rwlockattr_destroy(&attributes);
     map->options = fill_options(options);
-    tables_init(&map->tables, map->options.presence_gap_minutes);
-    map->tables.series_max = map->options.series_max;
+    init_tables(map);
     map->runs = runs_new();
     pages_init(&map->pages, &map->tables, map->options.cells_bytes_max);
     return map;
@@ -148,17 +164,17 @@ void map_apply(Map *map, const Deltas *deltas, int sign)
         return;
     }
     map_lock(map);
-    uint64_t refused = map->tables.n_refused;
+    uint64_t beyond = map->tables.n_refused + map->tables.n_folded;
     for (size_t i = 0; i < deltas->count; i++) {
         tables_apply(&map->tables, &deltas->items[i], sign);
     }
     map->deltas_applied += deltas->count;
     map->version++;
-    bool first_refused = refused == 0 && map->tables.n_refused > 0;
+    bool is_first = beyond == 0 && map->tables.n_refused + map->tables.n_folded > 0;
     map_unlock(map);
-    if (first_refused) {
-        log_warn("map is full: new edges and names are not counted",
-                 LOG_U64("series", map->tables.series_max));
+    if (is_first) {
+        log_warn("map is full: new edges and names are told in (other)",
+                 LOG_U64("series", map->options.series_max));
     }
 }
 
@@ -547,7 +563,8 @@ void map_status(Map *map, MapStatus *ret_status)
                         .version = locked->version,
                         .bytes = tables_memory(tables),
                         .series = tables->series.n_records,
-                        .series_max = tables->series_max,
+                        .series_max = locked->options.series_max,
+                        .folded = tables->n_folded,
                         .refused = tables->n_refused,
                         .cut_names = tables->n_cut_names,
                         .file_reads = locked->pages.n_loads,

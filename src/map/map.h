@@ -19,8 +19,8 @@ typedef struct MapOptions {
     size_t flow_names_max;       /* steps of a flow; 0: 1,000 */
     size_t cells_bytes_max;      /* of sums kept in memory beside their files; 0: 96 MiB */
     uint64_t kept_s;             /* sums that came longer ago go; 0: 13 months */
-    size_t series_max;           /* edges, entry points, labels … known at most; 0: 4,194,304 */
-    uint32_t cut_files_max;      /* more are merged into hours; 0: 32 */
+    size_t series_max;      /* edges, entry points, labels … told apart at most; 0: 4,194,304 */
+    uint32_t cut_files_max; /* more are merged into hours; 0: 32 */
 } MapOptions;
 
 Map *map_new(const MapOptions *options);
@@ -316,7 +316,9 @@ typedef struct MapStatus {
     uint64_t bytes, deltas_applied;
     uint32_t newest_minute, oldest_minute;
     uint64_t series, series_max;
-    uint64_t refused, cut_names; /* deltas beyond that limit; names cut for their length */
+    uint64_t folded; /* deltas beyond that limit, told in (other) */
+    uint64_t refused,
+        cut_names; /* deltas that not even (other) tells; names cut for their length */
     uint64_t file_reads, damaged_reads, evicted_hours; /* of sums in table files, since start */
     uint64_t sparse_hours; /* far from when they came, in files that they share (pages.h) */
     uint64_t version;      /* grows with every apply; a live reader compares it */

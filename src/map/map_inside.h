@@ -6,7 +6,8 @@
 #include "map/pages.h"
 
 /*
- * The inside of a Map, shared by map.c (deltas, questions) and tiers.c (files), and by nobody else.
+ * The inside of a Map, shared by map.c (deltas, questions), tiers.c and tiers_start.c (files), and
+ * by nobody else.
  */
 struct Map {
     pthread_rwlock_t lock;
@@ -18,10 +19,18 @@ struct Map {
 };
 
 struct MapPending {
-    MapRows rows;    /* their names are views into the map's symbols */
+    MapRows rows; /* their names are views into the map's symbols, or @beyond's */
+    MapTables *beyond;
     PageHours hours; /* that they lie in */
     uint32_t number; /* of the cut */
 };
+
+/* Whether the file can be read, and which hours it has rows in (LEVEL_CUT, LEVEL_SPARSE). 0; 1 with
+ * @ret_error; -errno. */
+MUST_USE int tiers_check_file(const TableFile *file, PageHours *hours, ParseError *ret_error);
+
+/* Empties the tables; their settings stay. */
+void map_reset_tables(Map *map);
 
 void map_lock(Map *map);
 void map_lock_shared(Map *map);

@@ -256,6 +256,28 @@ void pages_remove_file(Pages *pages, const TableFile *file)
     }
 }
 
+static void add_hours(Pages *pages, const PageHours *hours)
+{
+    for (size_t i = 0; i < hours->count; i++) {
+        hour_gets_file(pages, hours->items[i]);
+    }
+}
+
+void pages_restart(Pages *pages)
+{
+    table_clear(&pages->days);
+    pages->fresh_hour = 0;
+    for (size_t i = 0; i < pages->hour_files.n_records; i++) {
+        hour_gets_file(pages, ((const PageFile *)table_at(&pages->hour_files, i))->time);
+    }
+    for (size_t i = 0; i < pages->sparse_files.n_records; i++) {
+        add_hours(pages, &((const PageSparse *)table_at(&pages->sparse_files, i))->hours);
+    }
+    for (size_t i = 0; i < pages->n_cuts; i++) {
+        add_hours(pages, &pages->cuts[i].hours);
+    }
+}
+
 static void free_files(Table *files)
 {
     for (size_t i = 0; i < files->n_records; i++) {

@@ -121,6 +121,9 @@ PageWindow page_steps(uint32_t from_minute, uint32_t to_minute, uint32_t step);
 bool pages_have(Pages *pages, PageWindow window);
 void pages_need(Pages *pages, PageWindow window);
 
+/* Forgets all that is in memory, but no file. */
+void pages_restart(Pages *pages);
+
 /* Lets hours go, the longest unused first, until the cells in memory fit; keeps what is not
  * committed, and the window. */
 void pages_shrink(Pages *pages, PageWindow keep);

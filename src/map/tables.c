@@ -70,6 +70,21 @@ void tables_deinit(MapTables *tables)
     symbols_deinit(&tables->nodes);
     symbols_deinit(&tables->texts);
     mem_free(tables->node);
+    map_tables_free(tables->beyond);
+}
+
+MapTables *map_tables_free(MapTables *tables)
+{
+    if (tables != NULL) {
+        tables_deinit(tables);
+        mem_free(tables);
+    }
+    return NULL;
+}
+
+MapTables *tables_take_beyond(MapTables *tables)
+{
+    return TAKE(tables->beyond);
 }
 
 bool series_has_name(SeriesKind kind)
@@ -113,7 +128,8 @@ size_t series_node_count(SeriesKind kind)
 /* Then only series that are there are added to, and nothing is remembered of others. */
 static bool is_full(const MapTables *tables)
 {
-    return tables->series.n_records >= tables->series_max;
+    return tables->others_room > 0 ? tables->n_others >= tables->others_room
+                                   : tables_are_full(tables);
 }
 
 static uint32_t intern_whole(MapTables *tables, Str text)
@@ -164,8 +180,16 @@ static uint32_t intern_series(MapTables *tables, const SeriesKey *key)
         }
         series = table_put(&tables->series, key, NULL);
         series->first_flow = series->next_flow = SERIES_NONE;
+        tables->n_others += key->is_other;
     }
     return (uint32_t)(series - (Series *)(void *)tables->series.records);
+}
+
+static bool is_chosen(const MapTables *tables, const SeriesNames *names, Str flow, Str step)
+{
+    uint64_t hash = tables->chosen == NULL ? 0 : series_names_hash(names, flow, step);
+
+    return tables->chosen == NULL || table_find(tables->chosen, &hash) != NULL;
 }
 
 static uint32_t intern_flow(MapTables *tables, uint32_t edge, Str flow, Str step)
@@ -184,18 +208,9 @@ static uint32_t intern_flow(MapTables *tables, uint32_t edge, Str flow, Str step
     return number;
 }
 
-/* The names of a series, as deltas and rows have them. */
-typedef struct SeriesNames {
-    SeriesKind kind;
-    Relation relation;
-    Rule rule;
-    Str source, target, via, name, value;
-} SeriesNames;
-
-/* Number of the series; 1 when it names a node that is none. */
-static int intern_names(MapTables *tables, const SeriesNames *names, uint32_t *ret_series)
+int tables_intern(MapTables *tables, const SeriesNames *names, uint32_t *ret_series)
 {
-    SeriesKey key = {.kind = (uint8_t)names->kind};
+    SeriesKey key = {.kind = (uint8_t)names->kind, .is_other = names->is_other};
 
     TRY(intern_node(tables, names->source, &key.a));
     if (names->kind == SERIES_EDGE) {
@@ -251,21 +266,20 @@ static void apply_exemplar(MapTables *tables, uint32_t series, const Delta *delt
                              });
 }
 
-static void apply_flow(MapTables *tables, uint32_t edge, const Delta *delta, int sign)
+static MapTables *need_beyond(MapTables *tables)
 {
-    HotKey key = {intern_flow(tables, edge, delta->flow, delta->step), delta->minute};
-
-    if (key.series == SERIES_NONE) {
-        tables->n_refused++;
-        return;
+    if (tables->beyond == NULL) {
+        tables->beyond = NEW(MapTables);
+        tables_init(tables->beyond, tables->presence_gap);
+        tables->beyond->series_max = SERIES_BEYOND_MAX;
+        tables->beyond->is_beyond = true;
     }
-    HotCell *cell = table_put(&tables->hot, &key, NULL);
-    cell->value.count += (int64_t)sign * delta->count;
+    return tables->beyond;
 }
 
-void tables_apply(MapTables *tables, const Delta *delta, int sign)
+static SeriesNames delta_names(const Delta *delta)
 {
-    SeriesNames names = {.kind = (SeriesKind)delta->kind,
+    return (SeriesNames){.kind = (SeriesKind)delta->kind,
                          .relation = delta->relation,
                          .rule = delta->rule,
                          .source = delta->source,
@@ -273,16 +287,36 @@ void tables_apply(MapTables *tables, const Delta *delta, int sign)
                          .via = delta->via,
                          .name = delta->name,
                          .value = delta->value};
-    int32_t times = sign * (int32_t)MIN(delta->count, (uint32_t)INT32_MAX);
-    HotKey key = {.minute = cell_minute(delta)};
+}
 
-    ASSERT(sign == 1 || sign == -1);
-    ASSERT(intern_names(tables, &names, &key.series) == 0);
-    if (key.series == SERIES_NONE) {
+/* An edge that is known may have been done for a step that is not: then files alone know that. */
+static void apply_flow(MapTables *tables, uint32_t edge, const Delta *delta, int sign)
+{
+    HotKey key = {intern_flow(tables, edge, delta->flow, delta->step), delta->minute};
+
+    if (key.series == SERIES_NONE && tables->folds) {
+        SeriesNames names = delta_names(delta);
+
+        tables->n_folded++;
+        ASSERT(tables_intern(need_beyond(tables), &names, &edge) == 0);
+        if (edge != SERIES_NONE) {
+            apply_flow(tables->beyond, edge, delta, sign);
+        }
+    } else if (key.series == SERIES_NONE) {
         tables->n_refused++;
-        return;
+    } else {
+        HotCell *cell = table_put(&tables->hot, &key, NULL);
+
+        cell->value.count += (int64_t)sign * delta->count;
     }
+}
+
+static void apply_to(MapTables *tables, uint32_t series, const Delta *delta, int sign)
+{
+    int32_t times = sign * (int32_t)MIN(delta->count, (uint32_t)INT32_MAX);
+    HotKey key = {series, cell_minute(delta)};
     HotCell *cell = table_put(&tables->hot, &key, NULL);
+
     cell->value.count += (int64_t)sign * delta->count;
     cell->value.errors += (int64_t)sign * delta->errors;
     cell->value.adjusted += sign * delta->adjusted;
@@ -292,228 +326,74 @@ void tables_apply(MapTables *tables, const Delta *delta, int sign)
     if (delta->has_server_duration) {
         sketch_add(&cell->value.server_duration, delta->server_duration_ns, times);
     }
+    if (kind_has_exemplars((SeriesKind)delta->kind) && !trace_id_is_zero(delta->trace_id)) {
+        apply_exemplar(tables, series, delta, sign);
+    }
+}
+
+/* What has no place: into its (other) series, and with its own names into the next cut. */
+static void apply_beyond(MapTables *tables, const Delta *delta, const SeriesNames *names, int sign)
+{
+    uint32_t series =
+        tables->folds || tables->is_beyond ? tables_other_series(tables, names) : SERIES_NONE;
+
+    if (tables->folds) {
+        tables_apply(need_beyond(tables), delta, sign);
+    }
+    if (series == SERIES_NONE) {
+        tables->n_refused++;
+        return;
+    }
+    tables->n_folded++;
+    apply_to(tables, series, delta, sign);
+}
+
+void tables_apply(MapTables *tables, const Delta *delta, int sign)
+{
+    SeriesNames names = delta_names(delta);
+    uint32_t series;
+
+    ASSERT(sign == 1 || sign == -1);
+    ASSERT(tables_intern(tables, &names, &series) == 0);
+    if (series == SERIES_NONE) {
+        apply_beyond(tables, delta, &names, sign);
+        return;
+    }
+    apply_to(tables, series, delta, sign);
     if (delta->kind == DELTA_EDGE && (delta->flow.len > 0 || delta->step.len > 0)) {
-        apply_flow(tables, key.series, delta, sign);
-    }
-    if (kind_has_exemplars(names.kind) && !trace_id_is_zero(delta->trace_id)) {
-        apply_exemplar(tables, key.series, delta, sign);
+        apply_flow(tables, series, delta, sign);
     }
 }
 
-/* --- Into the cold series --- */
-
-static void count_nodes(MapTables *tables, const SeriesKey *key, int change)
+/* What an (other) series has is in the next cut by other names. */
+static bool is_cut(const MapTables *tables, uint32_t series)
 {
-    const uint32_t nodes[] = {key->a, key->b, key->c};
-
-    for (size_t i = 0; i < series_node_count((SeriesKind)key->kind); i++) {
-        tables->node[nodes[i]].n_series += (uint32_t)change;
-    }
-}
-
-/* Only edges have intervals; the others are there from their first minute of a day to the last. */
-static uint32_t series_gap(const MapTables *tables, const Series *series)
-{
-    return series->key.kind == SERIES_EDGE ? tables->presence_gap : MINUTES_PER_DAY;
-}
-
-static void need_minutes(MapTables *tables, const Series *series, uint32_t from, uint32_t to)
-{
-    if (tables->pager != NULL && series_is_paged((SeriesKind)series->key.kind)) {
-        tables->pager->need_minutes(tables->pager, from, to);
-    }
-}
-
-void tables_put_presence(MapTables *tables, uint32_t number, uint32_t minute)
-{
-    Series *series = tables_series(tables, number);
-
-    if (series->presence.n_runs == 0) {
-        count_nodes(tables, &series->key, 1);
-    }
-    presence_add(&series->presence, minute, series_gap(tables, series));
-}
-
-int tables_unpack_presence(MapTables *tables, uint32_t number, uint32_t from_minute,
-                           uint32_t to_minute, Str bytes)
-{
-    Series *series = tables_series(tables, number);
-    bool was_there = series->presence.n_runs > 0;
-
-    TRY(presence_unpack(&series->presence, from_minute, to_minute, bytes,
-                        series_gap(tables, series)));
-    if (!was_there && series->presence.n_runs > 0) {
-        count_nodes(tables, &series->key, 1);
-    }
-    return 0;
-}
-
-/* The minutes around one that is gone, as far as they decide what becomes of its run, must be
- * looked at: within the gap for an edge; for the others, and only at a run's end, the whole day. */
-static void series_leave(MapTables *tables, uint32_t number, uint32_t minute)
-{
-    Series *series = tables_series(tables, number);
-    const MapInterval *found = presence_run(&series->presence, minute);
-    uint32_t gap = series_gap(tables, series), before = PRESENCE_NONE, after = PRESENCE_NONE;
-
-    if (found == NULL) {
-        return;
-    }
-    MapInterval run = *found;
-    uint32_t from = MAX(run.first_minute, minute - MIN(minute, gap + 1));
-    uint32_t to = (uint32_t)MIN((uint64_t)run.last_minute, (uint64_t)minute + gap + 1) + 1;
-    if (series->key.kind != SERIES_EDGE && minute > run.first_minute && minute < run.last_minute) {
-        return;
-    }
-    need_minutes(tables, series, from, to);
-    series = tables_series(tables, number); /* others may have come, and moved it */
-    const Cells *cells = &series->cells;
-    uint32_t at = cells_position(cells, minute);
-    if (at > 0 && cells->index[at - 1].minute >= from) {
-        before = cells->index[at - 1].minute;
-    }
-    if (at < cells->n_cells && cells->index[at].minute < to) {
-        after = cells->index[at].minute;
-    }
-    presence_remove(&series->presence, minute, before, after, gap);
-    if (series->presence.n_runs == 0) {
-        count_nodes(tables, &series->key, -1);
-    }
-}
-
-void tables_put_cell(MapTables *tables, uint32_t number, uint32_t minute, const CellValue *value)
-{
-    (void)cells_add(&tables_series(tables, number)->cells, minute, value);
-}
-
-static void series_add(MapTables *tables, uint32_t number, uint32_t minute, const CellValue *value)
-{
-    need_minutes(tables, tables_series(tables, number), minute, minute + 1);
-    int change = cells_add(&tables_series(tables, number)->cells, minute, value);
-
-    if (change > 0) {
-        tables_put_presence(tables, number, minute);
-    } else if (change < 0) {
-        series_leave(tables, number, minute);
-    }
-}
-
-uint32_t series_slot(const Series *series, uint32_t minute)
-{
-    uint32_t from = 0, to = series->n_slots;
-
-    while (from < to) {
-        uint32_t middle = from + (to - from) / 2;
-
-        if (series->slots[middle].minute < minute) {
-            from = middle + 1;
-        } else {
-            to = middle;
-        }
-    }
-    return from;
-}
-
-static void slots_remove_range(Series *series, uint32_t from_minute, uint32_t to_minute)
-{
-    uint32_t first = series_slot(series, from_minute), end = series_slot(series, to_minute);
-
-    if (first == end) {
-        return;
-    }
-    for (uint32_t i = first; i < end; i++) {
-        exemplars_deinit(&series->slots[i].set);
-    }
-    mem_move(series->slots + first, series->slots + end,
-             (series->n_slots - end) * sizeof(series->slots[0]));
-    series->n_slots -= end - first;
-    if (series->n_slots == 0) {
-        mem_free(TAKE(series->slots));
-        series->slots_capacity = 0;
-    }
-}
-
-void tables_forget_cells(MapTables *tables, uint32_t from_minute, uint32_t to_minute)
-{
-    for (size_t i = 0; i < tables->series.n_records; i++) {
-        Series *series = tables_series(tables, i);
-
-        if (series_is_paged((SeriesKind)series->key.kind)) {
-            cells_remove_range(&series->cells, from_minute, to_minute);
-            slots_remove_range(series, from_minute, to_minute);
-        }
-    }
-}
-
-void tables_forget_presence(MapTables *tables, uint32_t from_minute, uint32_t to_minute)
-{
-    for (size_t i = 0; i < tables->series.n_records; i++) {
-        Series *series = tables_series(tables, i);
-        bool was_there = series->presence.n_runs > 0;
-
-        if (series_is_paged((SeriesKind)series->key.kind)) {
-            presence_remove_range(&series->presence, from_minute, to_minute);
-            if (was_there && series->presence.n_runs == 0) {
-                count_nodes(tables, &series->key, -1);
-            }
-        }
-    }
-}
-
-static Exemplars *series_exemplars(Series *series, uint32_t minute)
-{
-    uint32_t at = series_slot(series, minute);
-
-    if (at < series->n_slots && series->slots[at].minute == minute) {
-        return &series->slots[at].set;
-    }
-    if (series->n_slots == series->slots_capacity) {
-        series->slots_capacity += series->slots_capacity / 4 + 1;
-        series->slots =
-            mem_resize_array(series->slots, series->slots_capacity, sizeof(series->slots[0]));
-    }
-    mem_move(series->slots + at + 1, series->slots + at,
-             (series->n_slots - at) * sizeof(series->slots[0]));
-    series->n_slots++;
-    series->slots[at] = (ExemplarSlot){.minute = minute};
-    return &series->slots[at].set;
-}
-
-static void exemplars_merge(Exemplars *to, const Exemplars *from)
-{
-    for (uint32_t i = 0; i < from->n_items; i++) {
-        exemplars_add(to, &from->items[i]);
-    }
-}
-
-void tables_put_exemplars(MapTables *tables, uint32_t number, uint32_t minute,
-                          const Exemplars *from)
-{
-    Exemplars *set = series_exemplars(tables_series(tables, number), minute);
-
-    exemplars_merge(set, from);
-    if (!tables->keep_taken) {
-        exemplars_drop_taken(set);
-    }
+    return !tables->folds || !tables_series(tables, series)->key.is_other;
 }
 
 void tables_flush(MapTables *tables)
 {
     for (size_t i = 0; i < tables->hot.n_records; i++) {
         HotCell *hot = table_at(&tables->hot, i);
-        HotCell *pending = table_put(&tables->pending, &hot->key, NULL);
 
-        series_add(tables, hot->key.series, hot->key.minute, &hot->value);
-        cell_value_add(&pending->value, &hot->value);
+        tables_add_cell(tables, hot->key.series, hot->key.minute, &hot->value);
+        if (is_cut(tables, hot->key.series)) {
+            HotCell *pending = table_put(&tables->pending, &hot->key, NULL);
+
+            cell_value_add(&pending->value, &hot->value);
+        }
     }
     for (size_t i = 0; i < tables->hot_exemplars.n_records; i++) {
         HotExemplars *hot = table_at(&tables->hot_exemplars, i);
-        HotExemplars *pending = table_put(&tables->pending_exemplars, &hot->key, NULL);
 
-        need_minutes(tables, tables_series(tables, hot->key.series), hot->key.minute,
-                     hot->key.minute + EXEMPLAR_MINUTES);
+        tables_need_minutes(tables, tables_series(tables, hot->key.series), hot->key.minute,
+                            hot->key.minute + EXEMPLAR_MINUTES);
         tables_put_exemplars(tables, hot->key.series, hot->key.minute, &hot->set);
-        exemplars_merge(&pending->set, &hot->set);
+        if (is_cut(tables, hot->key.series)) {
+            HotExemplars *pending = table_put(&tables->pending_exemplars, &hot->key, NULL);
+
+            exemplars_merge(&pending->set, &hot->set);
+        }
     }
     hot_clear(&tables->hot, &tables->hot_exemplars);
 }
@@ -523,7 +403,8 @@ size_t tables_memory(const MapTables *tables)
     size_t size = symbols_bytes(&tables->nodes) + symbols_bytes(&tables->texts) +
                   tables->node_capacity * sizeof(tables->node[0]) +
                   tables->series.capacity * sizeof(Series) +
-                  (tables->hot.capacity + tables->pending.capacity) * sizeof(HotCell);
+                  (tables->hot.capacity + tables->pending.capacity) * sizeof(HotCell) +
+                  (tables->beyond == NULL ? 0 : tables_memory(tables->beyond));
 
     for (size_t i = 0; i < tables->series.n_records; i++) {
         const Series *series = tables_series(tables, i);
@@ -537,52 +418,7 @@ size_t tables_memory(const MapTables *tables)
     return size;
 }
 
-/* --- Rows --- */
-
-void map_rows_deinit(MapRows *rows)
-{
-    for (size_t i = 0; i < rows->count; i++) {
-        cell_value_deinit(&rows->items[i].sum);
-        exemplars_deinit(&rows->items[i].exemplars);
-    }
-    mem_free(rows->items);
-    *rows = (MapRows){0};
-}
-
-MapRow *map_rows_add(MapRows *rows)
-{
-    ARRAY_RESERVE(rows->items, rows->count, rows->capacity);
-    rows->items[rows->count] = (MapRow){0};
-    return &rows->items[rows->count++];
-}
-
-void tables_name_row(const MapTables *tables, uint32_t series, uint32_t minute, MapRow *row)
-{
-    SeriesKey key = tables_series(tables, series)->key;
-
-    row->kind = (SeriesKind)key.kind;
-    row->minute = minute;
-    if (row->kind == SERIES_FLOW) {
-        row->flow = symbols_get(&tables->texts, key.b);
-        row->step = symbols_get(&tables->texts, key.c);
-        key = tables_series(tables, key.a)->key;
-    }
-    row->relation = (Relation)key.relation;
-    row->rule = (Rule)key.rule;
-    row->source = symbols_get(&tables->nodes, key.a);
-    if (series_node_count((SeriesKind)key.kind) >= 2) {
-        row->target = symbols_get(&tables->nodes, key.b);
-    }
-    if (row->kind == SERIES_HOP) {
-        row->via = symbols_get(&tables->nodes, key.c);
-    }
-    if (series_has_name(row->kind)) {
-        row->name = symbols_get(&tables->texts, key.b);
-    }
-    if (row->kind == SERIES_LABEL) {
-        row->value = symbols_get(&tables->texts, key.c);
-    }
-}
+/* --- Cutting --- */
 
 void tables_cut(MapTables *tables, MapRows *ret_rows)
 {
@@ -615,23 +451,36 @@ void tables_cut(MapTables *tables, MapRows *ret_rows)
     *ret_rows = rows;
 }
 
+/* --- Rows --- */
+
+/* The number of the series of these names alone; SERIES_NONE when it has no place. */
+static int own_series(MapTables *tables, const MapRow *row, const SeriesNames *names,
+                      uint32_t *ret_series)
+{
+    uint32_t number = SERIES_NONE;
+
+    if (is_chosen(tables, names, (Str){0}, (Str){0})) {
+        TRY(tables_intern(tables, names, &number));
+    }
+    if (row->kind == SERIES_FLOW && number != SERIES_NONE) {
+        number = is_chosen(tables, names, row->flow, row->step)
+                     ? intern_flow(tables, number, row->flow, row->step)
+                     : SERIES_NONE;
+    }
+    *ret_series = number;
+    return 0;
+}
+
 int tables_row_series(MapTables *tables, const MapRow *row, uint32_t *ret_series)
 {
-    SeriesNames names = {.kind = row->kind == SERIES_FLOW ? SERIES_EDGE : row->kind,
-                         .relation = row->relation,
-                         .rule = row->rule,
-                         .source = row->source,
-                         .target = row->target,
-                         .via = row->via,
-                         .name = row->name,
-                         .value = row->value};
+    const SeriesNames names = map_row_names(row);
     uint32_t number;
 
-    TRY(intern_names(tables, &names, &number));
-    if (row->kind == SERIES_FLOW && number != SERIES_NONE) {
-        number = intern_flow(tables, number, row->flow, row->step);
+    TRY(own_series(tables, row, &names, &number));
+    if (number == SERIES_NONE && tables->folds && row->kind != SERIES_FLOW) {
+        number = tables_other_series(tables, &names);
     }
-    tables->n_refused += number == SERIES_NONE;
+    tables->n_refused += number == SERIES_NONE && !tables->folds;
     *ret_series = number;
     return 0;
 }
@@ -644,10 +493,10 @@ int tables_add_row(MapTables *tables, const MapRow *row)
     if (number == SERIES_NONE) {
         return 0;
     }
-    series_add(tables, number, row->minute, &row->sum);
+    tables_add_cell(tables, number, row->minute, &row->sum);
     if (row->exemplars.n_items > 0) {
-        need_minutes(tables, tables_series(tables, number), row->minute,
-                     row->minute + EXEMPLAR_MINUTES);
+        tables_need_minutes(tables, tables_series(tables, number), row->minute,
+                            row->minute + EXEMPLAR_MINUTES);
         tables_put_exemplars(tables, number, row->minute, &row->exemplars);
     }
     return 0;

@@ -38,12 +38,14 @@ typedef enum SeriesKind {
 } SeriesKind;
 
 typedef struct SeriesKey {
-    uint8_t kind, relation, rule, unused;
+    uint8_t kind, relation, rule;
+    uint8_t is_other; /* it stands for series beyond the limit, whose rows have their own names */
     uint32_t a, b, c;
 } SeriesKey;
 
 enum {
     SERIES_MAX = 1 << 22,
+    SERIES_BEYOND_MAX = 1 << 18, /* kept by name until the next cut, beside those that are known */
     SERIES_NONE = UINT32_MAX,
     MINUTES_PER_DAY = 1440,
     EXEMPLAR_MINUTES = 10, /* exemplars are kept for each so many minutes of a series */
@@ -63,6 +65,15 @@ typedef struct Series {
     uint32_t n_slots, slots_capacity;
     uint32_t first_flow, next_flow; /* edges: chain of their flows' series; SERIES_NONE ends it */
 } Series;
+
+/* The names of a series, as deltas and rows have them. */
+typedef struct SeriesNames {
+    SeriesKind kind;
+    Relation relation;
+    Rule rule;
+    Str source, target, via, name, value;
+    bool is_other;
+} SeriesNames;
 
 typedef struct TablesNode {
     NodeKey key;
@@ -85,8 +96,15 @@ typedef struct MapTables {
     size_t node_capacity;
     Table series;
     Table hot, hot_exemplars, pending, pending_exemplars;
-    size_t series_max;               /* further ones, and their names, are not kept: SERIES_MAX */
-    uint64_t n_refused, n_cut_names; /* deltas without a series; names longer than they may be */
+    size_t series_max;  /* further ones are told in (other), or not at all: SERIES_MAX */
+    size_t n_others;    /* (other) series, on top of these */
+    size_t others_room; /* how many there may be, while one is made; else 0 */
+    bool folds;         /* what has no place is added to an (other) series, and kept in @beyond */
+    bool is_beyond;     /* these are another's: what has no place here is kept as (other) */
+    struct MapTables *beyond;     /* since the last cut; NULL: none */
+    const struct Table *chosen;   /* while files are learnt: hashes of series; NULL: any may come */
+    uint64_t n_refused, n_folded; /* deltas without a series; those told in (other) */
+    uint64_t n_cut_names;         /* names longer than they may be */
 } MapTables;
 
 void tables_init(MapTables *tables, uint32_t presence_gap);
@@ -112,8 +130,29 @@ static inline bool series_is_paged(SeriesKind kind)
 /* How many of a series' a, b, c are nodes that it makes known. */
 size_t series_node_count(SeriesKind kind);
 
-/* Adds @sign times @delta to the hot cells. What would need more than series_max series is counted
- * in n_refused. */
+/* Number of the series, made if there is room; SERIES_NONE when there is none. Returns 0; 1 when it
+ * names a node that is none. */
+MUST_USE int tables_intern(MapTables *tables, const SeriesNames *names, uint32_t *ret_series);
+
+static inline bool tables_are_full(const MapTables *tables)
+{
+    return tables->series.n_records - tables->n_others >= tables->series_max;
+}
+
+/* The (other) series that stands for one that has no place, made if need be; SERIES_NONE: none
+ * does. From fine to coarse: of the same source, of its scope and environment, of everything. */
+uint32_t tables_other_series(MapTables *tables, const SeriesNames *names);
+
+/* Identifies a series among all, for `chosen`. @flow, @step: empty, or of SERIES_FLOW. */
+uint64_t series_names_hash(const SeriesNames *names, Str flow, Str step);
+
+/* Hands over what has no place here, for a cut; the caller frees it after the rows. NULL: none. */
+MapTables *tables_take_beyond(MapTables *tables);
+MapTables *map_tables_free(MapTables *tables);
+
+/* Adds @sign times @delta to the hot cells. What has no place in series_max series goes to an
+ * (other) one and, by its own names, into @beyond; it is counted in n_folded, or in n_refused when
+ * that is not possible. */
 void tables_apply(MapTables *tables, const Delta *delta, int sign);
 
 /* Moves the hot cells into the cold series and the pending rows. */
@@ -153,12 +192,20 @@ MapRow *map_rows_add(MapRows *rows);
 /* Hands over the pending rows (flushed before). Their Strs live as long as the tables. */
 void tables_cut(MapTables *tables, MapRows *ret_rows);
 
+SeriesNames map_row_names(const MapRow *row);
+
 /* Adds a row to the cold series. Returns 0; 1 when it names a node that is none. */
 MUST_USE int tables_add_row(MapTables *tables, const MapRow *row);
 
-/* Number of the row's series, made if it is new; SERIES_NONE when there are too many, which is
- * counted. Returns 0; 1 when the row names a node that is none. */
+/* Number of the row's series, made if it is new, or of the (other) one that stands for it;
+ * SERIES_NONE when there are too many, which is counted unless they fold. Returns 0; 1 when the row
+ * names a node that is none. */
 MUST_USE int tables_row_series(MapTables *tables, const MapRow *row, uint32_t *ret_series);
+
+/* What a delta does: adds to a cell, brought into memory before, and to presence. */
+void tables_add_cell(MapTables *tables, uint32_t series, uint32_t minute, const CellValue *value);
+void tables_need_minutes(MapTables *tables, const Series *series, uint32_t from, uint32_t to);
+void exemplars_merge(Exemplars *to, const Exemplars *from);
 
 /* What a page does: adds to cells or presence alone, without the other. Forgetting takes the cells
  * and exemplars of a time out of memory. */

@@ -47,21 +47,38 @@ static void collect_hours(const MapRows *rows, PageHours *hours)
     page_hours_sort(hours);
 }
 
+static void add_beyond(MapTables *beyond, MapRows *rows)
+{
+    MapRows more;
+
+    tables_cut(beyond, &more);
+    for (size_t i = 0; i < more.count; i++) {
+        *map_rows_add(rows) = more.items[i];
+    }
+    mem_free(more.items);
+}
+
 MapPending *map_cut(Map *map)
 {
     MapRows rows;
 
     map_lock(map);
     tables_cut(&map->tables, &rows);
+    MapTables *beyond = tables_take_beyond(&map->tables);
     uint32_t number = map->pages.cut++;
     map->pages.fresh_hour = 0;
     map_unlock(map);
+    if (beyond != NULL) {
+        add_beyond(beyond, &rows);
+    }
     if (rows.count == 0) {
         map_rows_deinit(&rows);
+        map_tables_free(beyond);
         return NULL;
     }
     MapPending *pending = NEW(MapPending);
     pending->rows = rows;
+    pending->beyond = beyond;
     pending->number = number;
     collect_hours(&rows, &pending->hours);
     return pending;
@@ -72,6 +89,7 @@ MapPending *map_pending_free(MapPending *pending)
     if (pending != NULL) {
         map_rows_deinit(&pending->rows);
         page_hours_deinit(&pending->hours);
+        map_tables_free(pending->beyond);
         mem_free(pending);
     }
     return NULL;
@@ -118,164 +136,6 @@ int map_merge_files(const Str *files, size_t n_files, Buf *ret_file)
         }
     }
     return map_file_write(&rows, ret_file);
-}
-
-/* --- Starting --- */
-
-typedef struct NotedHours {
-    PageHours *hours;
-    bool sparse;
-} NotedHours;
-
-static int note_hour(void *context, const MapRow *row)
-{
-    const NotedHours *noted = context;
-
-    if ((row->minutes.len > 0 && !noted->sparse) || row->presence.len > 0) {
-        return 1;
-    }
-    if (series_is_paged(row->kind)) {
-        page_hours_add(noted->hours, row->minute / MINUTES_PER_HOUR);
-    }
-    return 0;
-}
-
-static int visit(const TableFile *file, const MapRowVisitor *visitor, ParseError *ret_error)
-{
-    CLEANUP(buf_deinit) Buf content = {0};
-
-    TRY(table_file_read(file, &content));
-    return map_file_visit(buf_str(&content), visitor, ret_error);
-}
-
-/* Hours' and days' files are only looked for here: reading all of them would take too long. */
-static int check_file(const TableFile *file, PageHours *hours, ParseError *ret_error)
-{
-    NotedHours noted = {hours, file->info.level == LEVEL_SPARSE};
-    const MapRowVisitor visitor = {.visit = note_hour, .context = &noted, .minutes = noted.sparse};
-    File *opened;
-
-    if (file->info.level == LEVEL_CUT || file->info.level == LEVEL_FACTS ||
-        file->info.level == LEVEL_SPARSE) {
-        TRY(visit(file, &visitor, ret_error));
-        page_hours_sort(hours);
-        return 0;
-    }
-    TRY(table_file_open(file, &opened));
-    file->fs->ops->close(opened);
-    return 0;
-}
-
-int tiers_load(Map *map, TableFile *file, ParseError *ret_error)
-{
-    CLEANUP(page_hours_deinit) PageHours hours = {0};
-
-    if (!table_info_is(&file->info, TIERS_FAMILY)) {
-        return 0;
-    }
-    TRY(check_file(file, &hours, ret_error));
-    map_lock(map);
-    pages_add_file(&map->pages, file, &hours);
-    map_unlock(map);
-    return 0;
-}
-
-typedef struct Starting {
-    MapTables *tables;
-    uint32_t from, to; /* minutes of the file */
-} Starting;
-
-/* When a series of an hour or a day was there. */
-static int learn_presence(void *context, const MapRow *row)
-{
-    const Starting *starting = context;
-    Str minutes = row->minutes;
-    uint32_t minute = row->minute - row->minute % MINUTES_PER_HOUR, series;
-    uint32_t end = MIN(minute + MINUTES_PER_HOUR, starting->to);
-
-    if (row->minute < starting->from || row->minute >= starting->to) {
-        return 1;
-    }
-    TRY(tables_row_series(starting->tables, row, &series));
-    if (series == SERIES_NONE) {
-        return 0;
-    }
-    while (minutes.len > 0) {
-        TRY(cells_skip(&minutes, &minute));
-        if (minute >= end) {
-            return 1;
-        }
-        tables_put_presence(starting->tables, series, minute);
-    }
-    return tables_unpack_presence(starting->tables, series, starting->from, starting->to,
-                                  row->presence);
-}
-
-static int add_row(void *context, const MapRow *row)
-{
-    return tables_add_row(context, row);
-}
-
-static void learn(Map *map, const TableFile *file)
-{
-    Starting starting = {&map->tables, file->info.from_minute, file->info.to_minute};
-    bool whole = file->info.level == LEVEL_CUT || file->info.level == LEVEL_FACTS;
-    const MapRowVisitor visitor = {whole ? add_row : learn_presence,
-                                   whole ? (void *)&map->tables : &starting, true};
-    ParseError error = {.text = "it cannot be read"};
-    int result = visit(file, &visitor, &error);
-
-    if (result != 0) {
-        map->pages.n_damaged++;
-        log_error("map: a table file is left out", LOG_U64("table", file->number),
-                  LOG_CSTR("because", error.text), LOG_I64("result", result));
-    }
-}
-
-static void learn_times(Map *map)
-{
-    const Pages *pages = &map->pages;
-
-    for (size_t i = 0; i < pages->day_files.n_records; i++) {
-        learn(map, ((PageFile *)table_at(&pages->day_files, i))->file);
-    }
-    for (size_t i = 0; i < pages->hour_files.n_records; i++) {
-        const PageFile *hour = table_at(&pages->hour_files, i);
-
-        if (pages_day_file(pages, hour->time / HOURS_PER_DAY) == NULL) {
-            learn(map, hour->file);
-        }
-    }
-    for (size_t i = 0; i < pages->sparse_files.n_records; i++) {
-        learn(map, ((PageSparse *)table_at(&pages->sparse_files, i))->file);
-    }
-}
-
-/* The rows of cut files are added as deltas are: presence needs whole sums. So each file is shown
- * to the pages only once its rows are in memory, or an hour would be loaded with them. */
-void tiers_loaded(Map *map)
-{
-    Pages *pages = &map->pages;
-
-    map_lock(map);
-    learn_times(map);
-    if (pages->facts != NULL) {
-        learn(map, pages->facts);
-    }
-    PageCut *cuts = TAKE(pages->cuts);
-    size_t n = pages->n_cuts;
-    pages->n_cuts = pages->cuts_capacity = 0;
-    pages->cut = 0; /* these are committed */
-    for (size_t i = 0; i < n; i++) {
-        learn(map, cuts[i].file);
-        pages_add_file(pages, cuts[i].file, &cuts[i].hours);
-        table_file_unref(cuts[i].file);
-    }
-    mem_free(cuts);
-    pages->cut = 1;
-    pages->fresh_hour = 0;
-    pages_shrink(pages, (PageWindow){0});
-    map_unlock(map);
 }
 
 /* --- Changes --- */
@@ -329,7 +189,7 @@ void tiers_changed(Map *map, const TablesChange *change)
 
     for (size_t i = 0; i < change->n_added && pending == NULL; i++) {
         if (table_info_is(&change->added[i]->info, TIERS_FAMILY) &&
-            check_file(change->added[i], &hours[i], &error) != 0) {
+            tiers_check_file(change->added[i], &hours[i], &error) != 0) {
             log_error("map: a table file that was just written cannot be read",
                       LOG_U64("table", change->added[i]->number));
         }

@@ -652,14 +652,19 @@ static void a_late_take_back_empties_what_is_in_files(void **state)
     disk_deinit(&disk);
 }
 
-/* Beyond the limit nothing is remembered, not even a name; what is known goes on. */
-static void beyond_the_limit_of_series_nothing_is_remembered(void **state)
+/* What more series there are is told in (other), and remembered until the next cut alone. */
+static void beyond_the_limit_of_series_others_tell(void **state)
 {
     MapOptions options = {.series_max = 50};
     Fixture fixture;
-    MapStatus before, after;
+    Disk disk;
+    MapStatus status;
+    MapOperation *operations;
+    uint64_t requests = 0;
+    size_t n;
 
     fixture_init(&fixture, &options);
+    disk_init(&disk);
     fixture_call(&fixture, "web", "cart", TODAY);
     for (uint32_t i = 0; i < 20000; i++) {
         CLEANUP(buf_deinit) Buf name = {0};
@@ -668,20 +673,152 @@ static void beyond_the_limit_of_series_nothing_is_remembered(void **state)
         Delta *delta = fixture_call(&fixture, "web", "cart", TODAY);
         delta->kind = DELTA_REQUEST;
         delta->name = arena_copy(&fixture.arena, buf_str(&name));
-        if (i == 10000) {
-            fixture_take(&fixture, 1);
-            fixture.deltas.count = 0;
-            map_status(fixture.map, &before);
+        if (i % 1000 == 999) {
+            fixture_apply(&fixture);
+            cut(&disk, fixture.map);
         }
     }
     fixture_call(&fixture, "web", "cart", TODAY);
     fixture_apply(&fixture);
-    map_status(fixture.map, &after);
-    assert_int_equal(after.series, 50);
-    assert_int_equal(after.refused, 20000 - 49);
-    assert_int_equal(after.bytes, before.bytes);
-    assert_int_equal(fixture_ask(&fixture, (MapQuestion){0}).edges[0].count, 2);
+    map_status(fixture.map, &status);
+    assert_int_equal(status.series, 50 + 1);
+    assert_int_equal(status.folded, 20000 - 49);
+    assert_int_equal(status.refused, 0);
+    assert_in_range(status.bytes, 0, 200000); /* of 20,000 names it would be millions */
+    MapAnswer answer = fixture_ask(&fixture, (MapQuestion){0});
+    assert_int_equal(answer.edges[0].count, 2);
+    assert_true(answer.truncated);
+    assert_int_equal(
+        map_operations(fixture.map, STR("web"), 0, UINT32_MAX, &fixture.arena, &operations, &n), 0);
+    assert_int_equal(n, 50);
+    for (size_t i = 0; i < n; i++) {
+        requests += operations[i].requests;
+        assert_int_equal(operations[i].requests,
+                         str_equal(operations[i].name, STR("(other)")) ? 20000 - 49 : 1);
+    }
+    assert_int_equal(requests, 20000);
     fixture_deinit(&fixture);
+    disk_deinit(&disk);
+}
+
+/* --- Whatever the order, beyond the limit --- */
+
+enum { CROWD = 3000, CROWD_SERIES_MAX = 120 };
+
+/* The @i-th of a crowd of deltas: some names are frequent, most are not. */
+static void add_of_crowd(Fixture *fixture, uint32_t i)
+{
+    char name[32];
+    uint32_t rank = i % 5 == 0 ? i % 997 % 400 : i % 7;
+    uint32_t minute = TODAY + i % 61 * 60 + i % 13;
+
+    snprintf(name, sizeof(name), "name-%03u", rank);
+    Delta *delta = fixture_edge(fixture, service(fixture, i % 3 == 0 ? "web" : "shop"),
+                                RELATION_CALLS, service(fixture, name), RULE_PAIRED, minute);
+
+    delta->kind = (DeltaKind[]){DELTA_EDGE,  DELTA_REQUEST,    DELTA_HOP,    DELTA_SPAN,
+                                DELTA_LABEL, DELTA_UNRESOLVED, DELTA_NO_FLOW}[i % 7];
+    delta->target = delta->kind == DELTA_EDGE && i % 2 == 0 ? table(fixture, name) : delta->target;
+    delta->source = i % 11 == 0 ? service(fixture, name) : delta->source;
+    delta->via = queue(fixture, name);
+    delta->name = arena_copy(&fixture->arena, str_from_cstr(name));
+    delta->value = delta->name;
+    delta->flow = delta->kind == DELTA_EDGE && i % 3 == 0 ? flow(fixture, "order") : (Str){0};
+    delta->step = delta->flow.len > 0 ? delta->name : (Str){0};
+    delta->duration_ns = i * 1000;
+}
+
+static uint64_t total_of_edges(Fixture *fixture, Map *map)
+{
+    MapQuestion question = {.to_minute = UINT32_MAX, .types = UINT32_MAX};
+    MapAnswer answer;
+    uint64_t total = 0;
+
+    assert_int_equal(map_ask(map, &question, &fixture->arena, &answer), 0);
+    for (size_t i = 0; i < answer.n_edges; i++) {
+        total += answer.edges[i].count;
+    }
+    for (size_t i = 0; i < answer.n_nodes; i++) {
+        total += answer.nodes[i].requests * 1000003;
+    }
+    for (size_t i = 0; i < answer.n_hops; i++) {
+        total += answer.hops[i].count * 10007;
+    }
+    return total;
+}
+
+/* The crowd in an order of its own, some of it twice and taken back once, cut and folded now and
+ * then; then a start. Appends what the map says. */
+static void tell_crowd(Fixture *model, uint32_t round, Buf *text)
+{
+    MapOptions options = {.series_max = CROWD_SERIES_MAX, .cut_files_max = 2, .cells_bytes_max = 1};
+    Disk disk;
+    Map *map = map_new(&options);
+    Deltas *deltas = &model->deltas;
+
+    disk_init(&disk);
+    for (uint32_t k = 0; k < CROWD; k++) {
+        uint32_t i = (k * 7 + round * 1009) % CROWD;
+
+        add_of_crowd(model, i);
+        map_apply(map, deltas, 1);
+        if (i % 4 == round) {
+            map_apply(map, deltas, 1);
+        }
+        if (i % 4 == round && i % 8 < 4) {
+            map_apply(map, deltas, -1);
+            deltas->count = 0;
+            add_of_crowd(model, i);
+        }
+        deltas->count = 0;
+        if (k % 300 == 10 * round) {
+            cut(&disk, map);
+            fold_all(&disk, map);
+        }
+    }
+    for (uint32_t i = 0; i < CROWD; i++) { /* what came twice above goes now */
+        if (i % 4 == round && i % 8 >= 4) {
+            add_of_crowd(model, i);
+            map_apply(map, deltas, -1);
+            deltas->count = 0;
+        }
+    }
+    assert_int_equal(total_of_edges(model, map), total_of_edges(model, model->map));
+    cut(&disk, map);
+    map = restart(&disk, map, &options);
+    assert_int_equal(total_of_edges(model, map), total_of_edges(model, model->map));
+    dump_answer(map, 0, UINT32_MAX, false, &model->arena, text);
+    dump_answer(map, TODAY + 120, TODAY + 1000, false, &model->arena, text);
+    map_free(map);
+    disk_deinit(&disk);
+}
+
+static void what_is_told_beyond_the_limit_does_not_depend_on_order(void **state)
+{
+    CLEANUP(buf_deinit) Buf first = {0};
+    Fixture model;
+    MapStatus status;
+
+    fixture_init(&model, NULL);
+    for (uint32_t i = 0; i < CROWD; i++) {
+        add_of_crowd(&model, i);
+    }
+    fixture_apply(&model);
+    map_status(model.map, &status);
+    assert_true(status.series > 4 * CROWD_SERIES_MAX);
+    for (uint32_t round = 0; round < 4; round++) {
+        CLEANUP(buf_deinit) Buf text = {0};
+
+        tell_crowd(&model, round, &text);
+        if (round == 0) {
+            buf_append_str(&first, buf_str(&text));
+        }
+        if (!str_equal(buf_str(&first), buf_str(&text))) {
+            fail_msg("round %u\n--- first\n%.*s\n--- then\n%.*s", round, STR_ARG(buf_str(&first)),
+                     STR_ARG(buf_str(&text)));
+        }
+    }
+    fixture_deinit(&model);
 }
 
 /* A name is cut at a whole character, the same wherever it stands. */
@@ -723,7 +860,8 @@ int main(void)
         cmocka_unit_test(a_damaged_hour_does_not_stop_folding),
         cmocka_unit_test(a_cut_of_many_hours_is_folded_in_parts),
         cmocka_unit_test(a_late_take_back_empties_what_is_in_files),
-        cmocka_unit_test(beyond_the_limit_of_series_nothing_is_remembered),
+        cmocka_unit_test(beyond_the_limit_of_series_others_tell),
+        cmocka_unit_test(what_is_told_beyond_the_limit_does_not_depend_on_order),
         cmocka_unit_test(long_names_are_cut),
     };
 

@@ -393,7 +393,8 @@ int answer_ask(const MapTables *tables, const MapOptions *options, const MapQues
     answer_hops(&answering);
     answering.answer.folded_nodes = graph.folded_nodes;
     answering.answer.folded_edges = graph.folded_edges;
-    answering.answer.truncated = graph.folded_nodes + graph.folded_edges > 0;
+    answering.answer.truncated =
+        graph.folded_nodes + graph.folded_edges > 0 || graph_tells_others(&graph);
     *ret_answer = answering.answer;
     return 0;
 }

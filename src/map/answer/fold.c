@@ -64,25 +64,14 @@ static int compare_rarity(const void *a, const void *b)
     return order != 0 ? order : str_compare(left->key_bytes, right->key_bytes);
 }
 
-/* The node that stands for the rest of its type in its scope and environment. */
-static uint32_t other_of(Graph *graph, uint32_t number)
+/* The node that stands for the rest of its type in its scope and environment; @of_parent: in its
+ * database or flow. */
+static uint32_t other_of(Graph *graph, uint32_t number, bool of_parent)
 {
     NodeKey key = graph->nodes[number].key;
-    NodeKey other = {.type = key.type, .scope = key.scope, .environment = key.environment};
+    NodeKey other = node_key_other(&key, of_parent);
 
-    other.name = other.part = STR("(other)");
-    other.namespace =
-        key.type == NODE_DATABASE || key.type == NODE_TABLE ? STR("(other)") : (Str){0};
     return graph_node(graph, &other);
-}
-
-/* ... and of its parent, a database or a flow. */
-static uint32_t other_child_of(Graph *graph, uint32_t number)
-{
-    NodeKey key = graph->nodes[number].key;
-
-    key.part = STR("(other)");
-    return graph_node(graph, &key);
 }
 
 static void fold_into(Graph *graph, uint32_t number, uint32_t other)
@@ -193,7 +182,7 @@ static void fold_children(Graph *graph, const MapOptions *options)
         size_t *size = group_size(&groups, parent);
 
         if (*size > children_max(graph, parent, options)) {
-            fold_node(graph, numbers[i], other_child_of(graph, numbers[i]), size);
+            fold_node(graph, numbers[i], other_of(graph, numbers[i], true), size);
         }
     }
 }
@@ -212,7 +201,7 @@ static void fold_nodes(Graph *graph, size_t nodes_max)
         size_t *size = scope_size(&groups, &graph->nodes[numbers[i]].key);
 
         if (*size > nodes_max) {
-            fold_node(graph, numbers[i], other_of(graph, numbers[i]), size);
+            fold_node(graph, numbers[i], other_of(graph, numbers[i], false), size);
         }
     }
 }
@@ -337,8 +326,8 @@ static void fold_edges(Graph *graph, size_t edges_max)
         if (*size <= edges_max) {
             continue;
         }
-        uint32_t source = other_of(graph, groups[i].source);
-        uint32_t target = other_of(graph, groups[i].target);
+        uint32_t source = other_of(graph, groups[i].source, false);
+        uint32_t target = other_of(graph, groups[i].target, false);
         uint32_t key[] = {source, groups[i].relation, target};
 
         table_put(&others, key, &is_new);
@@ -375,4 +364,19 @@ void graph_fold(Graph *graph, const MapOptions *options)
     if (graph->edges.count > options->edges_max) {
         fold_edges(graph, options->edges_max);
     }
+}
+
+bool graph_tells_others(const Graph *graph)
+{
+    const GraphPieces *all[] = {&graph->edges, &graph->hops, &graph->requests};
+    bool any = false;
+
+    for (size_t k = 0; k < ARRAY_LEN(all); k++) {
+        for (size_t i = 0; i < all[k]->count && !any; i++) {
+            const GraphPiece *piece = &all[k]->items[i];
+
+            any = piece->keep && tables_series(graph->tables, piece->series)->key.is_other;
+        }
+    }
+    return any;
 }

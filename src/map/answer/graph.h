@@ -70,6 +70,9 @@ MUST_USE int graph_filter(Graph *graph);
  * flow_names_max, nodes_max, edges_max. Pieces then name the (other) nodes. */
 void graph_fold(Graph *graph, const MapOptions *options);
 
+/* Whether something of the answer is told in (other) because the map has no place for it. */
+bool graph_tells_others(const Graph *graph);
+
 /* The flow that a series of SERIES_FLOW counts for. */
 /* Whether the question wants to hear of it. */
 bool graph_tells_flow(const Graph *graph, const Series *series);

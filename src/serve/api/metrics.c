@@ -243,7 +243,8 @@ static void status_drops_write(ApiCall *call, const Vitals *v)
     drop_write(json, "traces partly in a damaged block, left as they were on the map",
                v->assembly.damaged_traces);
     drop_write(json, "blocks deleted by retention", v->store.retired_blocks);
-    drop_write(json, "map deltas beyond the limit of series", v->map.refused);
+    drop_write(json, "map deltas beyond the limit of series, in (other)", v->map.folded);
+    drop_write(json, "map deltas beyond the limit of series, not shown", v->map.refused);
     drop_write(json, "map names cut for their length", v->map.cut_names);
     drop_write(json, "traces deleted by retention rules", v->store.retired_traces);
     drop_write(json, "traces deleted by somebody", v->store.deleted_traces);

@@ -81,8 +81,10 @@ typedef struct Vitals {
     ROW("weft_map_series", "gauge", 1, v->map.series,                                              \
         "Edges by rule, entry points, labels and such that the map knows.")                        \
     ROW("weft_map_series_max", "gauge", 1, v->map.series_max, "... and how many it may.")          \
+    ROW("weft_map_folded_total", "counter", 1, v->map.folded,                                      \
+        "Deltas told in (other) because of that limit.")                                           \
     ROW("weft_map_refused_total", "counter", 1, v->map.refused,                                    \
-        "Deltas left out because of that limit.")                                                  \
+        "Deltas that not even (other) tells.")                                                     \
     ROW("weft_map_cut_names_total", "counter", 1, v->map.cut_names,                                \
         "Names cut because they are too long.")                                                    \
     ROW("weft_map_file_reads_total", "counter", 1, v->map.file_reads,                              \

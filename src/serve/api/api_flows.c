@@ -35,6 +35,15 @@ void variant_id_write(JsonWriter *json, const char *key, Str variant)
     json_hex(json, (const uint8_t *)&hash, sizeof(hash));
 }
 
+void flow_steps_write(JsonWriter *json, const char *key, const Str *steps, size_t n)
+{
+    json_key_open(json, key, '[');
+    for (size_t i = 0; i < n; i++) {
+        json_string(json, steps[i]);
+    }
+    json_close(json, ']');
+}
+
 void flow_names_write(JsonWriter *json, const char *name, const NodeKey *key)
 {
     json_key_string(json, name, key->name);
@@ -237,20 +246,11 @@ static void next_write(JsonWriter *json, const MapFlowNext *next, uint64_t runs)
     json_close(json, '}');
 }
 
-static void sequence_write(JsonWriter *json, const char *key, const MapFlowVariant *variant)
-{
-    json_key_open(json, key, '[');
-    for (size_t i = 0; i < variant->n_steps; i++) {
-        json_string(json, variant->steps[i]);
-    }
-    json_close(json, ']');
-}
-
 static void variant_write(JsonWriter *json, const MapFlowVariant *variant, uint64_t runs)
 {
     json_open(json, '{');
     variant_id_write(json, "id", variant->key);
-    sequence_write(json, "sequence", variant);
+    flow_steps_write(json, "sequence", variant->steps, variant->n_steps);
     json_key_bool(json, "cut", variant->cut);
     json_key_u64(json, "runs", variant->runs);
     share_write(json, variant->runs, runs);

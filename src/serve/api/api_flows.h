@@ -61,5 +61,8 @@ MUST_USE int flow_not_found(ApiCall *call);
 /* A sequence's id, as variants tell it: 16 hex digits. */
 void variant_id_write(JsonWriter *json, const char *key, Str variant);
 
+/* The steps of a sequence as a list. */
+void flow_steps_write(JsonWriter *json, const char *key, const Str *steps, size_t n);
+
 /* "name","scope","environment" of a flow. */
 void flow_names_write(JsonWriter *json, const char *name, const NodeKey *key);

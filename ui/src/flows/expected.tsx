@@ -33,6 +33,11 @@ export function Expected({ name, runs }: { name: string; runs: number }) {
         right={share(found.conforming, checked)}
         title={found.expected.join(' › ')}
       />
+      {(found.parallel ?? []).length > 0 && (
+        <p class="muted">
+          In any order: {(found.parallel ?? []).map((pair) => pair.join(' and ')).join(', ')}
+        </p>
+      )}
       {found.deviations.slice(0, SHOWN).map((deviation) => (
         <Row
           key={`${deviation.kind} ${deviation.step}`}

@@ -171,6 +171,8 @@ export interface Entity {
 export interface Conformance {
   name: string
   expected: string[]
+  /** Pairs of steps whose order does not count. */
+  parallel?: string[][]
   conforming: number
   deviating: number
   unchecked: number

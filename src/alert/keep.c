@@ -34,14 +34,14 @@ void alert_keep(const Alert *alert, const Str *names, Buf *buf)
     labels_write(&json, &alert->labels);
     json_key(&json, STR("annotations"));
     labels_write(&json, &alert->annotations);
-    alert_count_write(&json, "state", alert->state);
-    alert_number_write(&json, "a", alert->a);
-    alert_number_write(&json, "b", alert->b);
-    alert_number_write(&json, "significance", alert->significance);
-    alert_count_write(&json, "active_ns", alert->active_ns);
-    alert_count_write(&json, "firing_ns", alert->firing_ns);
-    alert_count_write(&json, "resolved_ns", alert->resolved_ns);
-    alert_count_write(&json, "told_ns", last_told(alert));
+    json_key_u64(&json, "state", alert->state);
+    json_key_double(&json, "a", alert->a);
+    json_key_double(&json, "b", alert->b);
+    json_key_double(&json, "significance", alert->significance);
+    json_key_u64(&json, "active_ns", alert->active_ns);
+    json_key_u64(&json, "firing_ns", alert->firing_ns);
+    json_key_u64(&json, "resolved_ns", alert->resolved_ns);
+    json_key_u64(&json, "told_ns", last_told(alert));
     names_write(&json, "told_firing", alert->told_firing, names);
     names_write(&json, "told_resolved", alert->told_resolved, names);
     json_close(&json, '}');
@@ -143,10 +143,10 @@ void alert_silence_keep(const AlertSilence *silence, Buf *buf)
     json_open(&json, '{');
     json_key(&json, STR("match"));
     labels_write(&json, &silence->match);
-    alert_count_write(&json, "from_ns", silence->from_ns);
-    alert_count_write(&json, "to_ns", silence->to_ns);
-    alert_text_write(&json, "author", silence->author);
-    alert_text_write(&json, "comment", silence->comment);
+    json_key_u64(&json, "from_ns", silence->from_ns);
+    json_key_u64(&json, "to_ns", silence->to_ns);
+    json_key_string(&json, "author", silence->author);
+    json_key_string(&json, "comment", silence->comment);
     json_close(&json, '}');
 }
 

@@ -92,31 +92,3 @@ int labels_read(JsonReader *reader, AlertLabels *ret_labels)
     *ret_labels = labels;
     return 0;
 }
-
-void alert_text_write(JsonWriter *json, const char *key, Str value)
-{
-    json_key(json, str_from_cstr(key));
-    json_string(json, value);
-}
-
-void alert_number_write(JsonWriter *json, const char *key, double value)
-{
-    json_key(json, str_from_cstr(key));
-    json_double(json, value);
-}
-
-void alert_count_write(JsonWriter *json, const char *key, uint64_t value)
-{
-    json_key(json, str_from_cstr(key));
-    json_u64(json, value);
-}
-
-void alert_time_write(JsonWriter *json, const char *key, uint64_t time_ns)
-{
-    json_key(json, str_from_cstr(key));
-    if (time_ns == 0) {
-        json_null(json);
-    } else {
-        json_time(json, time_ns);
-    }
-}

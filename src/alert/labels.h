@@ -34,9 +34,3 @@ uint64_t labels_fingerprint(const AlertLabels *labels);
  * names one thing twice. */
 void labels_write(JsonWriter *json, const AlertLabels *labels);
 MUST_USE int labels_read(JsonReader *reader, AlertLabels *ret_labels);
-
-/* "key":"value" and its like. */
-void alert_text_write(JsonWriter *json, const char *key, Str value);
-void alert_number_write(JsonWriter *json, const char *key, double value);
-void alert_count_write(JsonWriter *json, const char *key, uint64_t value);
-void alert_time_write(JsonWriter *json, const char *key, uint64_t time_ns); /* 0: null */

@@ -199,7 +199,7 @@ static void duration_write(JsonWriter *json, const char *key, uint64_t ns)
     }
     int len = snprintf(text, sizeof(text), "%llu%s", (unsigned long long)(ns / units[i].ns),
                        ns == 0 ? "s" : units[i].unit);
-    alert_text_write(json, key, str_from_bytes(text, (size_t)len));
+    json_key_string(json, key, str_from_bytes(text, (size_t)len));
 }
 
 static void labels_key_write(JsonWriter *json, const char *key, const AlertLabels *labels)
@@ -211,16 +211,16 @@ static void labels_key_write(JsonWriter *json, const char *key, const AlertLabel
 void alert_rule_write(JsonWriter *json, const AlertRule *rule)
 {
     json_open(json, '{');
-    alert_text_write(json, "name", rule->name);
-    alert_text_write(json, "kind", alert_kind_name(rule->kind));
+    json_key_string(json, "name", rule->name);
+    json_key_string(json, "kind", alert_kind_name(rule->kind));
     labels_key_write(json, "match", &rule->match);
     duration_write(json, "window", rule->window_minutes * NS_PER_MINUTE);
     duration_write(json, "baseline", rule->baseline_minutes * NS_PER_MINUTE);
     duration_write(json, "for", rule->for_ns);
-    alert_number_write(json, "significance", rule->significance);
+    json_key_double(json, "significance", rule->significance);
     labels_key_write(json, "labels", &rule->labels);
     labels_key_write(json, "annotations", &rule->annotations);
-    alert_text_write(json, "source", rule->is_configured ? STR("configuration") : STR("saved"));
+    json_key_string(json, "source", rule->is_configured ? STR("configuration") : STR("saved"));
     json_close(json, '}');
 }
 

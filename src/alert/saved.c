@@ -76,7 +76,7 @@ int alert_watch_rules_write(AlertWatch *watch, JsonWriter *json)
 {
     watch_lock(watch);
     json_open(json, '{');
-    alert_count_write(json, "version", watch->rules_version);
+    json_key_u64(json, "version", watch->rules_version);
     json_key(json, STR("items"));
     json_open(json, '[');
     for (size_t i = 0; i < watch->rules->n; i++) {
@@ -357,13 +357,13 @@ void alert_watch_silences_write(AlertWatch *watch, JsonWriter *json)
 
         if (silence->to_ns > now_ns) {
             json_open(json, '{');
-            alert_text_write(json, "id", silence->id);
+            json_key_string(json, "id", silence->id);
             json_key(json, STR("match"));
             labels_write(json, &silence->match);
-            alert_time_write(json, "from", silence->from_ns);
-            alert_time_write(json, "to", silence->to_ns);
-            alert_text_write(json, "author", silence->author);
-            alert_text_write(json, "comment", silence->comment);
+            json_key_time_or_null(json, "from", silence->from_ns);
+            json_key_time_or_null(json, "to", silence->to_ns);
+            json_key_string(json, "author", silence->author);
+            json_key_string(json, "comment", silence->comment);
             json_close(json, '}');
         }
     }

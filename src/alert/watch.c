@@ -197,18 +197,18 @@ static void alert_write(AlertWatch *watch, JsonWriter *json, const Alert *alert,
     CLEANUP(arena_deinit) Arena arena = {0};
 
     json_open(json, '{');
-    alert_text_write(json, "fingerprint",
-                     arena_format(&arena, "%016llx", (unsigned long long)alert->fingerprint));
-    alert_text_write(json, "state", state_text(alert->state));
+    json_key_string(json, "fingerprint",
+                    arena_format(&arena, "%016llx", (unsigned long long)alert->fingerprint));
+    json_key_string(json, "state", state_text(alert->state));
     json_key(json, STR("labels"));
     labels_write(json, &alert->labels);
     json_key(json, STR("annotations"));
     labels_write(json, &alert->annotations);
-    alert_number_write(json, "a", alert->a);
-    alert_number_write(json, "b", alert->b);
-    alert_number_write(json, "significance", alert->significance);
-    alert_time_write(json, "active_since", alert->active_ns);
-    alert_time_write(json, "firing_since", alert->firing_ns);
+    json_key_double(json, "a", alert->a);
+    json_key_double(json, "b", alert->b);
+    json_key_double(json, "significance", alert->significance);
+    json_key_time_or_null(json, "active_since", alert->active_ns);
+    json_key_time_or_null(json, "firing_since", alert->firing_ns);
     json_key(json, STR("silenced_by"));
     if (silence == NULL) {
         json_null(json);

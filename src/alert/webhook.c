@@ -120,7 +120,7 @@ static void generator_write(JsonWriter *json, Str external_url, const Alert *ale
     buf_append_str(&url, external_url);
     buf_append_str(&url, places[i].path);
     escape_append(labels_get(&alert->labels, places[i].label), &url);
-    alert_text_write(json, "generatorURL", buf_str(&url));
+    json_key_string(json, "generatorURL", buf_str(&url));
 }
 
 static Str status_text(bool fires)
@@ -134,7 +134,7 @@ static void alert_write(JsonWriter *json, Str external_url, const Alert *alert)
 
     snprintf(fingerprint, sizeof(fingerprint), "%016llx", (unsigned long long)alert->fingerprint);
     json_open(json, '{');
-    alert_text_write(json, "status", status_text(alert->state == ALERT_FIRING));
+    json_key_string(json, "status", status_text(alert->state == ALERT_FIRING));
     json_key(json, STR("labels"));
     labels_write(json, &alert->labels);
     json_key(json, STR("annotations"));
@@ -149,7 +149,7 @@ static void alert_write(JsonWriter *json, Str external_url, const Alert *alert)
         json_string(json, STR("0001-01-01T00:00:00Z"));
     }
     generator_write(json, external_url, alert);
-    alert_text_write(json, "fingerprint", str_from_bytes(fingerprint, 16));
+    json_key_string(json, "fingerprint", str_from_bytes(fingerprint, 16));
     json_close(json, '}');
 }
 
@@ -163,7 +163,7 @@ static void group_key_write(JsonWriter *json, Str group)
     buf_append_str(&key, STR("{}:{alertname="));
     buf_append_str(&key, buf_str(&quoted));
     buf_append_str(&key, STR("}"));
-    alert_text_write(json, "groupKey", buf_str(&key));
+    json_key_string(json, "groupKey", buf_str(&key));
 }
 
 void notification_write(const AlertNotification *notification, Buf *buf)
@@ -177,16 +177,16 @@ void notification_write(const AlertNotification *notification, Buf *buf)
         fires |= notification->alerts[i]->state == ALERT_FIRING;
     }
     json_open(&json, '{');
-    alert_text_write(&json, "version", STR("4"));
+    json_key_string(&json, "version", STR("4"));
     group_key_write(&json, notification->group);
-    alert_count_write(&json, "truncatedAlerts", notification->truncated);
-    alert_text_write(&json, "status", status_text(fires));
-    alert_text_write(&json, "receiver", notification->receiver);
+    json_key_u64(&json, "truncatedAlerts", notification->truncated);
+    json_key_string(&json, "status", status_text(fires));
+    json_key_string(&json, "receiver", notification->receiver);
     json_key(&json, STR("groupLabels"));
     labels_write(&json, &(AlertLabels){&name, 1});
     common_write(&json, "commonLabels", notification, false);
     common_write(&json, "commonAnnotations", notification, true);
-    alert_text_write(&json, "externalURL", notification->external_url);
+    json_key_string(&json, "externalURL", notification->external_url);
     json_key(&json, STR("alerts"));
     json_open(&json, '[');
     for (size_t i = 0; i < notification->n; i++) {

@@ -110,3 +110,13 @@ void json_raw(JsonWriter *writer, Str json);
 void json_hex(JsonWriter *writer, const uint8_t *bytes, size_t len);
 /* RFC 3339 with nanoseconds, UTC: "2026-11-21T08:02:03.000000004Z". */
 void json_time(JsonWriter *writer, uint64_t time_ns);
+
+/* "key":value, as most of an object is. */
+void json_key_string(JsonWriter *writer, const char *key, Str value);
+void json_key_u64(JsonWriter *writer, const char *key, uint64_t value);
+void json_key_double(JsonWriter *writer, const char *key, double value);
+void json_key_time(JsonWriter *writer, const char *key, uint64_t time_ns);
+void json_key_time_or_null(JsonWriter *writer, const char *key, uint64_t time_ns); /* 0: null */
+void json_key_bool(JsonWriter *writer, const char *key, bool value);
+void json_key_hex(JsonWriter *writer, const char *key, const uint8_t *bytes, size_t len);
+void json_key_open(JsonWriter *writer, const char *key, char bracket);

@@ -172,3 +172,62 @@ void json_time(JsonWriter *writer, uint64_t time_ns)
                       utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
                       (unsigned)(time_ns % 1000000000U));
 }
+
+/* --- Key and value --- */
+
+static void key_text(JsonWriter *writer, const char *key)
+{
+    json_key(writer, str_from_cstr(key));
+}
+
+void json_key_string(JsonWriter *writer, const char *key, Str value)
+{
+    key_text(writer, key);
+    json_string(writer, value);
+}
+
+void json_key_u64(JsonWriter *writer, const char *key, uint64_t value)
+{
+    key_text(writer, key);
+    json_u64(writer, value);
+}
+
+void json_key_double(JsonWriter *writer, const char *key, double value)
+{
+    key_text(writer, key);
+    json_double(writer, value);
+}
+
+void json_key_time(JsonWriter *writer, const char *key, uint64_t time_ns)
+{
+    key_text(writer, key);
+    json_time(writer, time_ns);
+}
+
+void json_key_time_or_null(JsonWriter *writer, const char *key, uint64_t time_ns)
+{
+    key_text(writer, key);
+    if (time_ns == 0) {
+        json_null(writer);
+    } else {
+        json_time(writer, time_ns);
+    }
+}
+
+void json_key_bool(JsonWriter *writer, const char *key, bool value)
+{
+    key_text(writer, key);
+    json_bool(writer, value);
+}
+
+void json_key_hex(JsonWriter *writer, const char *key, const uint8_t *bytes, size_t len)
+{
+    key_text(writer, key);
+    json_hex(writer, bytes, len);
+}
+
+void json_key_open(JsonWriter *writer, const char *key, char bracket)
+{
+    key_text(writer, key);
+    json_open(writer, bracket);
+}

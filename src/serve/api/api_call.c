@@ -16,36 +16,6 @@ static const struct {
 #undef ERROR_ROW
 };
 
-void json_key_string(JsonWriter *writer, const char *key, Str value)
-{
-    json_key(writer, str_from_cstr(key));
-    json_string(writer, value);
-}
-
-void json_key_u64(JsonWriter *writer, const char *key, uint64_t value)
-{
-    json_key(writer, str_from_cstr(key));
-    json_u64(writer, value);
-}
-
-void json_key_time(JsonWriter *writer, const char *key, uint64_t time_ns)
-{
-    json_key(writer, str_from_cstr(key));
-    json_time(writer, time_ns);
-}
-
-void json_key_bool(JsonWriter *writer, const char *key, bool value)
-{
-    json_key(writer, str_from_cstr(key));
-    json_bool(writer, value);
-}
-
-void json_key_open(JsonWriter *writer, const char *key, char bracket)
-{
-    json_key(writer, str_from_cstr(key));
-    json_open(writer, bracket);
-}
-
 void api_list_open(ApiCall *call)
 {
     json_open(&call->json, '{');

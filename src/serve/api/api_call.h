@@ -181,10 +181,3 @@ void minutes_of_window(uint64_t from_ns, uint64_t to_ns, uint32_t *ret_from, uin
 /* {"items":[ … ],"cursor":…}: opens and closes; an empty @cursor is null. */
 void api_list_open(ApiCall *call);
 void api_list_close(ApiCall *call, Str cursor);
-
-/* "key":value, as most of an answer is. */
-void json_key_string(JsonWriter *writer, const char *key, Str value);
-void json_key_u64(JsonWriter *writer, const char *key, uint64_t value);
-void json_key_time(JsonWriter *writer, const char *key, uint64_t time_ns);
-void json_key_bool(JsonWriter *writer, const char *key, bool value);
-void json_key_open(JsonWriter *writer, const char *key, char bracket);

@@ -114,8 +114,7 @@ static void version_write(JsonWriter *json, const MapFlowHistory *history, size_
     json_open(json, '{');
     json_key_u64(json, "version", number + 1);
     minute_write(json, "time", minute_of(history, version->point));
-    json_key(json, STR("shape"));
-    json_hex(json, (const uint8_t *)&shape, sizeof(shape));
+    json_key_hex(json, "shape", (const uint8_t *)&shape, sizeof(shape));
     json_key_u64(json, "steps", version->steps);
     json_key_u64(json, "follows", version->follows);
     changed_write(json, "came", changes, version->n_changes, FLOW_CAME);

@@ -30,10 +30,8 @@ static void map_frame_write(ApiCall *call, const MapAnswer *map, uint64_t comple
         height = MAX(height, map->nodes[i].y + map->nodes[i].height);
     }
     json_key_open(json, "layout", '{');
-    json_key(json, STR("width"));
-    json_double(json, width);
-    json_key(json, STR("height"));
-    json_double(json, height);
+    json_key_double(json, "width", width);
+    json_key_double(json, "height", height);
     json_close(json, '}');
 }
 

@@ -95,10 +95,8 @@ static void service_write(JsonWriter *json, Str key_bytes)
 static void span_fields_write(JsonWriter *json, const Member *member)
 {
     service_write(json, member->service);
-    json_key(json, STR("trace_id"));
-    json_hex(json, member->trace_id.bytes, TRACE_ID_SIZE);
-    json_key(json, STR("span_id"));
-    json_hex(json, member->span_id.bytes, SPAN_ID_SIZE);
+    json_key_hex(json, "trace_id", member->trace_id.bytes, TRACE_ID_SIZE);
+    json_key_hex(json, "span_id", member->span_id.bytes, SPAN_ID_SIZE);
     json_key_time(json, "start", member->start_ns);
     json_key_u64(json, "duration_ns", member->end_ns - member->start_ns);
     json_key_string(json, "status", member->failed ? STR("failed") : STR("ok"));
@@ -424,8 +422,7 @@ static void entity_traces_write(JsonWriter *json, const EntityLink *links, size_
     json_key_open(json, "traces", '[');
     for (size_t i = 0, end; i < n; i = end) {
         json_open(json, '{');
-        json_key(json, STR("trace_id"));
-        json_hex(json, links[i].trace_id.bytes, TRACE_ID_SIZE);
+        json_key_hex(json, "trace_id", links[i].trace_id.bytes, TRACE_ID_SIZE);
         json_key_time(json, "start", links[i].start_ns);
         json_key_open(json, "runs", '[');
         for (end = i; end < n && trace_id_equal(links[end].trace_id, links[i].trace_id); end++) {

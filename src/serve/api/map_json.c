@@ -66,14 +66,10 @@ static void node_identity_write(JsonWriter *json, const MapNode *node)
 static void node_layout_write(JsonWriter *json, const MapNode *node)
 {
     json_key_open(json, "layout", '{');
-    json_key(json, STR("x"));
-    json_double(json, node->x);
-    json_key(json, STR("y"));
-    json_double(json, node->y);
-    json_key(json, STR("width"));
-    json_double(json, node->width);
-    json_key(json, STR("height"));
-    json_double(json, node->height);
+    json_key_double(json, "x", node->x);
+    json_key_double(json, "y", node->y);
+    json_key_double(json, "width", node->width);
+    json_key_double(json, "height", node->height);
     json_key_u64(json, "layer", node->layer);
     json_close(json, '}');
 }
@@ -104,8 +100,7 @@ void exemplars_write(JsonWriter *json, const char *key, const MapExemplar *exemp
     json_key_open(json, key, '[');
     for (size_t i = 0; i < n; i++) {
         json_open(json, '{');
-        json_key(json, STR("trace_id"));
-        json_hex(json, exemplars[i].trace_id.bytes, TRACE_ID_SIZE);
+        json_key_hex(json, "trace_id", exemplars[i].trace_id.bytes, TRACE_ID_SIZE);
         json_key_time(json, "start", exemplars[i].start_ns);
         json_key_u64(json, "duration_ns", exemplars[i].duration_ns);
         json_close(json, '}');
@@ -155,8 +150,7 @@ void edge_fields_write(JsonWriter *json, const MapAnswer *map, const MapEdge *ed
     json_key_string(json, "relation", relation_name(edge->relation));
     json_key_u64(json, "count", edge->count);
     json_key_u64(json, "errors", edge->errors);
-    json_key(json, STR("adjusted_count"));
-    json_double(json, edge->adjusted_count);
+    json_key_double(json, "adjusted_count", edge->adjusted_count);
     json_key_duration(json, "duration", &edge->duration);
     json_key_duration(json, "server_duration", &edge->server_duration);
     minute_write(json, "first_seen", edge->first_minute);

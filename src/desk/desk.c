@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -18,6 +21,7 @@ enum { FORMAT_VERSION = 1, BUSY_MS = 5000 };
 struct Desk {
     pthread_mutex_t lock;
     sqlite3 *database;
+    bool was_damaged; /* the one before */
 };
 
 static const char schema[] =
@@ -108,6 +112,28 @@ static void desk_unlockp(Desk **desk)
 
 /* --- Opening --- */
 
+static bool is_damaged(Desk *desk)
+{
+    int code = sqlite3_errcode(desk->database);
+
+    return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+}
+
+/* Whether all pages can be read and fit together. Returns 0; -EBADMSG: they do not; -EIO. */
+static int examine(Desk *desk)
+{
+    CLEANUP(statement_finish) sqlite3_stmt *statement = NULL;
+
+    if (prepare(desk, "PRAGMA quick_check(1)", NULL, 0, &statement) != 0) {
+        return is_damaged(desk) ? -EBADMSG : -EIO;
+    }
+    if (sqlite3_step(statement) != SQLITE_ROW) {
+        return is_damaged(desk) ? -EBADMSG : -EIO;
+    }
+    const char *text = (const char *)sqlite3_column_text(statement, 0);
+    return text != NULL && str_equal(str_from_cstr(text), STR("ok")) ? 0 : -EBADMSG;
+}
+
 static int use_file(Desk *desk, const char *path, Buf *why)
 {
     uint64_t version = 0;
@@ -119,21 +145,63 @@ static int use_file(Desk *desk, const char *path, Buf *why)
         return -EIO;
     }
     sqlite3_busy_timeout(desk->database, BUSY_MS);
-    if (run(desk, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;") != 0 ||
-        number(desk, "PRAGMA user_version", NULL, 0, &version) != 0) {
-        buf_append_format(why, "%s is no file of saved things: %s", path,
-                          sqlite3_errmsg(desk->database));
-        return -EIO;
+    int r = run(desk, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+    if (r == 0) {
+        r = number(desk, "PRAGMA user_version", NULL, 0, &version);
     }
-    if (version > FORMAT_VERSION) {
+    r = r != 0 && is_damaged(desk) ? -EBADMSG : r;
+    if (r == 0 && version > FORMAT_VERSION) {
         buf_append_format(why, "%s was written by a newer program (format %llu)", path,
                           (unsigned long long)version);
         return -EPROTO;
+    }
+    if (r == 0) {
+        r = examine(desk);
+    }
+    if (r != 0) {
+        buf_append_format(why, "%s cannot be read: %s", path, sqlite3_errmsg(desk->database));
+        return r;
     }
     if (version < FORMAT_VERSION && run(desk, schema) != 0) {
         buf_append_format(why, "%s cannot be written: %s", path, sqlite3_errmsg(desk->database));
         return -EIO;
     }
+    return 0;
+}
+
+/* The file of a database and what SQLite keeps beside it: a log of the old one must not be taken
+ * for one of the new. */
+static int move_files(const char *from, const char *to, Arena *arena)
+{
+    static const char *const endings[] = {"-wal", "-shm", ""};
+
+    for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+        if (rename(arena_format(arena, "%s%s", from, endings[i]).ptr,
+                   arena_format(arena, "%s%s", to, endings[i]).ptr) < 0 &&
+            errno != ENOENT) {
+            return -errno;
+        }
+    }
+    return 0;
+}
+
+static int set_aside(const char *path)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Str whole = str_from_cstr(path);
+    size_t slash = whole.len;
+
+    while (slash > 0 && path[slash - 1] != '/') {
+        slash--;
+    }
+    Str directory = arena_format(&arena, "%.*sdamaged", (int)slash, path);
+    Str to = arena_format(&arena, "%s/%s-%lld", directory.ptr, path + slash, (long long)time(NULL));
+    if (mkdir(directory.ptr, 0777) < 0 && errno != EEXIST) {
+        return -errno;
+    }
+    TRY(move_files(path, to.ptr, &arena));
+    log_error("desk: what people saved is damaged and was moved away; starting without it",
+              LOG_STR("file", to));
     return 0;
 }
 
@@ -143,12 +211,26 @@ int desk_open(const char *path, Desk **ret_desk, Buf *why)
 
     ASSERT(pthread_mutex_init(&desk->lock, NULL) == 0);
     int r = use_file(desk, path, why);
+    if (r == -EBADMSG) {
+        sqlite3_close(TAKE(desk->database));
+        r = set_aside(path);
+        if (r == 0) {
+            buf_clear(why);
+            desk->was_damaged = true;
+            r = use_file(desk, path, why);
+        }
+    }
     if (r != 0) {
         desk_close(desk);
         return r;
     }
     *ret_desk = desk;
     return 0;
+}
+
+bool desk_was_damaged(const Desk *desk)
+{
+    return desk->was_damaged;
 }
 
 Desk *desk_close(Desk *desk)

@@ -30,10 +30,14 @@ typedef struct DeskList {
     uint64_t version; /* of the kind: grows whenever one of its items is saved */
 } DeskList;
 
-/* Makes the file when there is none. Returns 0; -errno with a sentence in @why: it cannot be used,
- * or is of a newer program. */
+/* Makes the file when there is none, or when it is damaged: that one is moved to `damaged/` beside
+ * it, as `desk.sqlite-` and the Unix time, and logged. Returns 0; -errno with a sentence in @why:
+ * it cannot be used, or is of a newer program. */
 MUST_USE int desk_open(const char *path, Desk **ret_desk, Buf *why);
 Desk *desk_close(Desk *desk);
+
+/* Whether a damaged one was moved away when this one was opened. */
+bool desk_was_damaged(const Desk *desk);
 
 /* All of @kind, in @arena. Returns 0, or -EIO (logged). */
 MUST_USE int desk_read(Desk *desk, Str kind, Arena *arena, DeskList *ret_list);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve/api/metrics.h"
 
+#include "serve/api/saved.h"
 #include "serve/api/service_metrics.h"
 
 #include <fcntl.h>
@@ -49,6 +50,7 @@ static void vitals_read(ApiCall *call, Vitals *vitals)
     if (api->live != NULL) {
         live_status(api->live, &vitals->live);
     }
+    vitals->desk_damaged = api->saved != NULL && saved_was_damaged(api->saved);
     if (api->alerts != NULL) {
         alert_watch_status(api->alerts, &vitals->alerts);
     }
@@ -177,16 +179,6 @@ static double rate_take(ApiCall *call, uint64_t spans)
     return (double)atomic_load(&api->rate_milli) / 1000;
 }
 
-static void time_or_null(JsonWriter *json, const char *key, uint64_t time_ns)
-{
-    if (time_ns == 0) {
-        json_key(json, str_from_cstr(key));
-        json_null(json);
-    } else {
-        json_key_time(json, key, time_ns);
-    }
-}
-
 static void status_spans_write(ApiCall *call, const Vitals *v)
 {
     JsonWriter *json = &call->json;
@@ -195,12 +187,11 @@ static void status_spans_write(ApiCall *call, const Vitals *v)
 
     json_key_open(json, "spans", '{');
     json_key_u64(json, "stored", v->store.spans_stored);
-    time_or_null(json, "oldest", v->store.oldest_ns);
-    time_or_null(json, "newest", v->store.newest_ns);
+    json_key_time_or_null(json, "oldest", v->store.oldest_ns);
+    json_key_time_or_null(json, "newest", v->store.newest_ns);
     json_key_u64(json, "received", v->store.appended_spans);
     json_key_u64(json, "rejected", counters == NULL ? 0 : counter(&counters->spans_invalid_id));
-    json_key(json, STR("rate_per_s"));
-    json_double(json, rate_take(call, v->store.appended_spans));
+    json_key_double(json, "rate_per_s", rate_take(call, v->store.appended_spans));
     json_close(json, '}');
     json_key_open(json, "bytes", '{');
     json_key_u64(json, "stored", v->store.bytes_stored);
@@ -249,6 +240,7 @@ static void status_drops_write(ApiCall *call, const Vitals *v)
     drop_write(json, "traces deleted by retention rules", v->store.retired_traces);
     drop_write(json, "traces deleted by somebody", v->store.deleted_traces);
     drop_write(json, "damaged blocks, not merged", v->store.damaged_blocks);
+    drop_write(json, "damaged files of what people saved, in damaged/ now", v->desk_damaged);
     json_close(json, ']');
 }
 

@@ -21,6 +21,7 @@ typedef struct Vitals {
     IngestLast last;
     uint64_t calls, calls_failed, calls_busy;
     uint64_t pool_depth, memory_bytes, uptime_s;
+    bool desk_damaged;
 } Vitals;
 
 /* Each row: name, type, unit's scale to the value, expression over `v` (a Vitals), help. Times are
@@ -118,6 +119,8 @@ typedef struct Vitals {
     ROW("weft_assembly_damaged_traces_total", "counter", 1, v->assembly.damaged_traces,            \
         "Times that a trace changed which is partly in a damaged block: it stays on the map as "   \
         "it was.")                                                                                 \
+    ROW("weft_desk_damaged", "gauge", 1, v->desk_damaged,                                          \
+        "1 when desk.sqlite was damaged at the start and is in damaged/ now.")                     \
     ROW("weft_queries_total", "counter", 1, v->calls, "Query API calls answered.")                 \
     ROW("weft_queries_failed_total", "counter", 1, v->calls_failed, "... with an error.")          \
     ROW("weft_queries_busy_total", "counter", 1, v->calls_busy,                                    \

@@ -277,6 +277,11 @@ int saved_new(Desk *desk, Map *map, const Mapping *configured, size_t n_configur
     return 0;
 }
 
+bool saved_was_damaged(const Saved *saved)
+{
+    return desk_was_damaged(saved->desk);
+}
+
 Saved *saved_free(Saved *saved)
 {
     if (saved != NULL) {

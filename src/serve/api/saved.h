@@ -26,6 +26,9 @@ MUST_USE int saved_new(Desk *desk, Map *map, const Mapping *configured, size_t n
                        Saved **ret_saved, Buf *why);
 Saved *saved_free(Saved *saved);
 
+/* Whether what was saved before was damaged and moved away: desk_was_damaged(). */
+bool saved_was_damaged(const Saved *saved);
+
 /* Flows that the configuration defines: a JSON list of what PUT /flow-definitions takes; empty:
  * none. Before anybody asks. Returns 0; 1 with a sentence in @why. */
 MUST_USE int saved_use_flows(Saved *saved, Str definitions, Buf *why);

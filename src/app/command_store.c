@@ -114,8 +114,7 @@ static void put_parts(JsonWriter *json, const char *key, const StatPart *parts, 
         json_key(json, STR("name"));
         json_string(json, parts[i].name);
         put_number(json, "bytes", parts[i].bytes);
-        json_key(json, STR("bytes_per_span"));
-        json_double(json, per_span(parts[i].bytes, stat));
+        json_key_double(json, "bytes_per_span", per_span(parts[i].bytes, stat));
         put_number(json, "blocks", parts[i].n_blocks);
         json_close(json, '}');
     }
@@ -147,8 +146,7 @@ static void stat_as_json(const StoreStat *stat, Buf *out)
     put_number(&json, "block_bytes", stat->block_bytes);
     put_number(&json, "spans", stat->n_spans);
     put_number(&json, "traces", stat->n_traces);
-    json_key(&json, STR("bytes_per_span"));
-    json_double(&json, per_span(stat->block_bytes, stat));
+    json_key_double(&json, "bytes_per_span", per_span(stat->block_bytes, stat));
     put_number(&json, "unreadable_blocks", stat->n_unreadable);
     put_number(&json, "tables", stat->n_tables);
     put_number(&json, "table_bytes", stat->table_bytes);

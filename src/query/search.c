@@ -252,6 +252,7 @@ int search_traces(Store *store, const SearchQuestion *question, Arena *arena, Se
     TRY(page_read(store, question, &hits, arena, &page, &n));
     page.gap = n < hits.count && hits.gap == STORE_COMPLETE ? STORE_OUT_OF_TIME : hits.gap;
     page.searched_from_ns = n < hits.count ? hits.items[n].start_ns : hits.searched_from_ns;
+    page.large_trace = hits.large_trace;
     page.scanned_spans = hits.scanned_spans;
     if (n > 0 && (hits.more || n < hits.count)) {
         page.cursor = page_cursor(&hits, n, &place, arena);

@@ -43,7 +43,8 @@ typedef struct SearchPage {
     size_t count;
     Str cursor; /* for the page behind; empty: this is the last */
     StoreGap gap;
-    uint64_t searched_from_ns; /* as in StoreHits */
+    TraceId large_trace; /* as in StoreHits */
+    uint64_t searched_from_ns;
     uint64_t scanned_spans;
 } SearchPage;
 

@@ -26,8 +26,7 @@ void value_json_write(JsonWriter *writer, const Value *value)
         buf_append_byte(writer->buf, '"');
         break;
     case VALUE_DOUBLE:
-        json_key(writer, STR("doubleValue"));
-        json_double(writer, value->number);
+        json_key_double(writer, "doubleValue", value->number);
         break;
     case VALUE_BYTES:
         json_key(writer, STR("bytesValue"));

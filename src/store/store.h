@@ -148,6 +148,17 @@ typedef enum StoreView {
 MUST_USE int store_read_trace(Store *store, TraceId id, StoreView view, Arena *arena,
                               Span **ret_spans, size_t *ret_n);
 
+/* A trace, and what is to be said of it besides. */
+typedef struct StoreTraceView {
+    Span *spans;
+    size_t n_spans;
+    bool cut;     /* it has more spans than trace_spans_max; these are the earliest */
+    bool damaged; /* a block that may hold more of it cannot be read */
+} StoreTraceView;
+
+/* store_read_trace() of everything applied. Returns 0 or -errno. */
+MUST_USE int store_view_trace(Store *store, TraceId id, Arena *arena, StoreTraceView *ret_view);
+
 /* A trace in both views at once; equal parts are shared. */
 typedef struct StoreTrace {
     Span *settled, *all;
@@ -192,6 +203,7 @@ typedef enum StoreGap {
     STORE_OUT_OF_TIME,
     STORE_OUT_OF_MEMORY,
     STORE_PATTERN_GAVE_UP, /* a regular expression ran away: filter_give_ups() */
+    STORE_TRACE_TOO_LARGE, /* only: traces were left out that are larger than the memory */
 } StoreGap;
 
 typedef struct StoreHits {
@@ -199,6 +211,7 @@ typedef struct StoreHits {
     size_t count;
     bool more; /* there is at least one hit behind the last */
     StoreGap gap;
+    TraceId large_trace;       /* one that was left out, with STORE_TRACE_TOO_LARGE */
     uint64_t searched_from_ns; /* with a gap: spans that start later were all looked at; UINT64_MAX:
                                   not even these */
     uint64_t scanned_spans, scanned_blocks;

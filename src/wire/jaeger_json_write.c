@@ -101,8 +101,7 @@ static void write_trace_id(JsonWriter *writer, TraceId id)
     bool is_short = mem_compare(id.bytes, zero, sizeof(zero)) == 0;
     size_t skipped = is_short ? sizeof(zero) : 0;
 
-    json_key(writer, STR("traceID"));
-    json_hex(writer, id.bytes + skipped, TRACE_ID_SIZE - skipped);
+    json_key_hex(writer, "traceID", id.bytes + skipped, TRACE_ID_SIZE - skipped);
 }
 
 static void write_reference(JsonWriter *writer, Str type, TraceId trace_id, SpanId span_id)
@@ -111,8 +110,7 @@ static void write_reference(JsonWriter *writer, Str type, TraceId trace_id, Span
     json_key(writer, STR("refType"));
     json_string(writer, type);
     write_trace_id(writer, trace_id);
-    json_key(writer, STR("spanID"));
-    json_hex(writer, span_id.bytes, SPAN_ID_SIZE);
+    json_key_hex(writer, "spanID", span_id.bytes, SPAN_ID_SIZE);
     json_close(writer, '}');
 }
 
@@ -290,8 +288,7 @@ static void write_span(Encoder *encoder, const Span *span)
     arena_reset(&encoder->arena);
     json_open(writer, '{');
     write_trace_id(writer, span->trace_id);
-    json_key(writer, STR("spanID"));
-    json_hex(writer, id.bytes, SPAN_ID_SIZE);
+    json_key_hex(writer, "spanID", id.bytes, SPAN_ID_SIZE);
     json_key(writer, STR("operationName"));
     json_string(writer, span->name);
     write_references(encoder, span);

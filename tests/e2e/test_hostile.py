@@ -4,6 +4,7 @@
 import gzip
 import socket
 import threading
+import time
 
 import pytest
 import requests
@@ -81,3 +82,40 @@ def test_bodies_that_take_much_memory_to_decode_wait_for_each_other(weft):
         assert answer.status_code == 200 or int(answer.headers["Retry-After"]) >= 1
     assert {*others} <= {200, 429}, others
     assert peak_mb(weft) < 1000  # one takes 300
+
+
+def test_a_trace_larger_than_a_query_s_memory_hides_no_other(weft):
+    small = otlp.request("cart")
+    assert post(weft, small.SerializeToString()).status_code == 200
+    large = b"L" * 16
+    for i in range(24):
+        body = otlp.request("cart", 1000, attributes={"text": "x" * 3000})
+        for j, span in enumerate(otlp.spans(body)):
+            span.trace_id, span.span_id = large, (i * 1000 + j + 1).to_bytes(8, "big")
+        while (status := post(weft, body.SerializeToString()).status_code) != 200:
+            assert status == 429
+            time.sleep(0.1)
+    page = weft.get("/api/v1/traces").json()
+    assert [item["trace_id"] for item in page["items"]] == [otlp.spans(small)[0].trace_id.hex()]
+    assert page["truncated"] and page["truncation"]["reason"] == "large_trace"
+    assert page["truncation"]["trace_id"] == large.hex()
+    answer = weft.get("/api/traces", service="cart").json()
+    assert len(answer["data"]) == 1 and answer["errors"][0]["traceID"] == large.hex()
+    window = {"query.service_name": "cart", "query.start_time_min": "2000-01-01T00:00:00Z",
+              "query.start_time_max": "2100-01-01T00:00:00Z"}
+    answer = weft.get("/api/v3/traces", **window).json()
+    assert len(answer["result"]["resourceSpans"]) == 1 and "left out" in answer["warnings"][0]
+
+
+def test_a_damaged_file_of_saved_things_is_set_aside_and_told(weft):
+    directory = weft.directory
+    assert weft.stop() == 0
+    (directory / "desk.sqlite").write_bytes(b"no database" * 1000)
+    weft.start()
+    assert "weft_desk_damaged 1" in weft.get("/metrics").text
+    drops = {drop["reason"]: drop["count"] for drop in weft.get("/api/v1/status").json()["drops"]}
+    assert drops["damaged files of what people saved, in damaged/ now"] == 1
+    assert [path.read_bytes()[:11] for path in (directory / "damaged").glob("desk.sqlite-*")] == [b"no database"]
+    assert weft.stop() == 0
+    weft.start()
+    assert "weft_desk_damaged 0" in weft.get("/metrics").text

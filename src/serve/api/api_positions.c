@@ -32,10 +32,8 @@ int api_positions(ApiCall *call)
         if (position != NULL && name_page_takes(&page, list.items[i].key)) {
             json_open(&call->json, '{');
             json_key_string(&call->json, "node", list.items[i].key);
-            json_key(&call->json, STR("x"));
-            json_double(&call->json, copy.x);
-            json_key(&call->json, STR("y"));
-            json_double(&call->json, copy.y);
+            json_key_double(&call->json, "x", copy.x);
+            json_key_double(&call->json, "y", copy.y);
             json_close(&call->json, '}');
         }
     }

@@ -184,8 +184,7 @@ int api_service_operations(ApiCall *call)
 static void summary_write(JsonWriter *json, const TraceSummary *summary)
 {
     json_open(json, '{');
-    json_key(json, STR("trace_id"));
-    json_hex(json, summary->trace_id.bytes, TRACE_ID_SIZE);
+    json_key_hex(json, "trace_id", summary->trace_id.bytes, TRACE_ID_SIZE);
     json_key_string(json, "root_service", summary->root_service);
     json_key_string(json, "root_name", summary->root_name);
     json_key_time(json, "start", summary->start_ns);
@@ -212,6 +211,9 @@ static void truncation_write(JsonWriter *json, const SearchPage *page)
     } gaps[] = {
         [STORE_OUT_OF_TIME] = {"time", "the query's time was over; ask for a shorter window"},
         [STORE_OUT_OF_MEMORY] = {"memory", "the query would take too much memory at a time"},
+        [STORE_TRACE_TOO_LARGE] = {"large_trace",
+                                   "a trace that may match is larger than the memory of a query "
+                                   "and was left out; ask for it by its id"},
         [STORE_PATTERN_GAVE_UP] = {"regular_expression",
                                    "the regular expression takes too long on some values, which "
                                    "count as no match; make it simpler"},
@@ -220,7 +222,9 @@ static void truncation_write(JsonWriter *json, const SearchPage *page)
     json_key_open(json, "truncation", '{');
     json_key_string(json, "reason", str_from_cstr(gaps[page->gap].reason));
     json_key_string(json, "message", str_from_cstr(gaps[page->gap].message));
-    if (page->searched_from_ns != UINT64_MAX) {
+    if (page->gap == STORE_TRACE_TOO_LARGE) {
+        json_key_hex(json, "trace_id", page->large_trace.bytes, TRACE_ID_SIZE);
+    } else if (page->searched_from_ns != UINT64_MAX) {
         json_key_time(json, "searched_from", page->searched_from_ns);
     }
     json_close(json, '}');
@@ -311,10 +315,8 @@ static void links_write(JsonWriter *json, const Span *span)
         const Link *link = &span->links[i];
 
         json_open(json, '{');
-        json_key(json, STR("trace_id"));
-        json_hex(json, link->trace_id.bytes, TRACE_ID_SIZE);
-        json_key(json, STR("span_id"));
-        json_hex(json, link->span_id.bytes, SPAN_ID_SIZE);
+        json_key_hex(json, "trace_id", link->trace_id.bytes, TRACE_ID_SIZE);
+        json_key_hex(json, "span_id", link->span_id.bytes, SPAN_ID_SIZE);
         json_key_string(json, "trace_state", link->trace_state);
         json_key(json, STR("attributes"));
         attributes_json_write(json, link->attributes);
@@ -326,13 +328,10 @@ static void links_write(JsonWriter *json, const Span *span)
 /* What the span came with. */
 static void span_fields_write(JsonWriter *json, const Span *span)
 {
-    json_key(json, STR("trace_id"));
-    json_hex(json, span->trace_id.bytes, TRACE_ID_SIZE);
-    json_key(json, STR("span_id"));
-    json_hex(json, span->span_id.bytes, SPAN_ID_SIZE);
-    json_key(json, STR("parent_span_id"));
-    json_hex(json, span->parent_span_id.bytes,
-             span_id_is_zero(span->parent_span_id) ? 0 : SPAN_ID_SIZE);
+    json_key_hex(json, "trace_id", span->trace_id.bytes, TRACE_ID_SIZE);
+    json_key_hex(json, "span_id", span->span_id.bytes, SPAN_ID_SIZE);
+    json_key_hex(json, "parent_span_id", span->parent_span_id.bytes,
+                 span_id_is_zero(span->parent_span_id) ? 0 : SPAN_ID_SIZE);
     json_key_string(json, "name", span->name);
     json_key_string(json, "kind", span_kind_name((SpanKind)span->kind));
     json_key_time(json, "start", span->start_ns);
@@ -419,8 +418,7 @@ static void trace_write(JsonWriter *json, const TraceView *view)
     const TraceSummary *summary = &view->summary;
 
     json_open(json, '{');
-    json_key(json, STR("trace_id"));
-    json_hex(json, summary->trace_id.bytes, TRACE_ID_SIZE);
+    json_key_hex(json, "trace_id", summary->trace_id.bytes, TRACE_ID_SIZE);
     json_key_time(json, "start", summary->start_ns);
     json_key_u64(json, "duration_ns", summary->duration_ns);
     json_key_u64(json, "errors", summary->n_errors);
@@ -477,8 +475,7 @@ int api_trace_delete(ApiCall *call)
                                    : "the disk refuses writes");
     }
     json_open(&call->json, '{');
-    json_key(&call->json, STR("trace_id"));
-    json_hex(&call->json, id.bytes, TRACE_ID_SIZE);
+    json_key_hex(&call->json, "trace_id", id.bytes, TRACE_ID_SIZE);
     json_key(&call->json, STR("deleted"));
     json_bool(&call->json, true);
     json_close(&call->json, '}');

@@ -296,19 +296,29 @@ static Str id_text(ApiCall *call, TraceId id)
 
 static const char not_found[] = "trace not found";
 
+/* What a search could not look at; empty: nothing. */
+static Str gap_text(StoreGap gap)
+{
+    return gap == STORE_COMPLETE ? STR("")
+           : gap == STORE_TRACE_TOO_LARGE
+               ? STR("this trace may match and is larger than the memory of a query: it was left "
+                     "out, ask for it by its id")
+               : STR("not everything was searched in the time and memory of a query; ask for less");
+}
+
 /* The traces of @ids, newest start first (the ids come by the newest span that matched); what is
- * missing or too much becomes an error beside them. */
-static int traces_write(ApiCall *call, const TraceId *ids, size_t n_ids, bool tell_missing,
-                        StoreGap gap)
+ * missing or too much becomes an error beside them. @hits: of a search; NULL: all are asked for. */
+static int traces_write(ApiCall *call, const TraceId *ids, size_t n_ids, const StoreHits *hits)
 {
     CLEANUP(buf_deinit) Buf texts = {0};
     JaegerTag *errors = ARENA_ARRAY(&call->arena, JaegerTag, n_ids + 2);
     TraceText *traces = ARENA_ARRAY(&call->arena, TraceText, n_ids + 1);
     size_t n_errors = 0, n_traces = 0;
 
-    if (gap != STORE_COMPLETE) {
-        errors[n_errors++] = (JaegerTag){STR(""), STR("not everything was searched in the time and "
-                                                      "memory of a query; ask for less")};
+    if (hits != NULL && hits->gap != STORE_COMPLETE) {
+        errors[n_errors++] = (JaegerTag){
+            hits->gap == STORE_TRACE_TOO_LARGE ? id_text(call, hits->large_trace) : STR(""),
+            gap_text(hits->gap)};
     }
     for (size_t i = 0; i < n_ids; i++) {
         bool found = false;
@@ -321,7 +331,7 @@ static int traces_write(ApiCall *call, const TraceId *ids, size_t n_ids, bool te
         }
         TRY(trace_write(call, ids[i], &texts, &traces[n_traces], &found));
         n_traces += found;
-        if (!found && tell_missing) {
+        if (!found && hits == NULL) {
             errors[n_errors++] = (JaegerTag){id_text(call, ids[i]), str_from_cstr(not_found)};
         }
     }
@@ -362,14 +372,14 @@ int jaeger_traces(ApiCall *call)
     TRY(ids_read(call, ids, &n_ids));
     if (n_ids > 0) {
         TRY(api_wait(call, STORE_WAIT_APPLIED));
-        return traces_write(call, ids, n_ids, true, STORE_COMPLETE);
+        return traces_write(call, ids, n_ids, NULL);
     }
     TRY(question_read(call, &question));
     TRY(question_ask(call, &question, &hits));
     for (size_t i = 0; i < hits.count; i++) {
         ids[i] = hits.items[i].trace_id;
     }
-    return traces_write(call, ids, hits.count, false, hits.gap);
+    return traces_write(call, ids, hits.count, &hits);
 }
 
 static int item_trace_id(ApiCall *call, TraceId *ret_id)
@@ -522,25 +532,42 @@ int jaeger_v3_operations(ApiCall *call)
     return 0;
 }
 
-/* The spans of all @ids as one OTLP document. */
-static int v3_write(ApiCall *call, const TraceId *ids, size_t n_ids)
+/* The spans of all @ids as one OTLP document. OTLP has no place for what is missing: @warning
+ * (empty: none) stands beside it, and is the answer when there is nothing else. */
+static int v3_write(ApiCall *call, const TraceId *ids, size_t n_ids, Str warning)
 {
     CLEANUP(buf_deinit) Buf all = {0};
+    JsonWriter *json = &call->json;
+    size_t i;
 
-    for (size_t i = 0; i < n_ids && all.len < JAEGER_ANSWER_SPANS_MAX * sizeof(Span); i++) {
+    for (i = 0; i < n_ids && all.len < JAEGER_ANSWER_SPANS_MAX * sizeof(Span); i++) {
         Span *spans = NULL;
         size_t n_spans = 0;
 
         TRY(store_read_trace(call->api->store, ids[i], STORE_ALL, &call->arena, &spans, &n_spans));
         buf_append(&all, spans, n_spans * sizeof(Span));
     }
+    if (all.len == 0 && warning.len > 0) {
+        return api_fail(call, API_BUSY, "", "%.*s", STR_ARG(warning));
+    }
     if (all.len == 0) {
         return api_fail(call, API_TRACE_NOT_FOUND, "", "No traces found");
     }
-    buf_append_str(&call->response.body, STR("{\"result\":"));
+    if (i < n_ids) {
+        warning =
+            STR("the answer ends here: it has half a million spans; ask for fewer traces");
+    }
+    json_open(json, '{');
+    json_key(json, STR("result"));
+    json_raw(json, STR(""));
     otlp_write_json((const Span *)(const void *)all.ptr, all.len / sizeof(Span),
                     &call->response.body);
-    buf_append_str(&call->response.body, STR("}"));
+    if (warning.len > 0) {
+        json_key_open(json, "warnings", '[');
+        json_string(json, warning);
+        json_close(json, ']');
+    }
+    json_close(json, '}');
     return 0;
 }
 
@@ -549,7 +576,7 @@ int jaeger_v3_trace(ApiCall *call)
     TraceId id;
 
     TRY(item_trace_id(call, &id));
-    return v3_write(call, &id, 1);
+    return v3_write(call, &id, 1, STR(""));
 }
 
 static int v3_question_read(ApiCall *call, TraceQuestion *question)
@@ -578,5 +605,5 @@ int jaeger_v3_traces(ApiCall *call)
     for (size_t i = 0; i < hits.count; i++) {
         ids[i] = hits.items[i].trace_id;
     }
-    return v3_write(call, ids, hits.count);
+    return v3_write(call, ids, hits.count, gap_text(hits.gap));
 }

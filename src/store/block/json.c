@@ -52,10 +52,8 @@ void block_links_write(Buf *buf, const Span *span)
         const Link *link = &span->links[i];
 
         json_open(&w, '{');
-        json_key(&w, STR("traceId"));
-        json_hex(&w, link->trace_id.bytes, TRACE_ID_SIZE);
-        json_key(&w, STR("spanId"));
-        json_hex(&w, link->span_id.bytes, SPAN_ID_SIZE);
+        json_key_hex(&w, "traceId", link->trace_id.bytes, TRACE_ID_SIZE);
+        json_key_hex(&w, "spanId", link->span_id.bytes, SPAN_ID_SIZE);
         if (link->trace_state.len > 0) {
             json_key(&w, STR("traceState"));
             json_string(&w, link->trace_state);

@@ -10,7 +10,7 @@
  */
 enum {
     MERGE_SOURCES_MAX = 64,
-    RETIRE_MAX = 256,            /* blocks per commit */
+    RETIRE_MAX = 256, /* blocks per commit */
 };
 
 /* Which blocks become which. */

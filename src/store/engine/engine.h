@@ -127,9 +127,9 @@ struct Store {
     uint64_t handed_over, applied;      /* batches */
     uint64_t waiting_since_ns;          /* see store_waiting_since(); UINT64_MAX: none waits */
     uint64_t settle_asked, settle_done; /* requests of store_wait() */
-    bool log_is_gone; /* somebody removed it: the head must become blocks at once */
-    uint64_t settle_not_before_ns;      /* the next one is served then */
-    uint64_t head_bytes;                /* as of the last turn of the applier */
+    bool log_is_gone;              /* somebody removed it: the head must become blocks at once */
+    uint64_t settle_not_before_ns; /* the next one is served then */
+    uint64_t head_bytes;           /* as of the last turn of the applier */
     bool applier_stop, writer_stop;
     Cut *cut;            /* handed to the writer; NULL: it is idle */
     Deletion *deletions; /* that wait for the applier */
@@ -248,9 +248,20 @@ typedef struct View {
 void view_init(View *view, Store *store, StoreView which);
 void view_deinit(View *view);
 
-/* As store_read_trace(), appending nothing that the view does not see. */
+/* What is read of a trace, the earliest spans of it, at most @limit. Once there are so many, later
+ * ones are not read: neither blocks that begin behind them nor rows of the head. */
+typedef struct TracePart {
+    Span *spans;
+    size_t n, limit;
+    size_t bytes_max; /* 0: none; when the arena has more, the rest is not read ... */
+    bool large;       /* ... and this says so */
+    bool cut;
+    bool damaged; /* a block that may hold more of it cannot be read */
+} TracePart;
+
+/* As store_read_trace(), with no more than the view sees; the limit is the store's. */
 MUST_USE int view_read_trace(Store *store, const View *view, TraceId id, Arena *arena,
-                             Span **ret_spans, size_t *ret_n);
+                             TracePart *part);
 
 /* Whether the trace has rows in the head part of the view. */
 bool view_head_has(Store *store, const View *view, TraceId id);

@@ -48,6 +48,8 @@ typedef struct Search {
     Arena arena;       /* of one trace */
 
     StoreGap gap;
+    bool left_out; /* a trace that is larger than the memory: the others are found without it */
+    TraceId large_trace;
     uint64_t searched_from_ns;
     unsigned n_stops;
     uint64_t scanned_spans, scanned_blocks;
@@ -153,19 +155,19 @@ static int judge(Search *search, TraceId id, bool maybe_shown, uint64_t *ret_sta
     const StoreSearch *ask = search->ask;
     uint64_t start_ns = UINT64_MAX, newest_ns = 0;
     bool matches = false;
-    Span *spans;
-    size_t n;
+    TracePart part = {.bytes_max = search->bytes_max};
 
     arena_reset(&search->arena);
-    TRY(view_read_trace(search->store, &search->view, id, &search->arena, &spans, &n));
-    if (search->arena.allocated > search->bytes_max) {
-        search->gap = STORE_OUT_OF_MEMORY;
+    TRY(view_read_trace(search->store, &search->view, id, &search->arena, &part));
+    if (part.large) {
+        search->left_out = true;
+        search->large_trace = id;
         return 1;
     }
-    for (size_t i = 0; i < n; i++) {
-        start_ns = MIN(start_ns, spans[i].start_ns);
-        newest_ns = MAX(newest_ns, spans[i].start_ns);
-        matches = matches || span_counts(ask, &spans[i]);
+    for (size_t i = 0; i < part.n; i++) {
+        start_ns = MIN(start_ns, part.spans[i].start_ns);
+        newest_ns = MAX(newest_ns, part.spans[i].start_ns);
+        matches = matches || span_counts(ask, &part.spans[i]);
     }
     /* A mark is not proof: only a trace that begins no later than the cursor and goes on behind it
      * can have been on a page before. */
@@ -173,7 +175,7 @@ static int judge(Search *search, TraceId id, bool maybe_shown, uint64_t *ret_sta
         return 1;
     }
     *ret_start_ns = start_ns;
-    return ask->accept == NULL || ask->accept(ask->accept_context, spans, n) ? 0 : 1;
+    return ask->accept == NULL || ask->accept(ask->accept_context, part.spans, part.n) ? 0 : 1;
 }
 
 static bool is_seen(Search *search, TraceId id)
@@ -217,7 +219,7 @@ static int offer(Search *search, TraceId id, uint64_t start_ns)
         }
         int result = judge(search, id, shown, &hit.start_ns);
         if (result != 0) {
-            return result < 0 ? result : search->gap != STORE_COMPLETE ? BLOCK_STOPPED : 0;
+            return MIN(result, 0);
         }
     }
     add_hit(search, hit);
@@ -317,6 +319,9 @@ static int run(Search *search)
         search->gap = STORE_PATTERN_GAVE_UP;
         search->searched_from_ns = UINT64_MAX;
     }
+    if (search->gap == STORE_COMPLETE && search->left_out) {
+        search->gap = STORE_TRACE_TOO_LARGE;
+    }
     return MIN(result, 0);
 }
 
@@ -328,6 +333,7 @@ static void take_hits(Search *search, Arena *arena, StoreHits *ret_hits)
         .count = MIN(n, limit),
         .more = n > limit,
         .gap = search->gap,
+        .large_trace = search->large_trace,
         .searched_from_ns = search->searched_from_ns,
         .scanned_spans = search->scanned_spans,
         .scanned_blocks = search->scanned_blocks,

@@ -44,15 +44,6 @@ typedef struct SpanList {
     bool skipped;      /* ... and there were such */
 } SpanList;
 
-/* What is read of a trace, the earliest spans of it, at most @limit. Once there are so many, later
- * ones are not read: neither blocks that begin behind them nor rows of the head. */
-typedef struct TracePart {
-    Span *spans;
-    size_t n, limit;
-    bool cut;
-    bool damaged; /* a block that may hold more of it cannot be read */
-} TracePart;
-
 static void part_trim(TracePart *part)
 {
     part->n = part->n == 0 ? 0 : spans_deduplicate(part->spans, part->n);
@@ -78,6 +69,10 @@ static int read_block_traces(const Shelf *shelf, TraceId id, Arena *arena, Trace
         if (block->summary.min_start_ns > part_until(part)) {
             part->cut = true;
             continue;
+        }
+        if (part->bytes_max > 0 && arena->allocated > part->bytes_max) {
+            part->large = true;
+            return 0;
         }
         int result = block_read_trace_start(block->block, id, part->limit + 1, arena, &part->spans,
                                             &part->n);
@@ -201,16 +196,15 @@ static void append_head_trace(Store *store, const View *view, TraceId id, Arena 
     mem_free(list.items);
 }
 
-int view_read_trace(Store *store, const View *view, TraceId id, Arena *arena, Span **ret_spans,
-                    size_t *ret_n)
+int view_read_trace(Store *store, const View *view, TraceId id, Arena *arena, TracePart *part)
 {
-    TracePart part = {.limit = store->options.trace_spans_max};
-
-    TRY(read_block_traces(view->shelf, id, arena, &part));
-    append_head_trace(store, view, id, arena, &part);
-    part_trim(&part);
-    *ret_n = part.n;
-    *ret_spans = part.spans;
+    part->limit = store->options.trace_spans_max;
+    TRY(read_block_traces(view->shelf, id, arena, part));
+    if (!part->large) {
+        append_head_trace(store, view, id, arena, part);
+    }
+    part->large |= part->bytes_max > 0 && arena->allocated > part->bytes_max;
+    part_trim(part);
     return 0;
 }
 
@@ -226,15 +220,34 @@ bool view_head_has(Store *store, const View *view, TraceId id)
     return found;
 }
 
-int store_read_trace(Store *store, TraceId id, StoreView which, Arena *arena, Span **ret_spans,
-                     size_t *ret_n)
+static int read_part(Store *store, TraceId id, StoreView which, Arena *arena, TracePart *part)
 {
     View view;
 
     view_init(&view, store, which);
-    int result = view_read_trace(store, &view, id, arena, ret_spans, ret_n);
+    int result = view_read_trace(store, &view, id, arena, part);
     view_deinit(&view);
     return result;
+}
+
+int store_read_trace(Store *store, TraceId id, StoreView which, Arena *arena, Span **ret_spans,
+                     size_t *ret_n)
+{
+    TracePart part = {0};
+
+    TRY(read_part(store, id, which, arena, &part));
+    *ret_spans = part.spans;
+    *ret_n = part.n;
+    return 0;
+}
+
+int store_view_trace(Store *store, TraceId id, Arena *arena, StoreTraceView *ret_view)
+{
+    TracePart part = {0};
+
+    TRY(read_part(store, id, STORE_ALL, arena, &part));
+    *ret_view = (StoreTraceView){part.spans, part.n, part.cut, part.damaged};
+    return 0;
 }
 
 /* The trace in each generation, or NULL. Returns how many rows it has in all. */

@@ -253,15 +253,28 @@ static bool take_clock(Str text, size_t *at, uint64_t *ret_seconds, uint64_t *re
     return true;
 }
 
+/* A moment before 1970 or beyond 2554 is the first or the last that there is. */
+static uint64_t moment(int64_t at_s, uint64_t fraction_ns)
+{
+    uint64_t total = 0;
+
+    if (at_s < 0) {
+        return 0;
+    }
+    return add_scaled(&total, (uint64_t)at_s, NS_PER_S) && add_scaled(&total, fraction_ns, 1)
+               ? total
+               : UINT64_MAX;
+}
+
 /* RFC 3339, section 5.6, with the liberties that the header names. */
 static int time_parse_calendar(Str text, uint64_t *ret_ns, ParseError *ret_error)
 {
-    uint64_t year = 0, month = 0, day = 0, seconds = 0, fraction_ns = 0, total = 0;
-    int64_t offset_s = 0, at_s;
+    uint64_t year = 0, month = 0, day = 0, seconds = 0, fraction_ns = 0;
+    int64_t offset_s = 0;
     size_t at = 0;
 
-    if (!take_field(text, &at, 4, 1970, 2554, &year) || !take_char(text, &at, "-")) {
-        return time_fail(ret_error, at, "a year from 1970 to 2554 expected");
+    if (!take_field(text, &at, 4, 0, 9999, &year) || !take_char(text, &at, "-")) {
+        return time_fail(ret_error, at, "a year expected");
     }
     if (!take_field(text, &at, 2, 1, 12, &month) || !take_char(text, &at, "-")) {
         return time_fail(ret_error, at, "a month from 01 to 12 expected");
@@ -275,12 +288,10 @@ static int time_parse_calendar(Str text, uint64_t *ret_ns, ParseError *ret_error
     if (!take_zone(text, &at, &offset_s) || at != text.len) {
         return time_fail(ret_error, at, "Z or an offset such as +01:00 expected");
     }
-    at_s = (int64_t)(days_before(year, month, day) * 86400 + seconds) - offset_s;
-    if (at_s < 0 || !add_scaled(&total, (uint64_t)at_s, NS_PER_S) ||
-        !add_scaled(&total, fraction_ns, 1)) {
-        return time_fail(ret_error, 0, "the time is before 1970 or beyond 2554");
-    }
-    *ret_ns = total;
+    *ret_ns = year < 1970
+                  ? 0
+                  : moment((int64_t)(days_before(year, month, day) * 86400 + seconds) - offset_s,
+                           fraction_ns);
     return 0;
 }
 
@@ -329,9 +340,10 @@ static int time_parse_relative(Str text, size_t at, uint64_t now_ns, uint64_t *r
         ret_error->offset += at;
         return TIME_BAD;
     }
-    if (back ? __builtin_sub_overflow(now_ns, duration_ns, &result)
-             : __builtin_add_overflow(now_ns, duration_ns, &result)) {
-        return time_fail(ret_error, at, "the time is before 1970 or beyond 2554");
+    if (back) {
+        result = now_ns - MIN(now_ns, duration_ns);
+    } else if (__builtin_add_overflow(now_ns, duration_ns, &result)) {
+        result = UINT64_MAX;
     }
     *ret_ns = result;
     return 0;

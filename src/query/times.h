@@ -16,8 +16,8 @@ enum { TIME_BAD = 1 };
  *   - a Unix time with or without fraction; the unit (s, ms, µs, ns) is told by the size: below
  * 1e11 seconds, below 1e14 milliseconds, below 1e17 microseconds, else nanoseconds.
  *   - now, now-15m, now+1h, -15m, -1h30m: from @now_ns.
- * Returns 0, or TIME_BAD with the offset and what is wrong; moments before 1970 or beyond 2554 are
- * TIME_BAD.
+ * Moments before 1970 or beyond 2554 become 0 and UINT64_MAX: people write them for "all".
+ * Returns 0, or TIME_BAD with the offset and what is wrong.
  */
 MUST_USE int time_parse(Str text, uint64_t now_ns, uint64_t *ret_ns, ParseError *ret_error);
 

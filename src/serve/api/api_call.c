@@ -428,5 +428,6 @@ void minutes_of_window(uint64_t from_ns, uint64_t to_ns, uint32_t *ret_from, uin
     uint64_t to = to_ns / NS_PER_MINUTE + (to_ns % NS_PER_MINUTE > 0);
 
     *ret_from = (uint32_t)(from_ns / NS_PER_MINUTE);
-    *ret_to = (uint32_t)to; /* 2^64 ns are less than 2^29 minutes */
+    /* 2^64 ns are less than 2^29 minutes; the last whole one can be told as a time. */
+    *ret_to = (uint32_t)MIN(to, UINT64_MAX / NS_PER_MINUTE);
 }

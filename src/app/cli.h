@@ -67,3 +67,4 @@ extern const Command command_serve, command_demo, command_loadgen, command_map, 
     command_search, command_trace, command_import, command_export, command_store, command_version,
     command_completion, command_help;
 extern const Command command_flows, command_flow;
+extern const Command command_validate, command_print_config, command_components;

@@ -215,16 +215,6 @@ static int parse_options(const Arguments *arguments, Demo *demo)
     return 0;
 }
 
-static void remove_directory(const char *directory)
-{
-    pid_t child = fork();
-
-    if (child == 0) {
-        execlp("rm", "rm", "-rf", "--", directory, (char *)NULL);
-        _exit(127);
-    }
-}
-
 static int run_demo(const Arguments *arguments)
 {
     CLEANUP(buf_deinit) Buf why = {0};
@@ -254,7 +244,7 @@ static int run_demo(const Arguments *arguments)
                      : run_threads(&demo, !cli_flag(arguments, "no-open"));
     house_stop(demo.house);
     if (directory == NULL) {
-        remove_directory(temporary);
+        serving_remove_directory(temporary);
     }
     return status;
 }

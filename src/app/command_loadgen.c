@@ -31,6 +31,7 @@ typedef struct LoadGen {
     Encoding encoding;
     Pool *pool;
     _Atomic uint64_t sent, acknowledged, refused, failed, bytes, request_ns, requests;
+    atomic_bool told, gave_up;
 } LoadGen;
 
 typedef struct Shipment {
@@ -48,6 +49,24 @@ static void on_signal(int number)
 }
 
 static _Thread_local Client *thread_client;
+
+/* The first failure is told. Before anything was taken it is the endpoint that is wrong: going on
+ * would fail for the whole duration. */
+static void tell_failure(LoadGen *load, int status, Buf *text)
+{
+    Str line = str_trim(buf_str(text));
+
+    if (status < 0) {
+        cli_fail("%.*s", STR_ARG(line));
+    } else {
+        cli_fail("%s answers %d%s%.*s", load->endpoint, status, line.len > 0 ? ": " : "",
+                 (int)MIN(line.len, (size_t)200), line.ptr);
+    }
+    if (atomic_load(&load->acknowledged) + atomic_load(&load->refused) == 0) {
+        atomic_store(&load->gave_up, true);
+        atomic_store(&interrupted, true);
+    }
+}
 
 static void ship(void *context)
 {
@@ -78,9 +97,9 @@ static void ship(void *context)
                      : status == 429 || status == 503 ? &load->refused
                                                       : &load->failed,
                      shipment->n_spans);
-    if (status != 200 && atomic_load(&load->failed) == shipment->n_spans) {
-        cli_fail("%s",
-                 status < 0 ? buf_cstr(&why) : buf_cstr(&answer)); /* the first failure is told */
+    bool is_failure = status != 200 && status != 429 && status != 503;
+    if (is_failure && !atomic_exchange(&load->told, true)) {
+        tell_failure(load, status, status < 0 ? &why : &answer);
     }
     buf_deinit(&shipment->body);
     mem_free(shipment);
@@ -169,6 +188,9 @@ static int run(LoadGen *load, SimOptions *sim, uint64_t duration_ns)
         }
     }
     load->pool = pool_free(load->pool);
+    if (atomic_load(&load->gave_up)) {
+        return EXIT_FAILED; /* why was told */
+    }
     print_progress(load, (double)(clock_monotonic_ns(&clock_system) - start) / NS_PER_S, '\n');
     return atomic_load(&load->acknowledged) == atomic_load(&load->sent) ? EXIT_DONE : EXIT_FAILED;
 }

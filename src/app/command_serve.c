@@ -9,49 +9,6 @@
 #include "app/serving.h"
 #include "base/log.h"
 
-static int load_settings(const Arguments *arguments, Settings *settings, Buf *why)
-{
-    for (size_t i = 0; i < arguments->n_options; i++) {
-        Str name = str_from_cstr(arguments->options[i]), path, value;
-
-        if (str_equal(name, STR("config"))) {
-            TRY(settings_load(settings, arguments->values[i], why));
-        } else if (str_equal(name, STR("set"))) {
-            if (!str_split(str_from_cstr(arguments->values[i]), '=', &path, &value)) {
-                buf_append_format(why, "--set takes PATH=VALUE, not %s; see weft help settings",
-                                  arguments->values[i]);
-                return 1;
-            }
-            TRY(settings_set(settings, path, value, why));
-        }
-    }
-    return 0;
-}
-
-static LogLevel log_level(Str name)
-{
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (str_equal(name, str_from_cstr(names[i]))) {
-            return (LogLevel)i;
-        }
-    }
-    return LOG_INFO;
-}
-
-int serving_ports_option(const Arguments *arguments, bool *ret_any)
-{
-    const char *ports = cli_value(arguments, "ports", NULL);
-
-    *ret_any = ports != NULL;
-    if (ports != NULL && !str_equal(str_from_cstr(ports), STR("0"))) {
-        return cli_usage(
-            "--ports takes 0: every listener gets a free port. --set changes single endpoints");
-    }
-    return 0;
-}
-
 /* What `weft serve` runs, until the next SIGHUP. */
 typedef struct Serving {
     const Arguments *arguments;
@@ -109,14 +66,14 @@ static bool reload(void *context)
     Settings *settings = NEW(Settings);
 
     settings_init(settings);
-    if (load_settings(serving->arguments, settings, &why) != 0) {
+    if (serving_settings(serving->arguments, settings, &why) != 0) {
         log_error("the configuration cannot be read again, the old one goes on",
                   LOG_STR("because", buf_str(&why)));
         settings_free(settings);
     } else if (!swap_in(serving, settings)) {
         settings_free(settings);
     } else {
-        log_set_level(log_level(settings->log_level));
+        log_set_level(settings_log_level(settings));
         log_info("the configuration was read again", LOG_STR("log_level", settings->log_level));
     }
     return serving->house != NULL;
@@ -155,11 +112,11 @@ static int run_serve(const Arguments *arguments)
 
     settings_init(settings);
     int r = serving_ports_option(arguments, &serving.options.any_port);
-    if (r == 0 && load_settings(arguments, settings, &why) != 0) {
+    if (r == 0 && serving_settings(arguments, settings, &why) != 0) {
         r = cli_usage("%s", buf_cstr(&why));
     }
     if (r == 0) {
-        log_set_level(log_level(settings->log_level));
+        log_set_level(settings_log_level(settings));
         serving_catch_signals();
         r = serve(&serving);
     }

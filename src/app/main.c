@@ -7,9 +7,11 @@
 #include "app/settings.h"
 
 const Command *const cli_commands[] = {
-    &command_serve,  &command_demo,  &command_loadgen, &command_map,        &command_diff,
-    &command_flows,  &command_flow,  &command_search,  &command_trace,      &command_import,
-    &command_export, &command_store, &command_version, &command_completion, &command_help,
+    &command_serve,      &command_demo,         &command_loadgen,    &command_map,
+    &command_diff,       &command_flows,        &command_flow,       &command_search,
+    &command_trace,      &command_import,       &command_export,     &command_store,
+    &command_validate,   &command_print_config, &command_components, &command_version,
+    &command_completion, &command_help,
 };
 const size_t cli_n_commands = ARRAY_LEN(cli_commands);
 

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -84,5 +85,50 @@ void serving_wait_reloading(bool (*reload)(void *context), void *context)
             reload_asked = 0;
             goes_on = reload(context);
         }
+    }
+}
+
+int serving_settings(const Arguments *arguments, Settings *settings, Buf *why)
+{
+    for (size_t i = 0; i < arguments->n_options; i++) {
+        Str name = str_from_cstr(arguments->options[i]), path, value;
+
+        if (str_equal(name, STR("config"))) {
+            TRY(settings_load(settings, arguments->values[i], why));
+        } else if (str_equal(name, STR("set"))) {
+            if (!str_split(str_from_cstr(arguments->values[i]), '=', &path, &value)) {
+                buf_append_format(why, "--set takes PATH=VALUE, not %s; see weft help settings",
+                                  arguments->values[i]);
+                return 1;
+            }
+            TRY(settings_set(settings, path, value, why));
+        }
+    }
+    return 0;
+}
+
+int serving_ports_option(const Arguments *arguments, bool *ret_any)
+{
+    const char *ports = cli_value(arguments, "ports", NULL);
+
+    *ret_any = ports != NULL;
+    if (ports != NULL && !str_equal(str_from_cstr(ports), STR("0"))) {
+        return cli_usage(
+            "--ports takes 0: every listener gets a free port. --set changes single endpoints");
+    }
+    return 0;
+}
+
+void serving_remove_directory(const char *directory)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        execlp("rm", "rm", "-rf", "--", directory, (char *)NULL);
+        _exit(127);
+    }
+    if (child > 0) {
+        (void)waitpid(child, &status, 0);
     }
 }

@@ -2,8 +2,9 @@
 #pragma once
 
 #include "app/cli.h"
+#include "app/settings.h"
 
-/* What serve and demo share: signals and waiting for them. */
+/* What commands share that have a house: their settings, signals and waiting for them. */
 
 /* From now on SIGTERM and SIGINT end serving_wait(); a second one leaves the process at once.
  * SIGHUP is for serving_wait_reloading(). SIGPIPE is ignored. */
@@ -21,3 +22,10 @@ bool serving_ended(void);
 
 /* Reads --ports. Returns 0, or EXIT_USAGE, which was told. */
 MUST_USE int serving_ports_option(const Arguments *arguments, bool *ret_any);
+
+/* Reads --config and --set, in their order, over @settings. Returns 0; 1 with a sentence in @why.
+ */
+MUST_USE int serving_settings(const Arguments *arguments, Settings *settings, Buf *why);
+
+/* Removes a temporary directory with all that is in it. */
+void serving_remove_directory(const char *directory);

@@ -2,8 +2,11 @@
 #include "app/settings.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
+
+#include "codec/json.h"
 
 typedef enum SettingType {
     TYPE_TEXT,
@@ -29,9 +32,11 @@ static const Setting table[] = {
 #undef SETTINGS_ROW
 };
 
-/* Sections of the Collector's configuration that say how parts are joined: in this version the join
- * is fixed, so they are accepted as long as they name only what there is. */
-static const char *const accepted_prefixes[] = {"service.pipelines.", "service.extensions"};
+/* Kinds of parts, in the Collector's order; those that the table has settings of. */
+static const char *const kinds[] = {"receivers", "processors", "exporters", "connectors",
+                                    "extensions"};
+
+static const char *const log_levels[] = {"debug", "info", "warn", "error"};
 
 typedef struct Unit {
     const char *name;
@@ -146,6 +151,68 @@ static const Setting *nearest(Str path)
     return best;
 }
 
+/* The part of @kind that the setting belongs to; empty: of another kind. */
+static Str part_of(const Setting *setting, Str kind)
+{
+    Str first, rest, name;
+
+    (void)str_split(str_from_cstr(setting->path), '.', &first, &rest);
+    (void)str_split(rest, '.', &name, &rest);
+    return str_equal(first, kind) ? name : (Str){0};
+}
+
+static bool has_part(Str kind, Str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        if (str_equal(part_of(&table[i], kind), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_kind(Str kind)
+{
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        if (part_of(&table[i], kind).len > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Sections of the Collector's configuration that say how parts are joined: in this version the join
+ * is fixed, so they are accepted as long as they name only what there is. */
+static int check_part(Str path, Str name, Buf *why)
+{
+    Str kind = path;
+
+    for (size_t i = path.len; i > 0 && kind.len == path.len; i--) {
+        if (path.ptr[i - 1] == '.') {
+            kind = str_slice(path, i, path.len);
+        }
+    }
+    if (name.len > 0 && has_part(kind, name)) {
+        return 0;
+    }
+    buf_append_format(why, "%.*s: there is no \"%.*s\" among the %.*s; weft components lists them",
+                      STR_ARG(path), STR_ARG(name), STR_ARG(kind));
+    return 1;
+}
+
+static int check_log_level(const Setting *setting, Str value, Buf *why)
+{
+    for (size_t i = 0; i < ARRAY_LEN(log_levels); i++) {
+        if (setting->offset != offsetof(Settings, log_level) ||
+            str_equal(value, str_from_cstr(log_levels[i]))) {
+            return 0;
+        }
+    }
+    buf_append_format(why, "%s is debug, info, warn or error, not \"%.*s\"", setting->path,
+                      STR_ARG(value));
+    return 1;
+}
+
 int settings_set(Settings *settings, Str path, Str value, Buf *why)
 {
     static const char *const examples[] = {[TYPE_TEXT] = "text",
@@ -157,6 +224,7 @@ int settings_set(Settings *settings, Str path, Str value, Buf *why)
         if (!str_equal(path, str_from_cstr(table[i].path))) {
             continue;
         }
+        TRY(check_log_level(&table[i], value, why));
         if (parse_value(&table[i], value, settings) != 0) {
             buf_append_format(why, "%s takes %s, not \"%.*s\"", table[i].path,
                               examples[table[i].type], STR_ARG(value));
@@ -164,10 +232,9 @@ int settings_set(Settings *settings, Str path, Str value, Buf *why)
         }
         return 0;
     }
-    for (size_t i = 0; i < ARRAY_LEN(accepted_prefixes); i++) {
-        if (str_starts_with(path, str_from_cstr(accepted_prefixes[i]))) {
-            return 0;
-        }
+    if (str_starts_with(path, STR("service.pipelines.")) ||
+        str_equal(path, STR("service.extensions"))) {
+        return check_part(path, value, why);
     }
     buf_append_format(why, "there is no setting %.*s; the nearest is %s", STR_ARG(path),
                       nearest(path)->path);
@@ -335,5 +402,114 @@ void settings_print_help(Buf *buf)
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         buf_append_format(buf, "  %s\n      %s (default: %s)\n", table[i].path, table[i].help,
                           table[i].default_text[0] == '\0' ? "none" : table[i].default_text);
+    }
+}
+
+LogLevel settings_log_level(const Settings *settings)
+{
+    for (size_t i = 0; i < ARRAY_LEN(log_levels); i++) {
+        if (str_equal(settings->log_level, str_from_cstr(log_levels[i]))) {
+            return (LogLevel)i;
+        }
+    }
+    return LOG_INFO;
+}
+
+/* --- As YAML --- */
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp((*(const Setting *const *)a)->path, (*(const Setting *const *)b)->path);
+}
+
+/* In the largest unit that tells it exactly; units grow. */
+static void print_with_unit(uint64_t value, const Unit *units, size_t n_units, Buf *buf)
+{
+    const Unit *best = &units[0];
+
+    for (size_t i = 1; i < n_units; i++) {
+        if (value > 0 && value % (uint64_t)units[i].factor == 0 && units[i].factor > best->factor) {
+            best = &units[i];
+        }
+    }
+    buf_append_format(buf, "%llu%s", (unsigned long long)(value / (uint64_t)best->factor),
+                      best->name);
+}
+
+static void print_value(const Settings *settings, const Setting *setting, Buf *buf)
+{
+    const void *field = (const uint8_t *)settings + setting->offset;
+    JsonWriter json = {.buf = buf};
+
+    switch (setting->type) {
+    case TYPE_TEXT:
+        json_string(&json, *(const Str *)field); /* is a double-quoted text of YAML, too */
+        break;
+    case TYPE_NUMBER:
+        buf_append_u64(buf, *(const uint64_t *)field);
+        break;
+    case TYPE_DURATION:
+        print_with_unit(*(const uint64_t *)field, duration_units, ARRAY_LEN(duration_units), buf);
+        break;
+    case TYPE_BYTES:
+        print_with_unit(*(const uint64_t *)field, byte_units, ARRAY_LEN(byte_units), buf);
+        break;
+    }
+    buf_append_byte(buf, '\n');
+}
+
+/* How many keys from the top two paths share. */
+static size_t shared_keys(Str path, Str before)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < path.len && i < before.len && path.ptr[i] == before.ptr[i]; i++) {
+        n += path.ptr[i] == '.';
+    }
+    return n;
+}
+
+void settings_print_yaml(const Settings *settings, Buf *buf)
+{
+    const Setting *sorted[ARRAY_LEN(table)];
+    Str before = {0};
+
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        sorted[i] = &table[i];
+    }
+    qsort(sorted, ARRAY_LEN(table), sizeof(sorted[0]), by_path);
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        Str path = str_from_cstr(sorted[i]->path), rest = path, key;
+        size_t shared = shared_keys(path, before);
+        bool more = true;
+
+        for (size_t depth = 0; more; depth++) {
+            more = str_split(rest, '.', &key, &rest);
+            if (depth >= shared) {
+                buf_append_format(buf, "%*s%.*s:%s", (int)depth * 2, "", STR_ARG(key),
+                                  more ? "\n" : " ");
+            }
+        }
+        print_value(settings, sorted[i], buf);
+        before = path;
+    }
+}
+
+void settings_print_components(Buf *buf)
+{
+    buf_append_str(buf, STR("buildinfo:\n  command: weft\n  version: " WEFT_VERSION "\n"));
+    for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+        Str kind = str_from_cstr(kinds[k]), before = {0};
+        bool any = has_kind(kind);
+
+        buf_append_format(buf, "%s:%s\n", kinds[k], any ? "" : " []");
+        for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+            Str name = part_of(&table[i], kind);
+
+            if (name.len > 0 && !str_equal(name, before)) {
+                buf_append_format(buf, "  - name: %.*s\n", STR_ARG(name));
+                before = name;
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/log.h"
 
 /*
  * The configuration: the Collector's YAML, read into one flat table of settings. With no file every
@@ -139,6 +140,15 @@ MUST_USE int settings_load(Settings *settings, const char *file, Buf *why);
 /* Calls @visit with the path of every setting that differs. */
 void settings_compare(const Settings *a, const Settings *b,
                       void (*visit)(void *context, const char *path), void *context);
+
+/* What `service.telemetry.logs.level` says. */
+LogLevel settings_log_level(const Settings *settings);
+
+/* All settings as the Collector's YAML, which settings_load() reads back to the same. */
+void settings_print_yaml(const Settings *settings, Buf *buf);
+
+/* The receivers, exporters and so on that there are, as `otelcol components` lists them. */
+void settings_print_components(Buf *buf);
 
 /* The whole table as text: path, help, default. */
 void settings_print_help(Buf *buf);

@@ -67,6 +67,10 @@ static void mistakes_name_the_line_and_the_path(void **state)
         {"exporters:\n  weft:\n    retention:\n      age: soon\n", "a duration like 5s"},
         {"exporters: {weft: {block: {spans: many}}}\n", "a whole number"},
         {"a: [1, 2\n", "line"},
+        {"service: {telemetry: {logs: {level: loud}}}\n", "debug, info"},
+        {"service: {pipelines: {traces: {receivers: [otlp, jaeger]}}}\n", "\"jaeger\" among"},
+        {"service: {pipelines: {traces: {exporters: [otlp]}}}\n", "\"otlp\" among"},
+        {"service: {extensions: [zpages]}\n", "\"zpages\" among"},
         {"a: &x 1\nb: *x\n", "line"},
     };
 
@@ -80,6 +84,43 @@ static void mistakes_name_the_line_and_the_path(void **state)
             fail_msg("%s: %s", cases[i].yaml, buf_cstr(&why));
         }
     }
+}
+
+static void note_difference(void *context, const char *path)
+{
+    (void)context;
+    fail_msg("%s differs", path);
+}
+
+/* Every kind of value, with what YAML would take for something else. */
+static void what_is_printed_as_yaml_reads_back_to_the_same(void **state)
+{
+    static const char *const values[][2] = {
+        {"exporters.weft.retention.age", "36h"},
+        {"exporters.weft.log.commit_delay", "1500us"},
+        {"exporters.weft.log.sync_interval", "0"},
+        {"exporters.weft.retention.bytes", "10000000001"},
+        {"exporters.weft.block.spans", "18446744073709551615"},
+        {"exporters.weft.map.mappings", "a\\.b -> service \"x: y\"\n# - [z] \t\xc3\xa9 -> queue q"},
+        {"service.telemetry.logs.level", "warn"},
+    };
+    CLEANUP(settings_deinit) Settings settings;
+    CLEANUP(settings_deinit) Settings again;
+    CLEANUP(buf_deinit) Buf text = {0};
+    CLEANUP(buf_deinit) Buf why = {0};
+
+    settings_init(&settings);
+    settings_init(&again);
+    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+        assert_int_equal(
+            settings_set(&settings, str_from_cstr(values[i][0]), str_from_cstr(values[i][1]), &why),
+            0);
+    }
+    settings_print_yaml(&settings, &text);
+    if (load(&again, buf_cstr(&text), &why) != 0) {
+        fail_msg("%s", buf_cstr(&why));
+    }
+    settings_compare(&settings, &again, note_difference, NULL);
 }
 
 static void units_are_read(void **state)
@@ -103,6 +144,7 @@ int main(void)
         cmocka_unit_test(defaults_are_the_standard_ports),
         cmocka_unit_test(the_collectors_yaml_is_read),
         cmocka_unit_test(mistakes_name_the_line_and_the_path),
+        cmocka_unit_test(what_is_printed_as_yaml_reads_back_to_the_same),
         cmocka_unit_test(units_are_read),
     };
 

@@ -20,7 +20,8 @@ def weft_command(*words, stdin=None):
 def test_help_names_every_command_and_option():
     overview = weft_command("help")
     assert overview.returncode == 0
-    for command in ("serve", "demo", "loadgen", "map", "diff", "search", "trace", "import", "export", "version", "completion"):
+    for command in ("serve", "demo", "loadgen", "map", "diff", "search", "trace", "import", "export", "validate",
+                    "print-config", "components", "version", "completion"):
         assert f"  {command}" in overview.stdout
         page = weft_command(command, "--help")
         assert page.returncode == 0 and page.stdout.startswith(f"Usage: weft {command}")
@@ -41,6 +42,41 @@ def test_a_wrong_setting_names_the_nearest(tmp_path):
     result = weft_command("serve", "--config", str(config))
     assert result.returncode == 2
     assert "line 5" in result.stderr and "receivers.otlp.protocols.grpc.endpoint" in result.stderr
+
+
+def test_a_configuration_is_validated_as_serve_would_take_it(tmp_path):
+    config = tmp_path / "weft.yaml"
+    config.write_text("exporters: {weft: {retention: {age: 3d, rules: '{ status = error } 30d'}}}\n"
+                      "service: {pipelines: {traces: {receivers: [otlp], exporters: [weft]}}}\n")
+    result = weft_command("validate", "--config", str(config))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    for setting, told in (("exporters.weft.retention.rules={ status = } 3d", "exporters.weft.retention.rules"),
+                          ("exporters.weft.map.mappings=( -> service x", "exporters.weft.map.mappings"),
+                          ("exporters.weft.map.flows={", "exporters.weft.map.flows"),
+                          ("extensions.weft_alerts.rules=[{}]", "extensions.weft_alerts.rules"),
+                          ("receivers.zipkin.endpoint=9411", "zipkin"),
+                          ("receivers.zipkin.tls.cert_file=/nowhere.pem", "zipkin"),
+                          ("service.pipelines.traces.processors=batch", "batch")):
+        result = weft_command("validate", "--config", str(config), "--set", setting)
+        assert result.returncode == 1 and told in result.stderr and result.stderr.count("\n") == 1, (setting, result.stderr)
+
+
+def test_print_config_prints_what_validate_takes(tmp_path):
+    printed = weft_command("print-config", "--set", "exporters.weft.block.spans=4321").stdout
+    assert "      spans: 4321\n" in printed and 'endpoint: "localhost:4317"' in printed
+    (tmp_path / "printed.yaml").write_text(printed)
+    assert weft_command("validate", "--config", str(tmp_path / "printed.yaml")).returncode == 0
+    assert weft_command("print-config", "--config", str(tmp_path / "printed.yaml")).stdout == printed
+    assert weft_command("components").stdout.count("  - name: ") >= 5
+    assert weft_command("print-config", "--set", "a=b").returncode == 1
+
+
+def test_loadgen_gives_up_at_once_where_nobody_takes_anything(weft):
+    for endpoint in ("http://localhost:1", weft.url("http"), weft.url("otlp_http", "/nowhere")):
+        start = time.monotonic()
+        result = weft_command("loadgen", "--endpoint", endpoint, "--duration", "60s", "--rate", "500")
+        assert result.returncode == 1 and time.monotonic() - start < 20
+        assert result.stdout == "" and result.stderr.count("\n") == 1 and endpoint in result.stderr, result
 
 
 def test_completion_is_valid_bash():

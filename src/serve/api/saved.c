@@ -246,15 +246,34 @@ static void keep_configured(Saved *saved, const Mapping *configured, size_t n)
     }
 }
 
+/* The configuration's alone first, so that the one that is wrong can be told. */
+static int use_all_mappings(Saved *saved, const Mapping *own, size_t n, Buf *why)
+{
+    const char *whose = "exporters.weft.map.mappings";
+    Mappings *mappings = NULL;
+    ParseError error = {0};
+    size_t bad = 0;
+    int r = mappings_new(saved->configured, saved->n_configured, &mappings, &bad, &error);
+
+    mappings_unref(mappings);
+    if (r == 0) {
+        whose = "what was saved";
+        r = saved_use_mappings(saved, own, n, &bad, &error);
+    }
+    if (r != 0) {
+        buf_append_format(why, "%s: mapping %zu cannot be used: %s", whose, bad + 1, error.text);
+    }
+    return r;
+}
+
 int saved_new(Desk *desk, Map *map, const Mapping *configured, size_t n_configured,
               Saved **ret_saved, Buf *why)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
     Saved *saved = NEW(Saved);
     Mapping *own = NULL;
-    ParseError error = {0};
     uint64_t version;
-    size_t n = 0, bad = 0;
+    size_t n = 0;
 
     saved->desk = desk;
     saved->map = map;
@@ -268,8 +287,7 @@ int saved_new(Desk *desk, Map *map, const Mapping *configured, size_t n_configur
         saved_free(saved);
         return 1;
     }
-    if (saved_use_mappings(saved, own, n, &bad, &error) != 0) {
-        buf_append_format(why, "mapping %zu cannot be used: %s", bad + 1, error.text);
+    if (use_all_mappings(saved, own, n, why) != 0) {
         saved_free(saved);
         return 1;
     }

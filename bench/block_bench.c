@@ -3,15 +3,17 @@
 /*
  * How fast a block is built, how large it is by column, and how fast it is read:
  *
- *     block_bench [easy|hard|rare] [SPANS] [FILE]
+ *     block_bench [easy|hard|rare] [SPANS] [FILE|-] [SPANS OF A ROW GROUP]
  *
  * rare is easy with one attribute of each span under one of 400 keys, which therefore share the
- * map. With FILE the block is written there, for DuckDB and others. Strings have equal pointers
- * when they are equal, as the head gives them to the builder.
+ * map. With row groups, memory is that of one and of the file. With FILE the block is written
+ * there, for DuckDB and others. Strings have equal pointers when they are equal, as the head gives
+ * them to the builder.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/assert.h"
@@ -69,8 +71,24 @@ static void rename_attribute(Span *span, size_t number, Arena *arena)
     item->key = arena_format(arena, "tag.%zu", number * 7919 % 400);
 }
 
+static size_t group_spans = SIZE_MAX;
+
+/* Strings of the group are no longer needed then, as when the head's generation goes. */
+static bool end_group(BlockBuilder *builder, size_t n_spans, Symbols *symbols, Arena *arena,
+                      Buf *file)
+{
+    if (block_builder_group_spans(builder) < group_spans) {
+        return false;
+    }
+    block_builder_end_group(builder, n_spans, file);
+    symbols_deinit(symbols);
+    *symbols = (Symbols){0};
+    arena_deinit(arena);
+    return true;
+}
+
 static double add_traces(BlockBuilder *builder, CorpusKind kind, size_t n_spans, Symbols *symbols,
-                         Arena *arena, TraceId *traces)
+                         Arena *arena, TraceId *traces, Buf *file)
 {
     Resource *resources[64];
     size_t n_resources = 0;
@@ -95,6 +113,9 @@ static double add_traces(BlockBuilder *builder, CorpusKind kind, size_t n_spans,
         double before = seconds_now();
         for (size_t i = 0; i < n; i++) {
             block_builder_add(builder, &spans[i]);
+        }
+        if (end_group(builder, n_spans, symbols, arena, file)) {
+            n_resources = 0;
         }
         seconds += seconds_now() - before;
     }
@@ -201,7 +222,9 @@ int main(int argc, char **argv)
     with_rare_keys = argc > 1 && strcmp(argv[1], "rare") == 0;
     CorpusKind kind = argc > 1 && strcmp(argv[1], "hard") == 0 ? CORPUS_HARD : CORPUS_EASY;
     size_t n_spans = argc > 2 ? strtoul(argv[2], NULL, 10) : 262144;
+    group_spans = argc > 4 ? strtoul(argv[4], NULL, 10) : SIZE_MAX;
     BlockBuilder *builder = block_builder_new(0);
+    struct rusage usage;
     Symbols symbols = {0};
     Arena arena = {0};
     Buf file = {0};
@@ -210,17 +233,20 @@ int main(int argc, char **argv)
     Block *block;
     TraceId *traces = NEW_ARRAY(TraceId, n_spans / CORPUS_TRACE_SPANS + TRACES_PER_CHUNK);
 
-    double adding = add_traces(builder, kind, n_spans, &symbols, &arena, traces);
+    double adding = add_traces(builder, kind, n_spans, &symbols, &arena, traces, &file);
     double before = seconds_now();
     block_builder_finish(builder, &file, &summary);
     double finishing = seconds_now() - before;
+    getrusage(RUSAGE_SELF, &usage);
     n_spans = summary.n_spans;
     print_columns(buf_str(&file), n_spans);
     printf("%zu spans, %.2f B/span in all\n", n_spans, (double)file.len / (double)n_spans);
+    printf("peak      %6.1f MB, of which %.1f MB are the file\n", (double)usage.ru_maxrss / 1e3,
+           (double)file.len / 1e6);
     printf("add       %6.2f M spans/s\nfinish    %6.2f M spans/s\nbuild     %6.2f M spans/s\n",
            (double)n_spans / adding / 1e6, (double)n_spans / finishing / 1e6,
            (double)n_spans / (adding + finishing) / 1e6);
-    if (argc > 3) {
+    if (argc > 3 && strcmp(argv[3], "-") != 0) {
         FILE *out = fopen(argv[3], "wb");
         ASSERT(out != NULL && fwrite(file.ptr, 1, file.len, out) == file.len);
         fclose(out);

@@ -53,8 +53,8 @@
     ROW(retention_rules, TEXT, "exporters.weft.retention.rules", "",                               \
         "other ages for some traces: the first rule that any span of a trace matches counts, "     \
         "like { status = error } 30d; { duration > 1s } 14d")                                      \
-    ROW(compaction_spans, NUMBER, "exporters.weft.compaction.spans", "524288",                     \
-        "merged blocks grow to so many spans; memory for merging grows with it")                   \
+    ROW(compaction_spans, NUMBER, "exporters.weft.compaction.spans", "2097152",                    \
+        "merged blocks grow to about so many spans")                                               \
     ROW(compaction_rate, BYTES, "exporters.weft.compaction.rate", "64MiB",                         \
         "bytes a second that merging reads and writes at most; 0: no limit")                       \
     ROW(commit_delay, DURATION, "exporters.weft.log.commit_delay", "1ms",                          \

@@ -17,6 +17,7 @@ static inline bool starts_before(uint64_t start_ns, uint64_t to_ns)
 }
 
 typedef struct BlockBuilder BlockBuilder;
+typedef struct Block Block;
 
 typedef struct BlockSummary {
     uint64_t n_spans, n_traces;
@@ -31,15 +32,32 @@ BlockBuilder *block_builder_new(size_t columns_max);
 BlockBuilder *block_builder_free(BlockBuilder *builder);
 
 /* Adds a span; all spans of a trace one after the other, each trace sorted by start. Strings and
- * the resource and scope structs must live until finish, arrays (attributes, events, links) only
- * during the call. Strings that repeat should be the same pointer (as interned heads give them): it
- * is the fast path, not a condition. At most 2^24 spans (asserted). */
+ * the resource and scope structs must live until the row group ends, arrays (attributes, events,
+ * links) only during the call. Strings that repeat should be the same pointer (as interned heads
+ * give them): it is the fast path, not a condition. At most 2^24 spans a block (asserted). */
 void block_builder_add(BlockBuilder *builder, const Span *span);
 
-/* Encodes the file behind @file's content. The builder is then empty and can be used again. */
-void block_builder_finish(BlockBuilder *builder, Buf *file, BlockSummary *ret_summary);
+/* Spans in the builder, those of ended row groups included; and of the group at hand. */
+uint64_t block_builder_spans(const BlockBuilder *builder);
+uint64_t block_builder_group_spans(const BlockBuilder *builder);
 
-typedef struct Block Block;
+/*
+ * A large block is built in row groups, so that memory is that of one: about 400 bytes a span, and
+ * per trace 16 bytes. What they append to @file is the file's next bytes and may be taken away.
+ *
+ * Which attributes become columns is decided at the end of the first group: by its rows, or, of
+ * blocks whose rows are expected, by what these say; block_builder_expect() comes before the first
+ * span. @n_expected: rows of the whole block, about; more than come, rather than less.
+ */
+enum { BLOCK_GROUP_ROWS = 1 << 16 };
+
+/* Returns 0, 1 (damaged) or -errno. */
+MUST_USE int block_builder_expect(BlockBuilder *builder, Block *source);
+void block_builder_end_group(BlockBuilder *builder, uint64_t n_expected, Buf *file);
+
+/* Encodes the rest of the file behind @file's content. The builder is then empty and can be used
+ * again. */
+void block_builder_finish(BlockBuilder *builder, Buf *file, BlockSummary *ret_summary);
 
 /* Reads and checks the footer. Returns 0; 1 when the file is damaged or of a newer format:
  * @ret_error says where and what; or -errno. @file is owned by the block from then on, also on

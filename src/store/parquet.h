@@ -120,6 +120,15 @@ void parquet_unpin(ParquetPin *pin);
 size_t parquet_n_rows(const ParquetFile *file);
 size_t parquet_n_columns(const ParquetFile *file);
 
+/* Row groups: how many, the first row of each (and of one behind the last: all rows), and the group
+ * of a row. */
+size_t parquet_n_groups(const ParquetFile *file);
+size_t parquet_group_row(const ParquetFile *file, size_t group);
+size_t parquet_group_of(const ParquetFile *file, size_t row);
+
+/* Whether the footer says that no row of the group has a value in the column. */
+bool parquet_is_null_column(const ParquetFile *file, size_t column, size_t group);
+
 /* Name, type and optional of a column; views live as long as the file is open. */
 const ParquetColumn *parquet_column(const ParquetFile *file, size_t column);
 
@@ -181,11 +190,12 @@ MUST_USE int parquet_read(ParquetFile *file, size_t column, size_t from, size_t 
 /*
  * What is kept of a column while it is read piece by piece: its dictionary (of a MAP: those of keys
  * and values), so that it is decoded once. The two arenas are set at first: @arena of the
- * dictionary must outlive all vectors of these reads, @pieces holds the vectors. Files of several
- * row groups keep nothing.
+ * dictionary must outlive all vectors of these reads, @pieces holds the vectors. It is that of one
+ * row group; rows of several are read without.
  */
 typedef struct ParquetKept {
     Arena *arena, *pieces;
+    size_t group; /* of the dictionaries */
     ParquetVector *dictionaries[2];
 } ParquetKept;
 
@@ -197,10 +207,10 @@ MUST_USE int parquet_read_kept(ParquetFile *file, size_t column, size_t from, si
 MUST_USE int parquet_read_keys(ParquetFile *file, size_t column, size_t from, size_t to,
                                ParquetKept *kept, ParquetVector *ret_vector, ParseError *ret_error);
 
-/* Loads the dictionary (of a MAP: its keys') into @kept, no page of values. @ret_only: whether
- * every value of the column is in it. */
-MUST_USE int parquet_read_dictionary(ParquetFile *file, size_t column, ParquetKept *kept,
-                                     bool *ret_only, ParseError *ret_error);
+/* Loads the dictionary of a row group (of a MAP: its keys') into @kept, no page of values.
+ * @ret_only: whether every value that the column has in the group is in it. */
+MUST_USE int parquet_read_dictionary(ParquetFile *file, size_t column, size_t group,
+                                     ParquetKept *kept, bool *ret_only, ParseError *ret_error);
 
 /* The bytes of a row of a BYTES, STRING, JSON or FIXED vector; the empty view when it is null. */
 static inline Str parquet_str(const ParquetVector *vector, size_t row)

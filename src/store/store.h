@@ -46,8 +46,8 @@ typedef struct StoreOptions {
     const StoreRetentionRule *retention_rules; /* in order; not owned */
     size_t n_retention_rules;
     uint64_t trace_spans_max;        /* of a trace that is read; 0: default 200,000 */
-    uint64_t compaction_rows;        /* blocks grow to so many spans; 0: default 524,288 */
-    uint64_t compaction_bytes;       /* ... or to rows of so much memory; 0: default 128 MiB */
+    uint64_t compaction_rows;        /* blocks grow to about so many spans; 0: 2,097,152 */
+    uint64_t compaction_bytes;       /* ... or to so many bytes; 0: default 512 MiB */
     uint64_t compaction_bytes_per_s; /* read and written; 0: default 64 MiB; UINT64_MAX: no limit */
 } StoreOptions;
 

@@ -23,11 +23,15 @@ enum { CANDIDATES_MAX = 1024 };
 
 struct BlockKey {
     ColumnData *columns[N_TYPES];
-    size_t last_row; /* 1 + the last row that had it */
+    size_t last_row; /* 1 + the last row of the group that had it */
     uint64_t n_rows, n_map_rows;
-    bool is_candidate;
-    const ColumnData *written; /* the column that is in the file, after finish */
-    ColumnData *binary;        /* what is in the file instead of its texts, or NULL */
+    uint64_t n_map_rows_before; /* in groups before this one */
+    bool is_candidate;          /* once it is decided: it has a column */
+    unsigned type;              /* ... of this type */
+    ParquetType binary_type;    /* ... whose texts are stored as UUID or FIXED; else BOOL */
+    uint32_t binary_size;
+    ColumnData *binary; /* what is in the file instead of its texts, or NULL */
+    uint64_t expected[N_TYPES], expected_rows;
 };
 
 struct BlockEntry {
@@ -44,17 +48,25 @@ void block_attributes_init(BlockAttributes *attributes, BlockLevel level, size_t
     *attributes = (BlockAttributes){.level = level, .columns_max = columns_max};
 }
 
-void block_attributes_deinit(BlockAttributes *attributes)
+static void free_columns(BlockAttributes *attributes)
 {
     for (size_t i = 0; i < symbols_count(&attributes->symbols); i++) {
+        BlockKey *key = &attributes->keys[i];
+
         for (size_t type = 0; type < N_TYPES; type++) {
-            column_free(attributes->keys[i].columns[type]);
+            key->columns[type] = column_free(key->columns[type]);
         }
-        column_free(attributes->keys[i].binary);
+        key->binary = column_free(key->binary);
     }
+}
+
+void block_attributes_deinit(BlockAttributes *attributes)
+{
+    free_columns(attributes);
     symbols_deinit(&attributes->symbols);
     mem_free(attributes->keys);
     mem_free(attributes->entries);
+    mem_free(attributes->written);
     buf_deinit(&attributes->text);
     arena_deinit(&attributes->arena);
 }
@@ -156,7 +168,7 @@ static uint32_t find_symbol(BlockAttributes *attributes, Str key)
             attributes->keys = mem_resize_array(attributes->keys, attributes->key_capacity,
                                                 sizeof(attributes->keys[0]));
         }
-        bool is_candidate = may_be_column(attributes, key);
+        bool is_candidate = !attributes->is_decided && may_be_column(attributes, key);
         attributes->keys[symbol] = (BlockKey){.is_candidate = is_candidate};
         attributes->n_candidates += is_candidate;
     }
@@ -254,7 +266,8 @@ static void add_one(BlockAttributes *attributes, size_t row, size_t position,
         str_equal(attribute->key, STR("service.name"))) {
         return;
     }
-    if (!is_first || !key->is_candidate || type == N_TYPES) {
+    if (!is_first || !key->is_candidate || type == N_TYPES ||
+        (attributes->is_decided && type != key->type)) {
         key->n_map_rows++;
         add_entry(attributes, row, symbol, attribute);
         return;
@@ -269,12 +282,38 @@ void block_attributes_add(BlockAttributes *attributes, size_t row, Attributes it
     }
 }
 
-/* --- Dividing --- */
+/* --- Deciding --- */
+
+/* What is expected of keys goes by their types as columns; a form, UUID or FIXED, holds only when
+ * all agree about it. */
+void block_attributes_expect(BlockAttributes *attributes, const BlockExpected *expected)
+{
+    uint32_t symbol = find_symbol(attributes, expected->key); /* which may move the keys */
+    BlockKey *key = &attributes->keys[symbol];
+    bool is_binary = expected->type == PARQUET_UUID || expected->type == PARQUET_FIXED;
+    unsigned type = 0;
+
+    while (type < TYPE_STRING && parquet_types[type] != expected->type) {
+        type++;
+    }
+    uint64_t in_column = expected->n_rows - MIN(expected->n_rows, expected->n_map_rows);
+    if (in_column > 0 && type == TYPE_STRING) {
+        bool is_first = key->expected[TYPE_STRING] == 0;
+        bool is_same =
+            is_binary && key->binary_type == expected->type && key->binary_size == expected->size;
+
+        key->binary_type = is_binary && (is_first || is_same) ? expected->type : PARQUET_BOOL;
+        key->binary_size = expected->size;
+    }
+    key->expected[type] += in_column;
+    key->expected_rows += expected->n_rows;
+    attributes->is_expected = true;
+}
 
 typedef struct Ranked {
     uint32_t symbol;
     unsigned type;
-    size_t count;
+    uint64_t count;
 } Ranked;
 
 /* The most frequent first; equal ones in the order in which they came, so that the file is a
@@ -289,28 +328,87 @@ static int compare_ranked(const void *a, const void *b)
     return left->symbol < right->symbol ? -1 : left->symbol > right->symbol;
 }
 
-static size_t rank_keys(const BlockAttributes *attributes, size_t n_rows, Ranked *ranked)
+/* The type of column that most values of the key have: of those that came, or are expected. */
+static Ranked best_type(const BlockKey *key, uint32_t symbol, bool by_expected)
+{
+    Ranked best = {.symbol = symbol};
+
+    for (unsigned type = 0; type < N_TYPES; type++) {
+        const ColumnData *column = key->columns[type];
+        uint64_t count = column == NULL ? 0 : column_count(column);
+
+        if (by_expected) {
+            count = key->expected[type];
+        }
+        if (count > best.count) {
+            best.type = type;
+            best.count = count;
+        }
+    }
+    /* Rows that have it in a map now may have it in the column then. */
+    best.count = by_expected && best.count > 0 ? key->expected_rows : best.count;
+    return best;
+}
+
+static size_t rank_keys(const BlockAttributes *attributes, uint64_t n_rows, bool by_expected,
+                        Ranked *ranked)
 {
     size_t n = 0;
 
     for (uint32_t symbol = 0; symbol < symbols_count(&attributes->symbols); symbol++) {
-        Ranked best = {.symbol = symbol};
+        const BlockKey *key = &attributes->keys[symbol];
+        Ranked best = best_type(key, symbol, by_expected);
 
-        for (unsigned type = 0; type < N_TYPES; type++) {
-            const ColumnData *column = attributes->keys[symbol].columns[type];
-
-            if (column != NULL && column_count(column) > best.count) {
-                best.type = type;
-                best.count = column_count(column);
-            }
-        }
-        if (best.count > 0 && best.count * BLOCK_PROMOTE_DIVISOR >= n_rows) {
+        if (key->is_candidate && best.count > 0 && best.count * BLOCK_PROMOTE_DIVISOR >= n_rows) {
             ranked[n++] = best;
         }
     }
     qsort(ranked, n, sizeof(*ranked), compare_ranked);
     return n;
 }
+
+/* Whether the texts are stored as bytes is decided with the column, by what came unless it is known
+ * what to expect. */
+static void decide_key(BlockAttributes *attributes, const Ranked *ranked, bool by_expected)
+{
+    BlockKey *key = &attributes->keys[ranked->symbol];
+
+    attributes->written[attributes->n_written++] = ranked->symbol;
+    key->is_candidate = true;
+    key->type = ranked->type;
+    if (!by_expected) {
+        key->binary_type = PARQUET_BOOL;
+        if (key->type == TYPE_STRING) {
+            key->binary = block_binary_column(key->columns[TYPE_STRING]);
+        }
+        if (key->binary != NULL) {
+            key->binary_type = column_description(key->binary)->type;
+            key->binary_size = column_description(key->binary)->size;
+        }
+    }
+}
+
+static void decide(BlockAttributes *attributes, const BlockGroupEnd *end)
+{
+    size_t n_keys = symbols_count(&attributes->symbols);
+    CLEANUP(mem_freep) Ranked *ranked = NEW_ARRAY(Ranked, n_keys);
+    bool by_expected = attributes->is_expected && end->n_expected > 0;
+    size_t n_ranked =
+        rank_keys(attributes, by_expected ? end->n_expected : end->n_rows, by_expected, ranked);
+    size_t n_written = MIN(n_ranked, attributes->columns_max);
+
+    for (size_t i = 0; i < n_keys; i++) {
+        attributes->keys[i].is_candidate = false;
+    }
+    attributes->written = NEW_ARRAY(uint32_t, n_written + 1);
+    for (size_t i = 0; i < n_written; i++) {
+        decide_key(attributes, &ranked[i], by_expected);
+    }
+    attributes->n_spilled = attributes->columns_max == 0 ? 0 : n_ranked - n_written;
+    attributes->is_decided = true;
+}
+
+/* --- Dividing --- */
 
 typedef struct Drain {
     BlockAttributes *attributes;
@@ -340,20 +438,55 @@ static void drain_value(void *context, size_t row, int64_t number, Str bytes)
     add_entry(drain->attributes, row, drain->symbol, &attribute);
 }
 
-/* Moves what stays no column into entries, which are first occurrences. */
-static void drain_columns(BlockAttributes *attributes, const bool *is_written)
+static void drain_column(BlockAttributes *attributes, uint32_t symbol, unsigned type)
+{
+    Drain drain = {attributes, symbol, type};
+    BlockKey *key = &attributes->keys[symbol];
+
+    column_each(key->columns[type], drain_value, &drain);
+    key->n_map_rows += column_count(key->columns[type]);
+}
+
+/* Moves what stays no column into entries, which are first occurrences. Behind the first group
+ * there is nothing of the kind. */
+static void drain_columns(BlockAttributes *attributes)
 {
     for (uint32_t symbol = 0; symbol < symbols_count(&attributes->symbols); symbol++) {
-        BlockKey *key = &attributes->keys[symbol];
+        const BlockKey *key = &attributes->keys[symbol];
 
         for (unsigned type = 0; type < N_TYPES; type++) {
-            if (key->columns[type] != NULL && !is_written[symbol * N_TYPES + type]) {
-                Drain drain = {attributes, symbol, type};
-
-                column_each(key->columns[type], drain_value, &drain);
-                key->n_map_rows += column_count(key->columns[type]);
+            if (key->columns[type] != NULL && (!key->is_candidate || key->type != type)) {
+                drain_column(attributes, symbol, type);
             }
         }
+    }
+}
+
+static void drain_misfit(void *context, size_t row, Str text)
+{
+    const Drain *drain = context;
+
+    drain_value(context, row, 0, text);
+    drain->attributes->keys[drain->symbol].n_map_rows++;
+}
+
+/* The columns of the group as they are written; texts that have not the form of a column of bytes
+ * go to the map. */
+static void take_columns(BlockAttributes *attributes, ColumnData **columns, size_t *n_columns)
+{
+    for (size_t i = 0; i < attributes->n_written; i++) {
+        uint32_t symbol = attributes->written[i];
+        BlockKey *key = &attributes->keys[symbol];
+        ColumnData *column =
+            typed_column(attributes, key, symbols_get(&attributes->symbols, symbol), key->type);
+
+        if (key->binary_type != PARQUET_BOOL && key->binary == NULL) {
+            Drain drain = {attributes, symbol, TYPE_STRING};
+            const BlockForm form = {key->binary_type, key->binary_size};
+
+            key->binary = block_binary_convert(column, &form, drain_misfit, &drain);
+        }
+        columns[(*n_columns)++] = key->binary != NULL ? key->binary : column;
     }
 }
 
@@ -400,43 +533,56 @@ static void put_entries(BlockAttributes *attributes, const BlockEntry *sorted, C
     }
 }
 
-static void append_section(const BlockAttributes *attributes, Buf *section)
+void block_attributes_divide(BlockAttributes *attributes, const BlockGroupEnd *end,
+                             ColumnData **columns, size_t *n_columns, ColumnData *map,
+                             ColumnData *types)
 {
-    for (uint32_t symbol = 0; symbol < symbols_count(&attributes->symbols); symbol++) {
-        buf_append_byte(section, (uint8_t)attributes->level);
-        bytes_append_counted(section, symbols_get(&attributes->symbols, symbol));
-        varint_append(section, attributes->keys[symbol].n_rows);
-        varint_append(section, attributes->keys[symbol].n_map_rows);
+    size_t n_before = attributes->n_entries;
+
+    if (!attributes->is_decided) {
+        decide(attributes, end);
+    }
+    take_columns(attributes, columns, n_columns);
+    drain_columns(attributes);
+    if (attributes->n_entries > 0) {
+        CLEANUP(mem_freep)
+        BlockEntry *sorted = sort_entries(attributes, n_before, end->n_rows);
+        put_entries(attributes, sorted, map, types);
     }
 }
 
-size_t block_attributes_finish(BlockAttributes *attributes, size_t n_rows, ColumnData **columns,
-                               size_t *n_columns, ColumnData *map, ColumnData *types, Buf *section)
+void block_attributes_next(BlockAttributes *attributes)
 {
-    size_t n_keys = symbols_count(&attributes->symbols);
-    CLEANUP(mem_freep) Ranked *ranked = NEW_ARRAY(Ranked, n_keys);
-    CLEANUP(mem_freep) bool *is_written = NEW_ARRAY(bool, n_keys *N_TYPES);
-    size_t n_ranked = rank_keys(attributes, n_rows, ranked);
-    size_t n_written = MIN(n_ranked, attributes->columns_max);
-    size_t n_before = attributes->n_entries;
+    free_columns(attributes);
+    for (size_t i = 0; i < symbols_count(&attributes->symbols); i++) {
+        attributes->keys[i].last_row = 0;
+        attributes->keys[i].n_map_rows_before = attributes->keys[i].n_map_rows;
+    }
+    for (size_t i = 0; i < BLOCK_GUESSES; i++) { /* other strings may lie there then */
+        attributes->guesses[i] = (BlockGuess){0};
+    }
+    attributes->n_entries = 0;
+    buf_clear(&attributes->text);
+    arena_reset(&attributes->arena);
+}
 
-    for (size_t i = 0; i < n_written; i++) {
-        is_written[ranked[i].symbol * N_TYPES + ranked[i].type] = true;
-        BlockKey *key = &attributes->keys[ranked[i].symbol];
-        key->written = key->columns[ranked[i].type];
-        if (ranked[i].type == TYPE_STRING) {
-            key->binary = block_binary_column(key->written);
+/* Keys of which it was only expected that they come are not there. */
+size_t block_attributes_append(const BlockAttributes *attributes, Buf *section)
+{
+    size_t n = 0;
+
+    for (uint32_t symbol = 0; symbol < symbols_count(&attributes->symbols); symbol++) {
+        const BlockKey *key = &attributes->keys[symbol];
+
+        if (key->n_rows > 0) {
+            buf_append_byte(section, (uint8_t)attributes->level);
+            bytes_append_counted(section, symbols_get(&attributes->symbols, symbol));
+            varint_append(section, key->n_rows);
+            varint_append(section, key->n_map_rows);
+            n++;
         }
-        columns[(*n_columns)++] = key->binary != NULL ? key->binary : key->columns[ranked[i].type];
     }
-    attributes->n_spilled = attributes->columns_max == 0 ? 0 : n_ranked - n_written;
-    drain_columns(attributes, is_written);
-    if (attributes->n_entries > 0) {
-        CLEANUP(mem_freep) BlockEntry *sorted = sort_entries(attributes, n_before, n_rows);
-        put_entries(attributes, sorted, map, types);
-    }
-    append_section(attributes, section);
-    return n_keys;
+    return n;
 }
 
 size_t block_attributes_n_keys(const BlockAttributes *attributes)
@@ -448,10 +594,12 @@ BlockKeyPlace block_attributes_key(const BlockAttributes *attributes, size_t num
 {
     const BlockKey *key = &attributes->keys[number];
 
-    return (BlockKeyPlace){.key = symbols_get(&attributes->symbols, (uint32_t)number),
-                           .column = key->written,
-                           .n_rows = key->n_rows,
-                           .n_map_rows = key->n_map_rows};
+    return (BlockKeyPlace){
+        .key = symbols_get(&attributes->symbols, (uint32_t)number),
+        .column = attributes->is_decided && key->is_candidate ? key->columns[key->type] : NULL,
+        .n_rows = key->n_rows,
+        .n_map_rows = key->n_map_rows,
+        .n_group_map_rows = key->n_map_rows - key->n_map_rows_before};
 }
 
 void block_attributes_each_entry(const BlockAttributes *attributes,

@@ -127,10 +127,52 @@ ColumnData *block_binary_column(const ColumnData *text)
     return conversion.to;
 }
 
-bool block_binary_parse(ParquetType type, uint32_t size, Str text, uint8_t bytes[BLOCK_BINARY_MOST])
+/* --- To a form that is settled --- */
+
+typedef struct Fitting {
+    ColumnData *to;
+    Form form;
+    void (*misfit)(void *context, size_t row, Str text);
+    void *context;
+} Fitting;
+
+static Form form_of(ParquetType type, uint32_t size)
 {
     bool is_uuid = type == PARQUET_UUID;
-    Form form = {is_uuid, is_uuid ? UUID_TEXT : (size_t)size * 2, size};
+
+    return (Form){is_uuid, is_uuid ? UUID_TEXT : (size_t)size * 2, size};
+}
+
+static void fit(void *context, size_t row, int64_t number, Str text)
+{
+    Fitting *fitting = context;
+    uint8_t bytes[BLOCK_BINARY_MOST];
+
+    if (parse(&fitting->form, text, bytes)) {
+        column_put_str(fitting->to, row, str_from_bytes(bytes, fitting->form.size));
+    } else {
+        fitting->misfit(fitting->context, row, text);
+    }
+}
+
+ColumnData *block_binary_convert(const ColumnData *text, const BlockForm *form,
+                                 void (*misfit)(void *context, size_t row, Str text), void *context)
+{
+    Fitting fitting = {
+        .form = form_of(form->type, form->size), .misfit = misfit, .context = context};
+
+    ASSERT(form->size <= BLOCK_BINARY_MOST);
+    fitting.to = column_new(&(ParquetColumn){.name = column_description(text)->name,
+                                             .type = form->type,
+                                             .optional = true,
+                                             .size = form->size});
+    column_each(text, fit, &fitting);
+    return fitting.to;
+}
+
+bool block_binary_parse(ParquetType type, uint32_t size, Str text, uint8_t bytes[BLOCK_BINARY_MOST])
+{
+    Form form = form_of(type, size);
 
     return parse(&form, text, bytes);
 }

@@ -15,6 +15,18 @@ enum { BLOCK_BINARY_MOST = 32 }; /* bytes of a value */
  * another form, or when they repeat so that a dictionary of texts is better. */
 ColumnData *block_binary_column(const ColumnData *text);
 
+/* A column that texts are stored in: PARQUET_UUID or FIXED of @size bytes. */
+typedef struct BlockForm {
+    ParquetType type;
+    uint32_t size;
+} BlockForm;
+
+/* @text's values as bytes of the form, those that have it: owned by the caller. The others are
+ * given to @misfit. */
+ColumnData *block_binary_convert(const ColumnData *text, const BlockForm *form,
+                                 void (*misfit)(void *context, size_t row, Str text),
+                                 void *context);
+
 /* Whether a column of UUID or FIXED (of @size bytes) can hold the text; then its bytes are in
  * @bytes. */
 bool block_binary_parse(ParquetType type, uint32_t size, Str text,

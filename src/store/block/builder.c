@@ -7,13 +7,18 @@
 #include "store/block/exact.h"
 #include "store/block/json.h"
 #include "store/block/pairs.h"
+#include "store/block/reader.h"
 #include "store/block/sections.h"
 #include "store/block/summary.h"
 
 /*
  * Spans become columns at once, as they are added: a row is some fifty appends to arrays, each in
  * the nanoseconds when its string has been seen at the same address before. Only the division of
- * the attributes into columns and map waits for finish.
+ * the attributes into columns and map waits for the end of the row group.
+ *
+ * What knows strings by their address forgets them with the group. What the sections need of all
+ * groups (where traces begin, operations, keys and their values) stays; a file of several groups
+ * has all fixed columns, because a later group may need one: an empty one costs 200 bytes a group.
  */
 typedef struct Owner { /* what is known of a resource or scope, found by its address */
     const void *address;
@@ -25,13 +30,17 @@ typedef struct Owner { /* what is known of a resource or scope, found by its add
 struct BlockBuilder {
     ColumnData *columns[BLOCK_N_COLUMNS];
     BlockAttributes levels[BLOCK_N_LEVELS];
+    BlockPairs pairs;
+    BlockSummaries summaries;
     BlockOperations operations;
     Table owners;
     Owner resource, scope; /* of the span before */
     BlockTraceRow *traces;
     size_t n_traces, trace_capacity;
     TraceId last_trace;
-    size_t n_rows;
+    size_t n_rows;        /* of the group */
+    size_t n_rows_before; /* of the groups before */
+    FileWriter *writer;   /* from the end of the first group on */
     size_t columns_max;
     uint64_t min_start_ns, max_start_ns;
     Buf text;
@@ -62,6 +71,9 @@ static void end(BlockBuilder *builder)
         block_attributes_deinit(&builder->levels[i]);
     }
     block_operations_deinit(&builder->operations);
+    block_pairs_deinit(&builder->pairs);
+    block_summaries_deinit(&builder->summaries);
+    file_writer_free(builder->writer);
     table_deinit(&builder->owners);
     mem_free(builder->traces);
     buf_deinit(&builder->text);
@@ -130,12 +142,13 @@ static void put_ids(BlockBuilder *builder, const Span *span)
     if (!span_id_is_zero(span->parent_span_id)) {
         put_bytes(builder, BLOCK_PARENT_SPAN_ID, span->parent_span_id.bytes, SPAN_ID_SIZE);
     }
-    if (builder->n_rows > 0 && trace_id_equal(builder->last_trace, span->trace_id)) {
+    if (builder->n_traces > 0 && trace_id_equal(builder->last_trace, span->trace_id)) {
         return;
     }
     ARRAY_RESERVE(builder->traces, builder->n_traces, builder->trace_capacity);
     builder->traces[builder->n_traces++] =
-        (BlockTraceRow){block_trace_hash(span->trace_id.bytes), (uint32_t)builder->n_rows};
+        (BlockTraceRow){block_trace_hash(span->trace_id.bytes),
+                        (uint32_t)(builder->n_rows_before + builder->n_rows)};
     builder->last_trace = span->trace_id;
 }
 
@@ -259,7 +272,7 @@ void block_builder_add(BlockBuilder *builder, const Span *span)
     SpanKind kind = span->kind <= SPAN_KIND_CONSUMER ? span->kind : SPAN_KIND_UNSPECIFIED;
     StatusCode status = span->status_code <= STATUS_ERROR ? span->status_code : STATUS_UNSET;
 
-    ASSERT(builder->n_rows < PARQUET_ROWS_MAX);
+    ASSERT(builder->n_rows_before + builder->n_rows < PARQUET_ROWS_MAX);
     put_ids(builder, span);
     put_times(builder, span);
     bool exact = put_text(builder, BLOCK_NAME, span->name);
@@ -279,111 +292,213 @@ void block_builder_add(BlockBuilder *builder, const Span *span)
     builder->n_rows++;
 }
 
-/* --- Finishing --- */
+uint64_t block_builder_spans(const BlockBuilder *builder)
+{
+    return builder->n_rows_before + builder->n_rows;
+}
 
-typedef struct Assembly {
-    ColumnData *columns[BLOCK_N_COLUMNS + BLOCK_ATTRIBUTE_COLUMNS_MAX];
-    size_t n_columns;
-    Buf traces, bloom, operations, attributes, values, summaries;
-} Assembly;
+uint64_t block_builder_group_spans(const BlockBuilder *builder)
+{
+    return builder->n_rows;
+}
 
-static void divide_attributes(BlockBuilder *builder, Assembly *assembly)
+/* --- What is expected --- */
+
+typedef struct Expectation {
+    BlockBuilder *builder;
+    Block *source;
+} Expectation;
+
+static int expect_key(void *context, const BlockKeyCounts *counts)
+{
+    const Expectation *expectation = context;
+    const Block *source = expectation->source;
+    const BlockAttributeColumn *column = block_find_attribute(source, counts->level, counts->key);
+    BlockExpected expected = {counts->key, counts->n_rows, counts->n_map_rows, PARQUET_STRING, 0};
+
+    if (column != NULL && column->column != source->fixed[BLOCK_SERVICE_NAME]) {
+        const ParquetColumn *description = parquet_column(source->parquet, column->column);
+        expected.type = description->type;
+        expected.size = description->size;
+    } else {
+        expected.n_map_rows = expected.n_rows;
+    }
+    block_attributes_expect(&expectation->builder->levels[counts->level], &expected);
+    return 0;
+}
+
+int block_builder_expect(BlockBuilder *builder, Block *source)
+{
+    Expectation expectation = {builder, source};
+    ParseError error = {0};
+
+    ASSERT(block_builder_spans(builder) == 0);
+    return block_report(source, block_key_counts(source, expect_key, &expectation, &error), &error);
+}
+
+/* --- Row groups --- */
+
+/* The columns of a group in the order of the schema. */
+typedef struct GroupColumns {
+    ColumnData *items[BLOCK_N_COLUMNS + BLOCK_ATTRIBUTE_COLUMNS_MAX];
+    size_t n;
+} GroupColumns;
+
+static void divide_attributes(BlockBuilder *builder, const BlockGroupEnd *end,
+                              GroupColumns *columns)
 {
     static const BlockColumn maps[] = {BLOCK_ATTRIBUTES, BLOCK_RESOURCE_ATTRIBUTES,
                                        BLOCK_SCOPE_ATTRIBUTES};
     static const BlockColumn types[] = {BLOCK_ATTRIBUTES_TYPE, BLOCK_RESOURCE_ATTRIBUTES_TYPE,
                                         BLOCK_SCOPE_ATTRIBUTES_TYPE};
-    size_t n_keys = 0;
-    CLEANUP(buf_deinit) Buf keys = {0};
 
     for (unsigned level = 0; level < BLOCK_N_LEVELS; level++) {
-        n_keys += block_attributes_finish(
-            &builder->levels[level], builder->n_rows, assembly->columns, &assembly->n_columns,
-            builder->columns[maps[level]], builder->columns[types[level]], &keys);
+        block_attributes_divide(&builder->levels[level], end, columns->items, &columns->n,
+                                builder->columns[maps[level]], builder->columns[types[level]]);
     }
-    varint_append(&assembly->attributes, n_keys);
-    buf_append_str(&assembly->attributes, buf_str(&keys));
 }
 
-/* What is known of the values of all keys. */
-static void append_values(BlockBuilder *builder, Assembly *assembly)
+static void add_group_values(BlockBuilder *builder, const BlockGroupEnd *end)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
     size_t n_keys;
     const BlockKeyValues *keys =
         block_keys_collect(builder->levels, builder->columns[BLOCK_SERVICE_NAME], &arena, &n_keys);
 
-    block_pairs_append(&assembly->values, builder->levels, keys, n_keys, builder->n_rows);
-    block_summaries_append(&assembly->summaries, keys, n_keys);
+    block_pairs_add(&builder->pairs, builder->levels, keys, n_keys, end);
+    block_summaries_add(&builder->summaries, keys, n_keys, end->n_expected == 0);
 }
 
-static void assemble(BlockBuilder *builder, Assembly *assembly)
+/* @n_expected: 0 when this group is all. */
+static void write_group(BlockBuilder *builder, uint64_t n_expected, Buf *file)
 {
+    BlockGroupEnd end = {builder->n_rows, n_expected};
+    bool is_all = n_expected == 0;
+    GroupColumns columns = {0};
+
     for (unsigned i = 0; i < BLOCK_FIRST_RARE; i++) {
-        assembly->columns[assembly->n_columns++] = builder->columns[i];
+        columns.items[columns.n++] = builder->columns[i];
     }
-    divide_attributes(builder, assembly);
+    divide_attributes(builder, &end, &columns);
     for (unsigned i = BLOCK_FIRST_RARE; i < BLOCK_N_COLUMNS; i++) {
-        if (column_count(builder->columns[i]) > 0) {
-            assembly->columns[assembly->n_columns++] = builder->columns[i];
+        if (!is_all || column_count(builder->columns[i]) > 0) {
+            columns.items[columns.n++] = builder->columns[i];
         }
     }
-    block_traces_append(&assembly->traces, builder->traces, builder->n_traces);
-    block_bloom_append(&assembly->bloom, builder->traces, builder->n_traces);
-    block_operations_append(&builder->operations, &assembly->operations);
-    append_values(builder, assembly);
+    add_group_values(builder, &end);
+    if (builder->writer == NULL) {
+        builder->writer = file_writer_new();
+    }
+    file_writer_group(builder->writer, columns.items, columns.n, builder->n_rows, file);
 }
 
-static void write_file(const BlockBuilder *builder, const Assembly *assembly, Buf *file)
+static void begin_group(BlockBuilder *builder)
+{
+    builder->n_rows_before += builder->n_rows;
+    builder->n_rows = 0;
+    for (unsigned i = 0; i < BLOCK_N_COLUMNS; i++) {
+        column_clear(builder->columns[i]);
+    }
+    for (unsigned level = 0; level < BLOCK_N_LEVELS; level++) {
+        block_attributes_next(&builder->levels[level]);
+    }
+    block_operations_forget(&builder->operations);
+    table_clear(&builder->owners);
+}
+
+void block_builder_end_group(BlockBuilder *builder, uint64_t n_expected, Buf *file)
+{
+    ASSERT(builder->n_rows > 0);
+    write_group(builder, MAX(n_expected, block_builder_spans(builder)), file);
+    begin_group(builder);
+}
+
+/* --- Finishing --- */
+
+typedef struct Sections {
+    Buf traces, bloom, operations, attributes, values, summaries;
+} Sections;
+
+static void append_keys(BlockBuilder *builder, Sections *sections)
+{
+    CLEANUP(buf_deinit) Buf counts = {0};
+    CLEANUP(arena_deinit) Arena arena = {0};
+    size_t n = 0;
+
+    for (unsigned level = 0; level < BLOCK_N_LEVELS; level++) {
+        n += block_attributes_append(&builder->levels[level], &counts);
+    }
+    varint_append(&sections->attributes, n);
+    buf_append_str(&sections->attributes, buf_str(&counts));
+    const BlockKeyValues *keys =
+        block_keys_list(builder->levels, builder->columns[BLOCK_SERVICE_NAME], &arena, &n);
+    block_summaries_append(&builder->summaries, keys, n, &sections->summaries);
+}
+
+static void fill_sections(BlockBuilder *builder, Sections *sections)
+{
+    block_traces_append(&sections->traces, builder->traces, builder->n_traces);
+    block_bloom_append(&sections->bloom, builder->traces, builder->n_traces);
+    block_operations_append(&builder->operations, &sections->operations);
+    append_keys(builder, sections);
+    block_pairs_append(&builder->pairs, &sections->values);
+}
+
+static void sections_deinit(Sections *sections)
+{
+    buf_deinit(&sections->traces);
+    buf_deinit(&sections->bloom);
+    buf_deinit(&sections->operations);
+    buf_deinit(&sections->attributes);
+    buf_deinit(&sections->values);
+    buf_deinit(&sections->summaries);
+}
+
+static void write_end(const BlockBuilder *builder, const Sections *parts, Buf *file)
 {
     CLEANUP(buf_deinit) Buf head = {0};
     const ParquetSection sections[] = {
-        {STR("traces"), buf_str(&assembly->traces)},
-        {STR("bloom"), buf_str(&assembly->bloom)},
-        {STR("operations"), buf_str(&assembly->operations)},
-        {STR("attributes"), buf_str(&assembly->attributes)},
-        {STR("values"), buf_str(&assembly->values)},
-        {STR("summaries"), buf_str(&assembly->summaries)},
+        {STR("traces"), buf_str(&parts->traces)},
+        {STR("bloom"), buf_str(&parts->bloom)},
+        {STR("operations"), buf_str(&parts->operations)},
+        {STR("attributes"), buf_str(&parts->attributes)},
+        {STR("values"), buf_str(&parts->values)},
+        {STR("summaries"), buf_str(&parts->summaries)},
     };
-    const uint64_t numbers[] = {BLOCK_VERSION, builder->n_rows, builder->n_traces,
-                                builder->n_rows == 0 ? 0 : builder->min_start_ns,
-                                builder->max_start_ns};
+    uint64_t n_rows = block_builder_spans(builder);
+    const uint64_t numbers[] = {BLOCK_VERSION, n_rows, builder->n_traces,
+                                n_rows == 0 ? 0 : builder->min_start_ns, builder->max_start_ns};
 
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
         buf_append_format(&head, "%s%llu", i == 0 ? "" : " ", (unsigned long long)numbers[i]);
     }
     const MetaKeyValue metadata = {STR("weft.block"), buf_str(&head)};
-    parquet_write(&(ParquetParts){.columns = assembly->columns,
-                                  .n_columns = assembly->n_columns,
-                                  .n_rows = builder->n_rows,
-                                  .metadata = &metadata,
-                                  .n_metadata = 1,
-                                  .sections = sections,
-                                  .n_sections = ARRAY_LEN(sections)},
-                  file);
+    file_writer_end(builder->writer,
+                    &(FileTail){.metadata = &metadata,
+                                .n_metadata = 1,
+                                .sections = sections,
+                                .n_sections = ARRAY_LEN(sections)},
+                    file);
 }
 
 void block_builder_finish(BlockBuilder *builder, Buf *file, BlockSummary *ret_summary)
 {
-    Assembly assembly = {0};
-    size_t before = file->len;
+    CLEANUP(sections_deinit) Sections sections = {0};
+    uint64_t n_rows = block_builder_spans(builder);
 
-    assemble(builder, &assembly);
-    write_file(builder, &assembly, file);
+    if (builder->writer == NULL || builder->n_rows > 0) {
+        write_group(builder, builder->writer == NULL ? 0 : n_rows, file);
+    }
+    fill_sections(builder, &sections);
+    write_end(builder, &sections, file);
     *ret_summary =
-        (BlockSummary){.n_spans = builder->n_rows,
+        (BlockSummary){.n_spans = n_rows,
                        .n_traces = builder->n_traces,
-                       .min_start_ns = builder->n_rows == 0 ? 0 : builder->min_start_ns,
+                       .min_start_ns = n_rows == 0 ? 0 : builder->min_start_ns,
                        .max_start_ns = builder->max_start_ns,
-                       .file_bytes = file->len - before,
+                       .file_bytes = file_writer_bytes(builder->writer),
                        .n_spilled_keys = builder->levels[BLOCK_SPAN_LEVEL].n_spilled +
                                          builder->levels[BLOCK_RESOURCE_LEVEL].n_spilled};
-    buf_deinit(&assembly.traces);
-    buf_deinit(&assembly.bloom);
-    buf_deinit(&assembly.operations);
-    buf_deinit(&assembly.attributes);
-    buf_deinit(&assembly.values);
-    buf_deinit(&assembly.summaries);
     size_t columns_max = builder->columns_max;
     end(builder);
     begin(builder, columns_max);

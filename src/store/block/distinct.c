@@ -146,8 +146,37 @@ Value block_distinct_value(const BlockDistinct *distinct, size_t i)
                                     distinct->numbers[i]);
 }
 
-BlockKeyValues *block_keys_collect(const BlockAttributes *levels, const ColumnData *service,
-                                   Arena *arena, size_t *ret_n)
+/* --- Over several columns --- */
+
+void block_distinct_sketch_add(BlockDistinctSketch *sketch, uint64_t hash)
+{
+    size_t at = hash >> (64 - BLOCK_SKETCH_BITS);
+    uint64_t rest = hash << BLOCK_SKETCH_BITS | 1ULL << (BLOCK_SKETCH_BITS - 1);
+    uint8_t length = (uint8_t)(__builtin_clzll(rest) + 1);
+
+    if (length > sketch->longest[at]) {
+        sketch->longest[at] = length;
+    }
+}
+
+uint64_t block_distinct_sketch_count(const BlockDistinctSketch *sketch)
+{
+    const double n = 1 << BLOCK_SKETCH_BITS;
+    double sum = 0, n_free = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(sketch->longest); i++) {
+        sum += exp2(-(double)sketch->longest[i]);
+        n_free += sketch->longest[i] == 0;
+    }
+    double estimate = 0.7213 / (1 + 1.079 / n) * n * n / sum;
+    if (estimate < 2.5 * n && n_free > 0) {
+        estimate = n * log(n / n_free); /* few: linear counting is nearer */
+    }
+    return (uint64_t)(estimate + 0.5);
+}
+
+BlockKeyValues *block_keys_list(const BlockAttributes *levels, const ColumnData *service,
+                                Arena *arena, size_t *ret_n)
 {
     size_t n = 1, at = 0;
 
@@ -158,17 +187,27 @@ BlockKeyValues *block_keys_collect(const BlockAttributes *levels, const ColumnDa
     for (unsigned level = 0; level < BLOCK_N_LEVELS; level++) {
         for (size_t i = 0; i < block_attributes_n_keys(&levels[level]); i++) {
             keys[at++] = (BlockKeyValues){.level = (BlockLevel)level,
+                                          .number = (uint32_t)i,
                                           .place = block_attributes_key(&levels[level], i)};
         }
     }
     keys[at] = (BlockKeyValues){
         .level = BLOCK_RESOURCE_LEVEL,
+        .number = UINT32_MAX,
         .place = {.key = STR("service.name"), .column = service, .n_rows = column_count(service)}};
-    for (size_t i = 0; i < n; i++) {
+    *ret_n = n;
+    return keys;
+}
+
+BlockKeyValues *block_keys_collect(const BlockAttributes *levels, const ColumnData *service,
+                                   Arena *arena, size_t *ret_n)
+{
+    BlockKeyValues *keys = block_keys_list(levels, service, arena, ret_n);
+
+    for (size_t i = 0; i < *ret_n; i++) {
         if (keys[i].place.column != NULL) {
             block_distinct(keys[i].place.column, arena, &keys[i].distinct);
         }
     }
-    *ret_n = n;
     return keys;
 }

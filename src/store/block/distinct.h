@@ -27,14 +27,29 @@ Value block_distinct_value(const BlockDistinct *distinct, size_t i);
 /* A number of a column as the value that it stands for. */
 Value block_number_value(ParquetType type, int64_t number);
 
+/* How many distinct values several columns have together, within 3 %: a HyperLogLog (Flajolet et
+ * al., 2007) of their hashes. `{0}` is empty. */
+enum { BLOCK_SKETCH_BITS = 10 };
+
+typedef struct BlockDistinctSketch {
+    uint8_t longest[1 << BLOCK_SKETCH_BITS]; /* 1 + leading zeroes of a hash */
+} BlockDistinctSketch;
+
+void block_distinct_sketch_add(BlockDistinctSketch *sketch, uint64_t hash);
+uint64_t block_distinct_sketch_count(const BlockDistinctSketch *sketch);
+
 /* A key of the block with what is known of its values. */
 typedef struct BlockKeyValues {
     BlockLevel level;
+    uint32_t number; /* of its level's keys; UINT32_MAX: service.name */
     BlockKeyPlace place;
     BlockDistinct distinct; /* of its column, if it has one */
 } BlockKeyValues;
 
-/* The keys of all levels (finished), level by level in the order of their numbers, and one more:
- * the resource's service.name with its column @service. */
+/* The keys of all levels (a group is divided), level by level in the order of their numbers, and
+ * one more: the resource's service.name with its column @service. A list is without what is
+ * distinct. */
+BlockKeyValues *block_keys_list(const BlockAttributes *levels, const ColumnData *service,
+                                Arena *arena, size_t *ret_n);
 BlockKeyValues *block_keys_collect(const BlockAttributes *levels, const ColumnData *service,
                                    Arena *arena, size_t *ret_n);

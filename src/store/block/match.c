@@ -34,6 +34,15 @@ uint64_t *match_bitmap(BlockMatcher *matcher, MatchRange range)
     return ARENA_ARRAY(&matcher->window, uint64_t, range_words(range));
 }
 
+static void forget_group(BlockMatcher *matcher, MatchPlan *plan)
+{
+    plan->kept = (ParquetKept){.arena = &matcher->kept, .pieces = &matcher->window};
+    plan->answered = NULL;
+    plan->answers = NULL;
+    plan->n_yes = 0;
+    plan->never = plan->is_prepared = plan->is_key_found = false;
+}
+
 MatchPlan *match_plan(BlockMatcher *matcher, const Filter *filter, unsigned part)
 {
     for (MatchPlan *plan = matcher->plans; plan != NULL; plan = plan->next) {
@@ -41,13 +50,24 @@ MatchPlan *match_plan(BlockMatcher *matcher, const Filter *filter, unsigned part
             return plan;
         }
     }
-    MatchPlan *plan = ARENA_NEW(&matcher->kept, MatchPlan);
-    *plan = (MatchPlan){.next = matcher->plans,
-                        .filter = filter,
-                        .part = part,
-                        .kept = {.arena = &matcher->kept, .pieces = &matcher->window}};
+    MatchPlan *plan = ARENA_NEW(&matcher->plan_arena, MatchPlan);
+    *plan = (MatchPlan){.next = matcher->plans, .filter = filter, .part = part};
     matcher->plans = plan;
+    forget_group(matcher, plan);
     return plan;
+}
+
+void block_match_enter(BlockMatcher *matcher, size_t group)
+{
+    ParquetFile *file = matcher->block->parquet;
+
+    matcher->group = group;
+    matcher->rows =
+        (MatchRange){parquet_group_row(file, group), parquet_group_row(file, group + 1)};
+    arena_reset(&matcher->kept);
+    for (MatchPlan *plan = matcher->plans; plan != NULL; plan = plan->next) {
+        forget_group(matcher, plan);
+    }
 }
 
 void match_clear_probe(BlockMatcher *matcher)
@@ -274,7 +294,7 @@ int block_match_rows(BlockMatcher *matcher, const Filter *filter, uint64_t from_
 {
     uint64_t *in_time = match_bitmap(matcher, range), *bitmap = in_time;
 
-    ASSERT(range.from % 64 == 0);
+    ASSERT(range.from >= matcher->rows.from && range.to <= matcher->rows.to);
     TRY(match_time(matcher, from_ns, to_ns, range, in_time));
     if (matcher->block->fixed[BLOCK_EXACT_SPAN] == SIZE_MAX) {
         TRY(match_join(matcher, filter, 0, true, range, bitmap));
@@ -353,12 +373,12 @@ int block_match_prepare(BlockMatcher *matcher, const Filter *filter, bool *ret_n
 
 void block_matcher_init(BlockMatcher *matcher, Block *block, ParseError *error)
 {
-    *matcher =
-        (BlockMatcher){.block = block, .n_rows = parquet_n_rows(block->parquet), .error = error};
+    *matcher = (BlockMatcher){.block = block, .error = error};
 }
 
 void block_matcher_deinit(BlockMatcher *matcher)
 {
+    arena_deinit(&matcher->plan_arena);
     arena_deinit(&matcher->kept);
     arena_deinit(&matcher->window);
     arena_deinit(&matcher->scratch);

@@ -6,9 +6,9 @@
 /*
  * Which rows of a block match a filter: the columnar half of block_search() and block_scan().
  *
- * A block is asked in windows of rows, so that memory is bounded whatever its size; what holds for
- * the whole block (dictionaries, the answer of each dictionary entry) is kept beside, a MatchPlan
- * per comparison.
+ * A block is asked row group by row group, in windows of rows, so that memory is bounded whatever
+ * its size; what holds for the whole group (dictionaries, the answer of each dictionary entry) is
+ * kept beside, a MatchPlan per comparison.
  */
 enum { BLOCK_WINDOW_ROWS = 1 << 16, BLOCK_CHUNK_ROWS = 4096 /* a page has no more */ };
 
@@ -19,25 +19,34 @@ struct MatchPlan {
     const Filter *filter;
     unsigned part; /* BlockLevel of attribute columns; 4 + BlockLevel of maps */
 
+    /* Of the block. */
+    bool is_value_asked, is_value_absent; /* of the block's filter of values */
+    bool is_counted;
+    uint64_t n_map_rows; /* of a map */
+
+    /* Of the row group. */
     ParquetKept kept;
     const ParquetVector *answered; /* the dictionary of @answers */
     uint8_t *answers;              /* per entry, 0 or 1 */
     size_t n_yes;
     uint32_t yes; /* the entry, when n_yes is 1 */
-    bool never;   /* no value in the column answers yes */
+    bool never;   /* no value in the column answers yes; no entry of the map has the key */
     bool is_prepared;
-    bool is_value_asked, is_value_absent; /* of the block's filter of values */
-
-    /* Of a map. */
-    uint64_t n_map_rows;
     bool is_key_found; /* @key_code is the key's, and text keys are all there is to look at */
     uint32_t key_code;
 };
 
+/* Rows of the block. Bitmaps begin with @from. */
+typedef struct MatchRange {
+    size_t from, to;
+} MatchRange;
+
 typedef struct BlockMatcher {
     Block *block;
-    size_t n_rows;
-    Arena kept;    /* for the whole block */
+    size_t group;    /* that was entered */
+    MatchRange rows; /* its */
+    Arena plan_arena;
+    Arena kept;    /* for the whole group */
     Arena window;  /* bitmaps and columns of a window */
     Arena scratch; /* one row */
     ParseError *error;
@@ -51,11 +60,6 @@ typedef struct BlockMatcher {
     Attribute attribute; /* the one that the probe has */
 } BlockMatcher;
 
-/* Rows of the block. @from is a multiple of 64; bitmaps begin with it. */
-typedef struct MatchRange {
-    size_t from, to;
-} MatchRange;
-
 static inline size_t range_words(MatchRange range)
 {
     return (range.to - range.from + 63) / 64;
@@ -66,11 +70,14 @@ static inline size_t range_words(MatchRange range)
 void block_matcher_init(BlockMatcher *matcher, Block *block, ParseError *error);
 void block_matcher_deinit(BlockMatcher *matcher);
 
-/* Looks at dictionaries only. @ret_never: no row of the block matches. */
+/* Goes to a row group: all that follows is about its rows. */
+void block_match_enter(BlockMatcher *matcher, size_t group);
+
+/* Looks at dictionaries only. @ret_never: no row of the group matches. */
 MUST_USE int block_match_prepare(BlockMatcher *matcher, const Filter *filter, bool *ret_never);
 
-/* A bit per row of @range that matches and starts in from <= start < to; it lives until
- * block_match_forget(), bits behind the last row are 0. */
+/* A bit per row of @range (of the group) that matches and starts in from <= start < to; it lives
+ * until block_match_forget(), bits behind the last row are 0. */
 MUST_USE int block_match_rows(BlockMatcher *matcher, const Filter *filter, uint64_t from_ns,
                               uint64_t to_ns, MatchRange range, uint64_t **ret_bitmap);
 void block_match_forget(BlockMatcher *matcher);
@@ -129,6 +136,6 @@ typedef struct KeyMatch {
 MUST_USE int match_map(BlockMatcher *matcher, const Filter *filter, BlockLevel level,
                        MatchRange range, KeyMatch *match);
 
-/* Whether the map of the level holds the key at all. */
+/* Whether the map of the level holds the key at all, in the group. */
 MUST_USE int match_map_has(BlockMatcher *matcher, const Filter *filter, BlockLevel level,
                            bool *ret_has);

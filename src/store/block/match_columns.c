@@ -148,7 +148,11 @@ static int prepare(BlockMatcher *matcher, MatchPlan *plan, size_t column, MatchA
     if (plan->is_prepared) {
         return 0;
     }
-    TRY(parquet_read_dictionary(matcher->block->parquet, column, &plan->kept, &only,
+    if (parquet_is_null_column(matcher->block->parquet, column, matcher->group)) {
+        plan->never = plan->is_prepared = true;
+        return 0;
+    }
+    TRY(parquet_read_dictionary(matcher->block->parquet, column, matcher->group, &plan->kept, &only,
                                 matcher->error));
     if (only) {
         TRY(match_answers(matcher, plan, plan->kept.dictionaries[0], ask));

@@ -39,7 +39,7 @@ static int find_code(BlockMatcher *matcher, MatchPlan *plan, BlockLevel level)
     if (!utf8_is_valid(plan->filter->key)) {
         return 0;
     }
-    TRY(parquet_read_dictionary(matcher->block->parquet, column, &plan->kept, &only,
+    TRY(parquet_read_dictionary(matcher->block->parquet, column, matcher->group, &plan->kept, &only,
                                 matcher->error));
     const ParquetVector *keys = plan->kept.dictionaries[0];
     for (size_t i = 0; only && i < keys->n_rows; i++) {
@@ -48,6 +48,7 @@ static int find_code(BlockMatcher *matcher, MatchPlan *plan, BlockLevel level)
             plan->key_code = (uint32_t)i;
         }
     }
+    plan->never = only && !plan->is_key_found;
     return 0;
 }
 
@@ -56,12 +57,16 @@ static int prepare(BlockMatcher *matcher, const Filter *filter, BlockLevel level
 {
     MatchPlan *plan = match_plan(matcher, filter, part_of(level));
 
-    if (!plan->is_prepared) {
+    if (!plan->is_counted) {
         KeySearch key = {level, filter->key, 0};
 
         TRY(block_key_counts(matcher->block, find_key, &key, matcher->error));
         plan->n_map_rows = key.n_map_rows;
-        if (key.n_map_rows > 0) {
+        plan->is_counted = true;
+    }
+    if (!plan->is_prepared) {
+        plan->never = plan->n_map_rows == 0;
+        if (!plan->never) {
             TRY(find_code(matcher, plan, level));
         }
         plan->is_prepared = true;
@@ -75,7 +80,7 @@ int match_map_has(BlockMatcher *matcher, const Filter *filter, BlockLevel level,
     MatchPlan *plan;
 
     TRY(prepare(matcher, filter, level, &plan));
-    *ret_has = plan->n_map_rows > 0;
+    *ret_has = !plan->never;
     return 0;
 }
 
@@ -249,7 +254,7 @@ int match_map(BlockMatcher *matcher, const Filter *filter, BlockLevel level, Mat
     MatchPlan *plan;
 
     TRY(prepare(matcher, filter, level, &plan));
-    if (plan->n_map_rows == 0) {
+    if (plan->never) {
         return 0;
     }
     return plan->is_key_found ? match_coded(matcher, plan, level, range, match)

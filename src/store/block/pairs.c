@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/block/pairs.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -17,6 +18,11 @@
  * which a reader asks for first; so no list of keys has to be read. Doubles and numbers with many
  * values are always left out: nobody looks for one by equality.
  *
+ * How many values there will be is known only at the end. A block of several row groups begins with
+ * a filter for all that its budget allows, of FOLDS blocks or a multiple; in the end as many
+ * neighbouring blocks as keep it full enough become one. That is the smaller filter itself: a
+ * hash's block is hash * blocks / 2^32, so the quotient of both is its block then.
+ *
  * Chunks of 31 blocks with a CRC-32: a question reads 996 bytes and trusts no byte unchecked.
  */
 enum {
@@ -25,6 +31,7 @@ enum {
     CHUNK_STEP = CHUNK + 4,
     PAIRS_PER_ROW = 4,
     PAIRS_LEAST = 4096, /* of a small block */
+    FOLDS = 2520,       /* so many divide it: 1 to 10, 12, 14, 15 … */
 };
 
 uint64_t block_pair_seed(BlockLevel level, Str key)
@@ -49,7 +56,8 @@ typedef struct Choice {
 static Choice weigh(const BlockKeyValues *key, size_t number)
 {
     const ColumnData *column = key->place.column;
-    Choice choice = {.key = key, .number = number, .cost = key->place.n_map_rows, .is_text = true};
+    Choice choice = {
+        .key = key, .number = number, .cost = key->place.n_group_map_rows, .is_text = true};
 
     if (column != NULL) {
         ParquetType type = column_description(column)->type;
@@ -76,8 +84,15 @@ static int compare_choices(const void *a, const void *b)
     return left->number < right->number ? -1 : left->number > right->number;
 }
 
+/* A key that was left out once is left out of the block; what it has put in says so. */
+static bool is_left_out(const BlockPairs *pairs, uint64_t seed)
+{
+    return pairs->filter != NULL && bloom_may_have(pairs->filter, pairs->size, seed);
+}
+
 /* Sets the seeds of the keys that are in (0: left out). Returns how many hashes there will be. */
-static size_t choose(const BlockKeyValues *keys, size_t n_keys, size_t n_rows, uint64_t *seeds)
+static size_t choose(const BlockPairs *pairs, const BlockKeyValues *keys, size_t n_keys,
+                     size_t n_rows, uint64_t *seeds)
 {
     CLEANUP(mem_freep) Choice *choices = NEW_ARRAY(Choice, n_keys);
     uint64_t budget = (uint64_t)n_rows * PAIRS_PER_ROW + PAIRS_LEAST, used = 0;
@@ -89,13 +104,14 @@ static size_t choose(const BlockKeyValues *keys, size_t n_keys, size_t n_rows, u
     qsort(choices, n_keys, sizeof(*choices), compare_choices);
     for (size_t i = 0; i < n_keys; i++) {
         const Choice *choice = &choices[i];
+        uint64_t seed = block_pair_seed(choice->key->level, choice->key->place.key);
 
-        if (choice->cost > budget - used) {
+        if (choice->cost > budget - used || is_left_out(pairs, seed)) {
             n_out++;
             continue;
         }
         used += choice->cost;
-        seeds[choice->number] = block_pair_seed(choice->key->level, choice->key->place.key);
+        seeds[choice->number] = seed;
     }
     return (size_t)used + n_out;
 }
@@ -159,14 +175,30 @@ static void append_chunks(Buf *buf, const uint8_t *filter, size_t size)
     }
 }
 
-void block_pairs_append(Buf *buf, const BlockAttributes *levels, const BlockKeyValues *keys,
-                        size_t n_keys, size_t n_rows)
+static void begin(BlockPairs *pairs, size_t n_hashes, uint64_t n_expected)
+{
+    if (n_expected == 0) {
+        pairs->size = bloom_size(n_hashes);
+    } else {
+        size_t step = (size_t)FOLDS * BLOOM_BLOCK;
+        size_t all = bloom_size((size_t)n_expected * PAIRS_PER_ROW);
+
+        pairs->size = MIN(all + step - 1, (size_t)BLOOM_SIZE_MAX) / step * step;
+        pairs->is_folded = true;
+    }
+    pairs->filter = NEW_ARRAY(uint8_t, pairs->size);
+}
+
+void block_pairs_add(BlockPairs *pairs, const BlockAttributes *levels, const BlockKeyValues *keys,
+                     size_t n_keys, const BlockGroupEnd *end)
 {
     CLEANUP(mem_freep) uint64_t *seeds = NEW_ARRAY(uint64_t, n_keys);
-    size_t size = bloom_size(choose(keys, n_keys, n_rows, seeds)), first = 0;
-    CLEANUP(mem_freep) uint8_t *filter = NEW_ARRAY(uint8_t, size);
-    Filling filling = {.filter = filter, .size = size};
+    size_t n_hashes = choose(pairs, keys, n_keys, end->n_rows, seeds), first = 0;
 
+    if (pairs->filter == NULL) {
+        begin(pairs, n_hashes, end->n_expected);
+    }
+    Filling filling = {.filter = pairs->filter, .size = pairs->size};
     for (unsigned level = 0; level < BLOCK_N_LEVELS; level++) {
         filling.seeds = seeds + first;
         block_attributes_each_entry(&levels[level], fill_entry, &filling);
@@ -175,10 +207,59 @@ void block_pairs_append(Buf *buf, const BlockAttributes *levels, const BlockKeyV
     for (size_t i = 0; i < n_keys; i++) {
         fill_column(&filling, &keys[i], seeds[i]);
         if (seeds[i] == 0) {
-            bloom_add(filter, size, block_pair_seed(keys[i].level, keys[i].place.key));
+            bloom_add(pairs->filter, pairs->size,
+                      block_pair_seed(keys[i].level, keys[i].place.key));
         }
     }
-    append_chunks(buf, filter, size);
+}
+
+/* How many hashes are in, by how full it is: each sets one bit of each word of its block. */
+static size_t count_hashes(const BlockPairs *pairs)
+{
+    double n_bits = (double)pairs->size * 8, n_set = 0;
+    enum { WORD_BITS = 32 };
+
+    for (size_t at = 0; at < pairs->size; at += sizeof(uint64_t)) {
+        uint64_t word;
+
+        mem_copy(&word, pairs->filter + at, sizeof(word));
+        n_set += __builtin_popcountll(word);
+    }
+    double free_share = MAX(1 - n_set / n_bits, 1e-9);
+    return (size_t)(-log(free_share) * (double)(pairs->size / BLOOM_BLOCK) * WORD_BITS);
+}
+
+static void fold(BlockPairs *pairs)
+{
+    size_t n_blocks = pairs->size / BLOOM_BLOCK, n_folds = FOLDS;
+    size_t needed = bloom_size(count_hashes(pairs)) / BLOOM_BLOCK;
+
+    while (n_folds > 1 && (n_blocks % n_folds != 0 || n_blocks / n_folds < needed)) {
+        n_folds--;
+    }
+    for (size_t i = 0; i < pairs->size && n_folds > 1; i++) {
+        size_t to = i / BLOOM_BLOCK / n_folds * BLOOM_BLOCK + i % BLOOM_BLOCK;
+        uint8_t byte = pairs->filter[i];
+
+        /* In place: the first of each run of blocks takes the place of what is folded already. */
+        bool is_first = i / BLOOM_BLOCK % n_folds == 0;
+        pairs->filter[to] = is_first ? byte : (uint8_t)(pairs->filter[to] | byte);
+    }
+    pairs->size = n_blocks / n_folds * BLOOM_BLOCK;
+}
+
+void block_pairs_append(BlockPairs *pairs, Buf *buf)
+{
+    if (pairs->is_folded) {
+        fold(pairs);
+    }
+    append_chunks(buf, pairs->filter, pairs->size);
+}
+
+void block_pairs_deinit(BlockPairs *pairs)
+{
+    mem_free(pairs->filter);
+    *pairs = (BlockPairs){0};
 }
 
 /* --- Reading --- */

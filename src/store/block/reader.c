@@ -58,6 +58,17 @@ static int parse_summary(Block *block, ParseError *error)
                : fail(error, 0, "the block's summary disagrees with its rows");
 }
 
+/* Whether no row has a value in it: files of several row groups have columns that nobody needed. */
+static bool is_empty(const Block *block, size_t column)
+{
+    size_t n = parquet_n_groups(block->parquet), group = 0;
+
+    while (group < n && parquet_is_null_column(block->parquet, column, group)) {
+        group++;
+    }
+    return n > 0 && group == n;
+}
+
 /* A column of the file is a fixed one, or an attribute's of a type that one can have. */
 static int note_column(Block *block, size_t column, ParseError *error)
 {
@@ -76,7 +87,9 @@ static int note_column(Block *block, size_t column, ParseError *error)
             block->fixed[fixed] != SIZE_MAX) {
             return fail(error, 0, "a column has the wrong type");
         }
-        block->fixed[fixed] = column;
+        if ((unsigned)fixed < BLOCK_FIRST_RARE || !is_empty(block, column)) {
+            block->fixed[fixed] = column;
+        }
         return 0;
     }
     if (found->type != PARQUET_STRING && found->type != PARQUET_INT64 &&

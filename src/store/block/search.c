@@ -118,13 +118,14 @@ static int note_trace(BlockMatcher *matcher, Chunk *chunk, size_t row)
 
 static int chunk_load(BlockMatcher *matcher, Chunk *chunk, size_t row)
 {
-    size_t from = row / BLOCK_CHUNK_ROWS * BLOCK_CHUNK_ROWS;
+    const MatchRange *group = &matcher->rows;
+    size_t from = row - (row - group->from) % BLOCK_CHUNK_ROWS;
 
     if (row >= chunk->range.from && row < chunk->range.to) {
         return 0;
     }
     arena_reset(&chunk->arena);
-    chunk->range = (MatchRange){from, MIN(from + BLOCK_CHUNK_ROWS, matcher->n_rows)};
+    chunk->range = (MatchRange){from, MIN(from + BLOCK_CHUNK_ROWS, group->to)};
     chunk->has_ids = false;
     return block_read_fixed(matcher->block, BLOCK_START, chunk->range.from, chunk->range.to,
                             &chunk->arena, &chunk->starts, matcher->error);
@@ -174,11 +175,12 @@ static int search_window(BlockMatcher *matcher, BlockSearch *search, MatchRange 
 /* Windows shrink before memory is at its end. */
 static int search_windows(BlockMatcher *matcher, BlockSearch *search, Visited *visited)
 {
+    const MatchRange group = matcher->rows;
     size_t bytes_max = search->bytes_max == 0 ? SEARCH_BYTES_DEFAULT : search->bytes_max;
     size_t rows = BLOCK_WINDOW_ROWS;
 
-    for (size_t end = matcher->n_rows; end > 0 && !visited->stopped;) {
-        size_t from = (end - 1) / rows * rows;
+    for (size_t end = group.to; end > group.from && !visited->stopped;) {
+        size_t from = group.from + (end - 1 - group.from) / rows * rows;
 
         if (matcher->kept.allocated + matcher->window.allocated > bytes_max) {
             if (rows <= BLOCK_CHUNK_ROWS) {
@@ -195,13 +197,29 @@ static int search_windows(BlockMatcher *matcher, BlockSearch *search, Visited *v
     return 0;
 }
 
+static int search_groups(BlockMatcher *matcher, BlockSearch *search, Visited *visited)
+{
+    for (size_t group = parquet_n_groups(matcher->block->parquet);
+         group-- > 0 && !visited->stopped;) {
+        bool never = false;
+
+        block_match_enter(matcher, group);
+        TRY(block_match_prepare(matcher, search->filter, &never));
+        if (never) { /* looked at, if only through dictionaries */
+            search->n_scanned += matcher->rows.to - matcher->rows.from;
+        } else {
+            TRY(search_windows(matcher, search, visited));
+        }
+    }
+    return 0;
+}
+
 int block_search(Block *block, BlockSearch *search)
 {
     CLEANUP(parquet_unpin) ParquetPin pin = parquet_pin(block->parquet);
     CLEANUP(block_matcher_deinit) BlockMatcher matcher;
     ParseError error = {0};
     Visited visited = {0};
-    bool never = false;
 
     block_matcher_init(&matcher, block, &error);
     matcher.stop = search->stop;
@@ -209,14 +227,7 @@ int block_search(Block *block, BlockSearch *search)
     if (misses_window(block, search->from_ns, search->to_ns)) {
         return 0;
     }
-    int r = block_match_prepare(&matcher, search->filter, &never);
-    if (r == 0 && never) {
-        search->n_scanned += matcher.n_rows; /* looked at, if only through dictionaries */
-        return 0;
-    }
-    if (r == 0) {
-        r = search_windows(&matcher, search, &visited);
-    }
+    int r = search_groups(&matcher, search, &visited);
     return visited.stopped ? visited.result : block_report(block, r, &error);
 }
 
@@ -251,11 +262,33 @@ static int scan_rows(BlockMatcher *matcher, const uint64_t *bitmap, MatchRange r
     return 0;
 }
 
+typedef struct Scan {
+    const Filter *filter;
+    uint64_t from_ns, to_ns;
+    int (*visit)(void *context, const Span *span);
+    void *context;
+} Scan;
+
+static int scan_group(BlockMatcher *matcher, const Scan *scan, Visited *visited)
+{
+    for (size_t from = matcher->rows.from; from < matcher->rows.to && !visited->stopped;
+         from += SCAN_ROWS) {
+        MatchRange range = {from, MIN(from + SCAN_ROWS, matcher->rows.to)};
+        uint64_t *bitmap;
+
+        TRY(block_match_rows(matcher, scan->filter, scan->from_ns, scan->to_ns, range, &bitmap));
+        TRY(scan_rows(matcher, bitmap, range, scan->visit, scan->context, visited));
+        block_match_forget(matcher);
+    }
+    return 0;
+}
+
 int block_scan(Block *block, const Filter *filter, uint64_t from_ns, uint64_t to_ns,
                int (*visit)(void *context, const Span *span), void *context)
 {
     CLEANUP(parquet_unpin) ParquetPin pin = parquet_pin(block->parquet);
     CLEANUP(block_matcher_deinit) BlockMatcher matcher;
+    const Scan scan = {filter, from_ns, to_ns, visit, context};
     ParseError error = {0};
     Visited visited = {0};
     int r = 0;
@@ -264,15 +297,10 @@ int block_scan(Block *block, const Filter *filter, uint64_t from_ns, uint64_t to
     if (misses_window(block, from_ns, to_ns)) {
         return 0;
     }
-    for (size_t from = 0; from < matcher.n_rows && r == 0 && !visited.stopped; from += SCAN_ROWS) {
-        MatchRange range = {from, MIN(from + SCAN_ROWS, matcher.n_rows)};
-        uint64_t *bitmap;
-
-        r = block_match_rows(&matcher, filter, from_ns, to_ns, range, &bitmap);
-        if (r == 0) {
-            r = scan_rows(&matcher, bitmap, range, visit, context, &visited);
-        }
-        block_match_forget(&matcher);
+    for (size_t group = 0; group < parquet_n_groups(block->parquet) && r == 0 && !visited.stopped;
+         group++) {
+        block_match_enter(&matcher, group);
+        r = scan_group(&matcher, &scan, &visited);
     }
     return visited.stopped ? visited.result : block_report(block, r, &error);
 }

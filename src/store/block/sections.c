@@ -227,6 +227,11 @@ void block_operations_add(BlockOperations *operations, const Span *span)
     operation->count++;
 }
 
+void block_operations_forget(BlockOperations *operations)
+{
+    mem_fill(operations->recent, 0, sizeof(operations->recent));
+}
+
 void block_operations_append(const BlockOperations *operations, Buf *buf)
 {
     varint_append(buf, operations->table.n_records);

@@ -48,7 +48,8 @@ typedef struct BlockOperations {
     } recent[BLOCK_RECENT];
 } BlockOperations;
 
-/* Counts a span; resource and name must stay where they are. */
+/* Counts a span; resource and name must stay where they are until block_operations_forget(). */
 void block_operations_add(BlockOperations *operations, const Span *span);
+void block_operations_forget(BlockOperations *operations);
 void block_operations_append(const BlockOperations *operations, Buf *buf);
 void block_operations_deinit(BlockOperations *operations);

@@ -12,9 +12,10 @@
 /*
  * What is merged when. Blocks are ordered by when their newest rows came, and time is cut into
  * windows. Within the window that is open only small blocks are merged, eight of a size at a time,
- * as a quiet server writes one a minute. When a window is over, all that is left of it becomes as
- * few blocks as rows per block allow; windows of two widths follow one another. So a row is
- * rewritten a few times in its life, most of them while it is one of few.
+ * as a quiet server writes one a minute. When a window is over, what came one after the other
+ * becomes one block, as much as rows per block allow, until no two can be joined; windows of two
+ * widths follow one another. So a row is rewritten a few times in its life, most of them while it
+ * is one of few, and a block's rows are of a short time, which a search can pass over.
  *
  * A merged block is kept as long as its newest row, so the wider window is an eighth of the age at
  * which retention takes blocks.
@@ -181,7 +182,7 @@ static int by_arrival(const void *a, const void *b)
     return (x->block->number > y->block->number) - (x->block->number < y->block->number);
 }
 
-/* Blocks that are not as large as they may get. */
+/* Blocks that are not about as large as they may get. */
 static void candidates_init(Candidates *candidates, Store *store)
 {
     *candidates = (Candidates){0};
@@ -193,7 +194,8 @@ static void candidates_init(Candidates *candidates, Store *store)
         const ManifestFile *file = manifest_files_find(&store->manifest.blocks, block->number);
 
         if (file != NULL && !atomic_load(&block->unmergeable) &&
-            block->summary.n_spans < store->options.compaction_rows &&
+            block->summary.n_spans <
+                store->options.compaction_rows - store->options.compaction_rows / 4 &&
             block->summary.file_bytes < store->options.compaction_bytes &&
             !atomic_load(&block->full)) {
             candidates->items[candidates->count++] = (Candidate){block, file->written_s};
@@ -211,17 +213,24 @@ static void candidates_deinit(Candidates *candidates)
     mem_free(candidates->items);
 }
 
-/* All of the first window of @width_s that is over and has more than one block. */
-static bool choose_closed(const Candidates *candidates, uint64_t width_s, uint64_t now_s,
+/* The first blocks of a window of @width_s that is over which together have the rows of one. */
+static bool choose_closed(const Store *store, const Candidates *candidates, uint64_t width_s,
                           MergePlan *plan)
 {
+    uint64_t rows_max = compaction_rows_most(store);
+    uint64_t now_s = clock_realtime_ns(store->clock) / 1000000000U;
+
     for (size_t first = 0; first < candidates->count; first += plan->n_sources) {
-        uint64_t window = candidates->items[first].written_s / width_s;
+        uint64_t window = candidates->items[first].written_s / width_s, n_rows = 0;
 
         plan->n_sources = 0;
         for (size_t i = first; i < candidates->count && plan->n_sources < MERGE_SOURCES_MAX &&
                                candidates->items[i].written_s / width_s == window;
              i++) {
+            n_rows += candidates->items[i].block->summary.n_spans;
+            if (plan->n_sources > 0 && n_rows > rows_max) {
+                break;
+            }
             plan->sources[plan->n_sources++] = candidates->items[i].block;
         }
         if (plan->n_sources > 1 && now_s / width_s > window) {
@@ -266,15 +275,14 @@ static uint64_t window_s(const Store *store, uint64_t width_s)
 
 static int merge_blocks(Store *store, bool *ret_worked)
 {
-    uint64_t now_s = clock_realtime_ns(store->clock) / 1000000000U;
     Candidates candidates;
     MergePlan plan = {0};
     int result = 0;
 
     candidates_init(&candidates, store);
     if (choose_small(store, &candidates, &plan) ||
-        choose_closed(&candidates, window_s(store, WINDOW_S), now_s, &plan) ||
-        choose_closed(&candidates, window_s(store, WIDE_WINDOW_S), now_s, &plan)) {
+        choose_closed(store, &candidates, window_s(store, WINDOW_S), &plan) ||
+        choose_closed(store, &candidates, window_s(store, WIDE_WINDOW_S), &plan)) {
         result = compact(store, &plan);
         *ret_worked = result == 0;
     }

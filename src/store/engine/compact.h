@@ -23,9 +23,16 @@ typedef struct MergePlan {
     uint64_t swept_s; /* ... as far as this age */
 } MergePlan;
 
+/* A merge ends a block from so many rows on: a quarter more than asked for, so that a plan becomes
+ * one block rather than one and a rest. */
+static inline uint64_t compaction_rows_most(const Store *store)
+{
+    return store->options.compaction_rows + store->options.compaction_rows / 4;
+}
+
 /* merge.c: writes the rows of the plan's sources, but for those that @shelf hides, as new blocks,
  * which are then in @cut. Returns 0; 1 when a source is damaged (logged, marked); -ECANCELED when
- * the store closes; or -errno. */
+ * the store closes; -EAGAIN when a trace was deleted meanwhile; or -errno. */
 MUST_USE int merge_write(Store *store, const MergePlan *plan, const Shelf *shelf, Cut *cut);
 
 /* compact.c: writes and commits a plan: the sources go, what was made of them comes. Returns 0; 1

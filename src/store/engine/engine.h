@@ -11,9 +11,9 @@
 
 /*
  * The inside of a Store, shared by the files that make it up, and by nobody else:
- * store.c (opening, appending, status), apply.c (the applier thread), write.c and tables.c (the
- * writer thread), compact.c, merge.c and retain.c (the compactor), view.c, search.c and names.c
- * (readers).
+ * store.c (opening, appending, status), apply.c (the applier thread), write.c, build.c and tables.c
+ * (the writer thread), compact.c, merge.c and retain.c (the compactor), view.c, search.c and
+ * names.c (readers).
  *
  * Threads and locks:
  *   mutex  guards the queue between log and applier, the hand-over of a cut to the writer, the
@@ -94,7 +94,6 @@ typedef struct Cut {
     size_t n_generations;
     void *pending;      /* the observer's table rows; NULL: none */
     uint64_t written_s; /* of its blocks, for the manifest */
-    uint64_t rows_max;  /* of a block; 0: as the options say */
     bool is_paced;      /* the compactor's: written no faster than its rate */
 
     /* The writer's progress, so that a failed commit is tried again without a new block. */
@@ -192,9 +191,6 @@ MUST_USE int writer_commit(Store *store, Manifest *next);
 MUST_USE int writer_new_file(Store *store, bool is_block, Str content, uint64_t *ret_number);
 /* Opens block @number for the shelf. Returns 0; 1 damaged, logged; or -errno. */
 MUST_USE int writer_open_block(Store *store, uint64_t number, ShelfBlock **ret_block);
-/* Builds blocks of the rows of the cut's generations that have its number; files and references
- * are in the cut, also after an error. @known: blocks whose rows are left out (resends). */
-MUST_USE int writer_build_blocks(Store *store, Cut *cut, const Shelf *known);
 /* After a commit: readers change over to the cut's blocks, without the @removed ones, whose files
  * go with their last reader. The applier drops the spent generations at its next turn. Under files.
  */

@@ -303,8 +303,3 @@ size_t column_bytes(const ColumnData *column)
     }
     return bytes;
 }
-
-uint64_t column_written_bytes(const ColumnData *column)
-{
-    return column->written_bytes;
-}

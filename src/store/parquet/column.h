@@ -58,18 +58,32 @@ typedef struct ParquetSection {
     Str name, bytes;
 } ParquetSection;
 
-typedef struct ParquetParts {
-    ColumnData *const *columns; /* in the order of the schema */
-    size_t n_columns;
-    size_t n_rows;
+/*
+ * A file that is written row group by row group: memory is that of a group and of the list of its
+ * pages. Between two calls the bytes in @file may be taken away (they are the file's next ones):
+ * what the next call appends need not follow them in memory.
+ */
+typedef struct FileWriter FileWriter;
+
+FileWriter *file_writer_new(void);
+FileWriter *file_writer_free(FileWriter *writer);
+
+/* Appends @n_rows rows of @columns as a row group (the first call: behind "PAR1"). All calls give
+ * columns of the same names and types in the order of the schema; their descriptions must live
+ * until the end. A group without rows is left out. */
+void file_writer_group(FileWriter *writer, ColumnData *const *columns, size_t n_columns,
+                       size_t n_rows, Buf *file);
+
+/* What stands behind the pages. */
+typedef struct FileTail {
     const MetaKeyValue *metadata;
     size_t n_metadata;
     const ParquetSection *sections;
     size_t n_sections;
-} ParquetParts;
+} FileTail;
 
-/* Appends the file of @parts behind @file's content. */
-void parquet_write(const ParquetParts *parts, Buf *file);
+/* Appends sections, indexes and footer; there was a group. The writer can only be freed then. */
+void file_writer_end(FileWriter *writer, const FileTail *tail, Buf *file);
 
-/* Bytes that the column took in the file (pages and headers), after parquet_write(). */
-uint64_t column_written_bytes(const ColumnData *column);
+/* Bytes of the file so far. */
+uint64_t file_writer_bytes(const FileWriter *writer);

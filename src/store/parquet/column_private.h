@@ -36,8 +36,6 @@ struct ColumnData {
     uint32_t *entry_rows; /* MAP: the row of each entry */
     size_t entry_capacity;
     ColumnData *keys, *values;
-
-    uint64_t written_bytes;
 };
 
 /* Whether the bytes column is better written with a dictionary. */
@@ -48,9 +46,15 @@ typedef struct Encoder {
     void *zstd;       /* ZSTD_CCtx */
     Buf page, packed; /* scratch */
     Buf *file;
-    size_t start; /* of the file in @file */
-    Arena *arena; /* for page lists and statistics, until the footer is written */
+    size_t start;  /* what was in @file before this call */
+    uint64_t base; /* bytes of the file before it */
+    Arena *arena;  /* for page lists and statistics, until the footer is written */
 } Encoder;
+
+static inline uint64_t encoder_offset(const Encoder *encoder)
+{
+    return encoder->base + (encoder->file->len - encoder->start);
+}
 
 /* One leaf of the schema as written: a flat column, or keys or values of a MAP. */
 typedef struct EncodedLeaf {
@@ -59,6 +63,9 @@ typedef struct EncodedLeaf {
     MetaStatistics *page_statistics; /* NULL: none */
     size_t n_pages, pages_max;
 } EncodedLeaf;
+
+/* The physical type of a flat column. */
+int32_t encode_physical_type(const ColumnData *column);
 
 /* Writes all pages of a flat column, or of a MAP's keys or values (@map is then the MAP). */
 void encode_leaf(Encoder *encoder, const ColumnData *column, const ColumnData *map, size_t n_rows,

@@ -500,7 +500,7 @@ static int find_chunk(ParquetSlots *s, const MetaChunk *chunk, CachedChunk *into
     if (s->cache != NULL) {
         CachedChunk made = {0};
 
-        *ret_chunk = parquet_cache_find(s->cache, s->leaf->chunk);
+        *ret_chunk = parquet_cache_find(s->cache, s->cache_slot);
         if (*ret_chunk != NULL) {
             return 0;
         }
@@ -509,7 +509,7 @@ static int find_chunk(ParquetSlots *s, const MetaChunk *chunk, CachedChunk *into
             arena_deinit(&made.arena);
             return r;
         }
-        *ret_chunk = parquet_cache_put(s->cache, s->leaf->chunk, made);
+        *ret_chunk = parquet_cache_put(s->cache, s->cache_slot, made);
         return 0;
     }
     *ret_chunk = into;
@@ -564,11 +564,30 @@ static int decode_indexed(ParquetSlots *s, const MetaChunk *chunk, size_t first,
     return row >= MIN(last, s->to) ? 0 : fail(s, (uint64_t)start, "a page has too few rows");
 }
 
+bool parquet_chunk_is_null(const ParquetLeaf *leaf, const MetaChunk *chunk, size_t n_rows)
+{
+    return leaf->max_repetition == 0 && leaf->max_definition > 0 && n_rows > 0 &&
+           chunk->statistics.nulls == (int64_t)n_rows && chunk->n_values == (int64_t)n_rows;
+}
+
+static void store_nulls(ParquetSlots *s, size_t n)
+{
+    materialise(s); /* there is no dictionary for codes that follow */
+    reserve_slots(s, n);
+    mem_fill(s->null + s->n_slots, 1, n);
+    s->has_null = s->has_null || n > 0;
+    s->n_slots += n;
+}
+
 int parquet_decode_chunk(ParquetSlots *slots, const MetaChunk *chunk, size_t first, size_t n_rows)
 {
     arena_reset(&slots->scratch);
     if (slots->leaf->physical != chunk->physical) {
         return fail(slots, 0, "a column's type differs from the schema's");
+    }
+    if (parquet_chunk_is_null(slots->leaf, chunk, n_rows)) {
+        store_nulls(slots, MIN(first + n_rows, slots->to) - MAX(first, slots->from));
+        return 0;
     }
     if (chunk->offset_index > 0 && chunk->offset_index_size > 0) {
         return decode_indexed(slots, chunk, first, n_rows);

@@ -4,7 +4,7 @@
 #include "codec/parquet_meta.h"
 #include "store/parquet/cache.h"
 
-/* The pages of a chunk back into arrays: the lower half of reader.c, which checks the
+/* The pages of a chunk back into arrays: the lower half of reader.c and read.c, which check the
  * schema. All results as in parquet.h. */
 
 /* A leaf of the schema. Levels: a slot (a row, or an entry of a MAP) is there when its definition
@@ -66,11 +66,15 @@ typedef struct ParquetSlots {
     bool materialised;
     uint32_t *counts; /* slots per row, of a MAP */
 
-    /* The dictionary of an only row group, kept over several reads; NULL: not kept. */
+    /* The row group's dictionary, kept over several reads; NULL: not kept. */
     Arena *kept_arena;
     ParquetVector **kept;
     ParquetCache *cache; /* NULL: none */
+    size_t cache_slot;   /* of the chunk */
 } ParquetSlots;
+
+/* Whether the footer says that no row of a chunk has a value: its pages need not be read. */
+bool parquet_chunk_is_null(const ParquetLeaf *leaf, const MetaChunk *chunk, size_t n_rows);
 
 /* Decodes the rows of one chunk that begins at row @first of the file and has @n_rows. */
 MUST_USE int parquet_decode_chunk(ParquetSlots *slots, const MetaChunk *chunk, size_t first,

@@ -39,7 +39,7 @@ typedef struct Leaf {
     size_t byte;         /* ... in column->bytes */
 } Leaf;
 
-static int32_t physical_type(const ColumnData *column)
+int32_t encode_physical_type(const ColumnData *column)
 {
     switch (column->description.type) {
     case PARQUET_BOOL:
@@ -267,7 +267,7 @@ static void append_dictionary(Encoder *encoder, Leaf *leaf, MetaChunk *chunk)
             append_counted(&encoder->page, symbols_get(&column->dictionary, (uint32_t)i));
         }
     }
-    chunk->dictionary_offset = (int64_t)(encoder->file->len - encoder->start);
+    chunk->dictionary_offset = (int64_t)encoder_offset(encoder);
     append_page(encoder, leaf, &page, chunk);
 }
 
@@ -382,6 +382,9 @@ static size_t map_page_rows(const Leaf *leaf, size_t from, size_t rows)
 /* Rows of the next page: as many as may be by rows and, roughly, by bytes. */
 static size_t page_rows(const Leaf *leaf, size_t from)
 {
+    if (leaf->map == NULL && leaf->column->description.optional && leaf->column->n_values == 0) {
+        return leaf->n_rows - from; /* nothing to be found in it */
+    }
     size_t rows = MIN(leaf->n_rows - from, (size_t)PAGE_ROWS);
     const ColumnData *column = leaf->column;
 
@@ -449,7 +452,7 @@ static void append_data_page(Encoder *encoder, Leaf *leaf, size_t from, size_t n
             int_statistics(encoder, leaf->column, first, n_values, n_rows - n_values);
     }
     ASSERT(out->n_pages < out->pages_max);
-    int64_t offset = (int64_t)(encoder->file->len - encoder->start);
+    int64_t offset = (int64_t)encoder_offset(encoder);
     size_t size = append_page(encoder, leaf, &page, &out->chunk);
     out->pages[out->n_pages++] = (MetaLocation){offset, (int32_t)size, (int64_t)from};
 }
@@ -470,7 +473,7 @@ void encode_leaf(Encoder *encoder, const ColumnData *column, const ColumnData *m
     size_t pages_max = n_rows / PAGE_ROWS + column->n_values / PAGE_ENTRIES +
                        (size_t)(column->total_bytes / PAGE_BYTES) + 2;
 
-    *ret_leaf = (EncodedLeaf){.chunk = {.physical = physical_type(column)}};
+    *ret_leaf = (EncodedLeaf){.chunk = {.physical = encode_physical_type(column)}};
     ret_leaf->pages_max = pages_max;
     ret_leaf->pages = ARENA_ARRAY(encoder->arena, MetaLocation, pages_max);
     if (is_integer(column)) {
@@ -483,7 +486,7 @@ void encode_leaf(Encoder *encoder, const ColumnData *column, const ColumnData *m
         ret_leaf->chunk.encodings |= 1U << ENCODING_PLAIN;
         append_dictionary(encoder, &leaf, &ret_leaf->chunk);
     }
-    ret_leaf->chunk.data_offset = (int64_t)(encoder->file->len - encoder->start);
+    ret_leaf->chunk.data_offset = (int64_t)encoder_offset(encoder);
     for (size_t row = 0; row < n_rows;) {
         size_t n = page_rows(&leaf, row);
 

@@ -2,25 +2,7 @@
 #include "base/assert.h"
 #include "codec/bytes.h"
 #include "codec/hash.h"
-#include "store/parquet/decode.h"
-
-/* A column of the file: a flat leaf, or a MAP of two. */
-typedef struct FileColumn {
-    ParquetColumn description;
-    ParquetLeaf leaf; /* flat; of a MAP: the keys */
-    ParquetLeaf values;
-} FileColumn;
-
-struct ParquetFile {
-    ParquetSource source;
-    uint64_t size;
-    Arena arena;
-    MetaFile meta;
-    FileColumn *columns;
-    size_t n_columns;
-    size_t n_rows;
-    ParquetCache *cache; /* of pinned files with one row group */
-};
+#include "store/parquet/file.h"
 
 enum { UUID_SIZE = 16, TAIL = 8, MAGIC = 4 }; /* the footer's length and "PAR1" end the file */
 
@@ -190,6 +172,10 @@ static int check_rows(ParquetFile *file)
         }
     }
     file->n_rows = (size_t)n_rows;
+    file->group_rows = ARENA_ARRAY(&file->arena, size_t, file->meta.n_groups + 1);
+    for (size_t i = 0; i < file->meta.n_groups; i++) {
+        file->group_rows[i + 1] = file->group_rows[i] + (size_t)file->meta.groups[i].n_rows;
+    }
     return file->meta.n_rows != (int64_t)n_rows;
 }
 
@@ -251,8 +237,8 @@ int parquet_open(const ParquetSource *source, ParquetFile **ret_file, ParseError
         parquet_close(file);
         return r;
     }
-    if (source->is_pinned && file->meta.n_groups == 1) {
-        file->cache = parquet_cache_new(file->meta.groups[0].n_chunks);
+    if (source->is_pinned && file->meta.n_groups > 0) {
+        file->cache = parquet_cache_new(file->meta.n_groups * file->meta.groups[0].n_chunks);
     }
     *ret_file = file;
     return 0;
@@ -287,6 +273,40 @@ ParquetFile *parquet_close(ParquetFile *file)
 size_t parquet_n_rows(const ParquetFile *file)
 {
     return file->n_rows;
+}
+
+size_t parquet_n_groups(const ParquetFile *file)
+{
+    return file->meta.n_groups;
+}
+
+size_t parquet_group_row(const ParquetFile *file, size_t group)
+{
+    ASSERT(group <= file->meta.n_groups);
+    return file->group_rows[group];
+}
+
+size_t parquet_group_of(const ParquetFile *file, size_t row)
+{
+    size_t low = 0, high = file->meta.n_groups;
+
+    ASSERT(row < file->n_rows);
+    while (high - low > 1) { /* group_rows[low] <= row < group_rows[high] */
+        size_t middle = low + (high - low) / 2;
+
+        if (file->group_rows[middle] <= row) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+bool parquet_is_null_column(const ParquetFile *file, size_t column, size_t group)
+{
+    return parquet_chunk_is_null(&file->columns[column].leaf, chunk_of(file, column, group),
+                                 (size_t)file->meta.groups[group].n_rows);
 }
 
 size_t parquet_n_columns(const ParquetFile *file)
@@ -397,184 +417,5 @@ int parquet_read_section(ParquetFile *file, Str name, Buf *buf, ParseError *ret_
     if (r != 0) {
         buf->len = start;
     }
-    return r;
-}
-
-/* --- Columns --- */
-
-static int decode_leaf(ParquetFile *file, const ParquetLeaf *leaf, ParquetSlots *slots)
-{
-    size_t first = 0;
-
-    slots->source = &file->source;
-    slots->leaf = leaf;
-    slots->cache = file->cache;
-    for (size_t i = 0; i < file->meta.n_groups && first < slots->to; i++) {
-        const MetaGroup *group = &file->meta.groups[i];
-        size_t n_rows = (size_t)group->n_rows;
-
-        if (first + n_rows > slots->from && n_rows > 0) {
-            TRY(parquet_decode_chunk(slots, &group->chunks[leaf->chunk], first, n_rows));
-        }
-        first += n_rows;
-    }
-    return 0;
-}
-
-static ParquetVector finish_vector(const ParquetSlots *slots)
-{
-    ParquetVector vector = {.type = slots->leaf->type,
-                            .n_rows = slots->n_slots,
-                            .null = slots->has_null ? slots->null : NULL,
-                            .codes = slots->codes,
-                            .dictionary = slots->codes != NULL ? slots->dictionary : NULL};
-
-    if (slots->leaf->physical == PHYSICAL_BOOLEAN) {
-        vector.bools = slots->bools;
-    } else if (slots->leaf->physical == PHYSICAL_BYTE_ARRAY ||
-               slots->leaf->physical == PHYSICAL_FIXED) {
-        /* No page at all (zero rows) leaves neither codes nor values: no row will be asked for. */
-        vector.strs = slots->strs;
-    } else {
-        vector.ints = slots->ints;
-    }
-    return vector;
-}
-
-static int read_leaf(ParquetFile *file, const ParquetLeaf *leaf, ParquetSlots *slots,
-                     ParquetVector *ret_vector)
-{
-    int r = decode_leaf(file, leaf, slots);
-
-    if (r == 0) {
-        *ret_vector = finish_vector(slots);
-    }
-    parquet_slots_deinit(slots);
-    return r;
-}
-
-/* What a read is about, once its column is known. */
-typedef struct ColumnRead {
-    ParquetFile *file;
-    const FileColumn *column;
-    size_t from, to;
-    Arena *arena;
-    ParquetKept *kept; /* NULL: nothing */
-    ParseError *error;
-} ColumnRead;
-
-static ParquetSlots slots_of(const ColumnRead *read, unsigned part)
-{
-    ParquetSlots slots = {
-        .arena = read->arena, .error = read->error, .from = read->from, .to = read->to};
-
-    if (read->kept != NULL && read->file->meta.n_groups == 1) {
-        slots.kept_arena = read->kept->arena;
-        slots.kept = &read->kept->dictionaries[part];
-    }
-    return slots;
-}
-
-static int read_map(const ColumnRead *read, bool keys_only, ParquetVector *ret_vector)
-{
-    size_t n = read->to - read->from;
-    ParquetVector *parts = ARENA_ARRAY(read->arena, ParquetVector, 2);
-    uint32_t *offsets = ARENA_ARRAY(read->arena, uint32_t, n + 1);
-    uint32_t *counts = ARENA_ARRAY(read->arena, uint32_t, 2 * n);
-    ParquetSlots keys = slots_of(read, 0), values = slots_of(read, 1);
-
-    keys.counts = counts;
-    values.counts = counts + n;
-    TRY(read_leaf(read->file, &read->column->leaf, &keys, &parts[0]));
-    if (!keys_only) {
-        TRY(read_leaf(read->file, &read->column->values, &values, &parts[1]));
-        if (mem_compare(counts, counts + n, n * sizeof(*counts)) != 0) {
-            return fail(read->error, 0, "a map has not as many keys as values");
-        }
-    }
-    for (size_t row = 0; row < n; row++) {
-        offsets[row + 1] = offsets[row] + counts[row];
-    }
-    *ret_vector = (ParquetVector){.type = PARQUET_MAP,
-                                  .n_rows = n,
-                                  .offsets = offsets,
-                                  .keys = &parts[0],
-                                  .values = keys_only ? NULL : &parts[1]};
-    return 0;
-}
-
-static int read_flat(const ColumnRead *read, ParquetVector *ret_vector)
-{
-    ParquetSlots slots = slots_of(read, 0);
-    ParquetVector vector;
-
-    TRY(read_leaf(read->file, &read->column->leaf, &slots, &vector));
-    if (vector.n_rows != read->to - read->from) {
-        return fail(read->error, 0, "a column has not as many rows as the file");
-    }
-    *ret_vector = vector;
-    return 0;
-}
-
-static int read_column(const ColumnRead *read, ParquetVector *ret_vector)
-{
-    return read->column->description.type == PARQUET_MAP ? read_map(read, false, ret_vector)
-                                                         : read_flat(read, ret_vector);
-}
-
-int parquet_read(ParquetFile *file, size_t column, size_t from, size_t to, Arena *arena,
-                 ParquetVector *ret_vector, ParseError *ret_error)
-{
-    ASSERT(column < file->n_columns && from <= to && to <= file->n_rows);
-    ColumnRead read = {file, &file->columns[column], from, to, arena, NULL, ret_error};
-
-    return read_column(&read, ret_vector);
-}
-
-int parquet_read_kept(ParquetFile *file, size_t column, size_t from, size_t to, ParquetKept *kept,
-                      ParquetVector *ret_vector, ParseError *ret_error)
-{
-    ASSERT(column < file->n_columns && from <= to && to <= file->n_rows);
-    ColumnRead read = {file, &file->columns[column], from, to, kept->pieces, kept, ret_error};
-
-    return read_column(&read, ret_vector);
-}
-
-int parquet_read_keys(ParquetFile *file, size_t column, size_t from, size_t to, ParquetKept *kept,
-                      ParquetVector *ret_vector, ParseError *ret_error)
-{
-    ASSERT(column < file->n_columns && from <= to && to <= file->n_rows);
-    ColumnRead read = {file, &file->columns[column], from, to, kept->pieces, kept, ret_error};
-
-    ASSERT(read.column->description.type == PARQUET_MAP);
-    return read_map(&read, true, ret_vector);
-}
-
-/* Writers say in a chunk's metadata how its pages are encoded; a dictionary's own page is plain,
- * and so says nothing: ours have either coded pages only, or no dictionary. */
-int parquet_read_dictionary(ParquetFile *file, size_t column, ParquetKept *kept, bool *ret_only,
-                            ParseError *ret_error)
-{
-    ASSERT(column < file->n_columns);
-    const FileColumn *c = &file->columns[column];
-    ParquetSlots slots = {.source = &file->source,
-                          .leaf = &c->leaf,
-                          .arena = kept->arena,
-                          .error = ret_error,
-                          .cache = file->cache};
-    Str unused;
-
-    *ret_only = false;
-    if (file->meta.n_groups != 1) {
-        return 0;
-    }
-    int r = 0;
-    if (kept->dictionaries[0] == NULL) {
-        r = parquet_decode_dictionary(&slots, &file->meta.groups[0].chunks[c->leaf.chunk],
-                                      &kept->dictionaries[0]);
-    }
-    parquet_slots_deinit(&slots);
-    *ret_only = r == 0 && kept->dictionaries[0] != NULL &&
-                parquet_metadata(file, STR("weft.footer"), &unused);
     return r;
 }

@@ -8,24 +8,30 @@
 #include "store/parquet/column_private.h"
 
 /*
- * The file: "PAR1", the chunks of one row group, private sections, column and offset indexes, the
+ * The file: "PAR1", the chunks of the row groups, private sections, column and offset indexes, the
  * 64-bit XXH3 of the footer (its key `weft.footer` says so), the footer, its length, "PAR1".
  */
 static const Str magic = STR("PAR1");
 static const Str created_by = STR("weft version " WEFT_VERSION);
 
-typedef struct FileWriter {
-    Encoder encoder;
-    const ParquetParts *parts;
-    Arena arena;
+typedef struct FileGroup {
     EncodedLeaf *leaves;
-    size_t n_leaves;
+    size_t n_leaves, n_rows;
+} FileGroup;
+
+struct FileWriter {
+    Encoder encoder;
+    Arena arena; /* all that the footer needs */
     MetaFile meta;
-} FileWriter;
+    FileGroup *groups;
+    size_t n_groups, group_capacity;
+    FileGroup *group; /* that is being written */
+    bool has_begun;
+};
 
 static uint64_t file_offset(const FileWriter *w)
 {
-    return w->encoder.file->len - w->encoder.start;
+    return encoder_offset(&w->encoder);
 }
 
 /* --- Schema --- */
@@ -74,46 +80,81 @@ static void set_path(FileWriter *w, EncodedLeaf *leaf, Str first, Str second, St
     leaf->chunk.path_length = third.len == 0 ? 1 : 3;
 }
 
+/* Names live as long as the writer. */
+static void write_schema(FileWriter *w, ColumnData *const *columns, size_t n)
+{
+    w->meta.schema = ARENA_ARRAY(&w->arena, MetaSchema, 4 * n + 1);
+    add_schema(w, STR("schema"), -1, REPETITION_REQUIRED)->n_children = (int32_t)n;
+    for (size_t i = 0; i < n; i++) {
+        ParquetColumn column = columns[i]->description;
+
+        column.name = arena_copy(&w->arena, column.name);
+        if (column.type == PARQUET_MAP) {
+            add_map_schema(w, column.name);
+        } else {
+            add_column_schema(w, &column, encode_physical_type(columns[i]));
+        }
+    }
+}
+
 /* --- Columns --- */
 
 static void write_leaf(FileWriter *w, ColumnData *column, const ColumnData *map, Str part)
 {
-    EncodedLeaf *leaf = &w->leaves[w->n_leaves++];
+    EncodedLeaf *leaf = &w->group->leaves[w->group->n_leaves++];
     Str name = map != NULL ? map->name : column->name;
 
-    encode_leaf(&w->encoder, column, map, w->parts->n_rows, leaf);
-    set_path(w, leaf, name, STR("key_value"), part);
-    column->written_bytes = (uint64_t)leaf->chunk.compressed_size;
+    encode_leaf(&w->encoder, column, map, w->group->n_rows, leaf);
+    set_path(w, leaf, arena_copy(&w->arena, name), STR("key_value"), part);
 }
 
 static void write_column(FileWriter *w, ColumnData *column)
 {
     const ParquetColumn *description = &column->description;
 
-    ASSERT(column->next_row <= w->parts->n_rows);
+    ASSERT(column->next_row <= w->group->n_rows);
     if (description->type == PARQUET_MAP) {
-        add_map_schema(w, description->name);
         write_leaf(w, column->keys, column, STR("key"));
         write_leaf(w, column->values, column, STR("value"));
-        column->written_bytes = column->keys->written_bytes + column->values->written_bytes;
         return;
     }
-    ASSERT(description->optional || column->n_values == w->parts->n_rows);
+    ASSERT(description->optional || column->n_values == w->group->n_rows);
     write_leaf(w, column, NULL, (Str){0});
-    add_column_schema(w, description, w->leaves[w->n_leaves - 1].chunk.physical);
 }
 
-static void write_columns(FileWriter *w)
+static void begin_call(FileWriter *w, Buf *file)
 {
-    size_t n = w->parts->n_columns;
+    w->encoder.file = file;
+    w->encoder.start = file->len;
+}
 
-    ASSERT(n > 0 && n <= PARQUET_COLUMNS_MAX && w->parts->n_rows <= PARQUET_ROWS_MAX);
-    w->leaves = ARENA_ARRAY(&w->arena, EncodedLeaf, 2 * n);
-    w->meta.schema = ARENA_ARRAY(&w->arena, MetaSchema, 4 * n + 1);
-    add_schema(w, STR("schema"), -1, REPETITION_REQUIRED)->n_children = (int32_t)n;
-    for (size_t i = 0; i < n; i++) {
-        write_column(w, w->parts->columns[i]);
+static void end_call(FileWriter *w)
+{
+    w->encoder.base = file_offset(w);
+    w->encoder.start = w->encoder.file->len;
+}
+
+void file_writer_group(FileWriter *w, ColumnData *const *columns, size_t n_columns, size_t n_rows,
+                       Buf *file)
+{
+    begin_call(w, file);
+    if (!w->has_begun) {
+        ASSERT(n_columns > 0 && n_columns <= PARQUET_COLUMNS_MAX);
+        buf_append_str(file, magic);
+        write_schema(w, columns, n_columns);
+        w->has_begun = true;
     }
+    ASSERT(w->meta.schema[0].n_children == (int32_t)n_columns && n_rows <= PARQUET_ROWS_MAX);
+    if (n_rows > 0) {
+        ARRAY_RESERVE(w->groups, w->n_groups, w->group_capacity);
+        w->group = &w->groups[w->n_groups++];
+        *w->group = (FileGroup){.n_rows = n_rows};
+        w->group->leaves = ARENA_ARRAY(&w->arena, EncodedLeaf, 2 * n_columns);
+        for (size_t i = 0; i < n_columns; i++) {
+            write_column(w, columns[i]);
+        }
+    }
+    end_call(w);
 }
 
 /* --- Behind the pages --- */
@@ -124,17 +165,15 @@ static void add_metadata(FileWriter *w, Str key, Str value)
 }
 
 /* A section's place is told as "OFFSET LENGTH VERSION CHECKSUM", the checksum in hex. */
-static void write_sections(FileWriter *w)
+static void write_sections(FileWriter *w, const FileTail *tail)
 {
-    const ParquetParts *parts = w->parts;
-
     w->meta.metadata =
-        ARENA_ARRAY(&w->arena, MetaKeyValue, parts->n_metadata + parts->n_sections + 1);
-    for (size_t i = 0; i < parts->n_metadata; i++) {
-        add_metadata(w, parts->metadata[i].key, parts->metadata[i].value);
+        ARENA_ARRAY(&w->arena, MetaKeyValue, tail->n_metadata + tail->n_sections + 1);
+    for (size_t i = 0; i < tail->n_metadata; i++) {
+        add_metadata(w, tail->metadata[i].key, tail->metadata[i].value);
     }
-    for (size_t i = 0; i < parts->n_sections; i++) {
-        const ParquetSection *section = &parts->sections[i];
+    for (size_t i = 0; i < tail->n_sections; i++) {
+        const ParquetSection *section = &tail->sections[i];
         Str place =
             arena_format(&w->arena, "%llu %zu 1 %016llx", (unsigned long long)file_offset(w),
                          section->bytes.len, (unsigned long long)hash_stable(section->bytes));
@@ -146,41 +185,53 @@ static void write_sections(FileWriter *w)
     add_metadata(w, STR("weft.footer"), STR("xxh3"));
 }
 
-static void write_indexes(FileWriter *w)
+static void write_column_index(FileWriter *w, EncodedLeaf *leaf)
 {
-    for (size_t i = 0; i < w->n_leaves; i++) {
-        EncodedLeaf *leaf = &w->leaves[i];
+    if (leaf->page_statistics != NULL) {
+        leaf->chunk.column_index = (int64_t)file_offset(w);
+        meta_append_column_index(w->encoder.file, leaf->page_statistics, leaf->n_pages);
+        leaf->chunk.column_index_size =
+            (int32_t)((int64_t)file_offset(w) - leaf->chunk.column_index);
+    }
+}
 
-        if (leaf->page_statistics != NULL) {
-            leaf->chunk.column_index = (int64_t)file_offset(w);
-            meta_append_column_index(w->encoder.file, leaf->page_statistics, leaf->n_pages);
-            leaf->chunk.column_index_size =
-                (int32_t)((int64_t)file_offset(w) - leaf->chunk.column_index);
+static void write_offset_index(FileWriter *w, EncodedLeaf *leaf)
+{
+    leaf->chunk.offset_index = (int64_t)file_offset(w);
+    meta_append_offset_index(w->encoder.file, leaf->pages, leaf->n_pages);
+    leaf->chunk.offset_index_size = (int32_t)((int64_t)file_offset(w) - leaf->chunk.offset_index);
+}
+
+static void each_leaf(FileWriter *w, void (*write)(FileWriter *w, EncodedLeaf *leaf))
+{
+    for (size_t group = 0; group < w->n_groups; group++) {
+        for (size_t i = 0; i < w->groups[group].n_leaves; i++) {
+            write(w, &w->groups[group].leaves[i]);
         }
     }
-    for (size_t i = 0; i < w->n_leaves; i++) {
-        EncodedLeaf *leaf = &w->leaves[i];
+}
 
-        leaf->chunk.offset_index = (int64_t)file_offset(w);
-        meta_append_offset_index(w->encoder.file, leaf->pages, leaf->n_pages);
-        leaf->chunk.offset_index_size =
-            (int32_t)((int64_t)file_offset(w) - leaf->chunk.offset_index);
+static void fill_group(FileWriter *w, const FileGroup *from, MetaGroup *group)
+{
+    group->n_rows = (int64_t)from->n_rows;
+    group->n_chunks = from->n_leaves;
+    group->chunks = ARENA_ARRAY(&w->arena, MetaChunk, from->n_leaves);
+    for (size_t i = 0; i < from->n_leaves; i++) {
+        group->chunks[i] = from->leaves[i].chunk;
+        group->total_size += from->leaves[i].chunk.uncompressed_size;
     }
+    w->meta.n_rows += group->n_rows;
 }
 
 static void write_footer(FileWriter *w)
 {
     CLEANUP(buf_deinit) Buf footer = {0};
-    MetaGroup group = {.n_rows = (int64_t)w->parts->n_rows, .n_chunks = w->n_leaves};
 
-    group.chunks = ARENA_ARRAY(&w->arena, MetaChunk, w->n_leaves);
-    for (size_t i = 0; i < w->n_leaves; i++) {
-        group.chunks[i] = w->leaves[i].chunk;
-        group.total_size += w->leaves[i].chunk.uncompressed_size;
+    w->meta.groups = ARENA_ARRAY(&w->arena, MetaGroup, w->n_groups);
+    w->meta.n_groups = w->n_groups;
+    for (size_t i = 0; i < w->n_groups; i++) {
+        fill_group(w, &w->groups[i], &w->meta.groups[i]);
     }
-    w->meta.n_rows = group.n_rows;
-    w->meta.groups = &group;
-    w->meta.n_groups = group.n_rows == 0 ? 0 : 1;
     w->meta.created_by = created_by;
     meta_append_file(&footer, &w->meta);
     buf_append_u64le(w->encoder.file, hash_stable(buf_str(&footer)));
@@ -189,24 +240,43 @@ static void write_footer(FileWriter *w)
     buf_append_str(w->encoder.file, magic);
 }
 
-void parquet_write(const ParquetParts *parts, Buf *file)
+void file_writer_end(FileWriter *w, const FileTail *tail, Buf *file)
 {
-    FileWriter w = {.parts = parts, .encoder = {.file = file, .start = file->len}};
+    ASSERT(w->has_begun);
+    begin_call(w, file);
+    write_sections(w, tail);
+    each_leaf(w, write_column_index);
+    each_leaf(w, write_offset_index);
+    write_footer(w);
+    end_call(w);
+}
 
-    w.encoder.arena = &w.arena;
-    w.encoder.zstd = ZSTD_createCCtx();
-    ASSERT(w.encoder.zstd != NULL);
-    buf_append_str(file, magic);
-    write_columns(&w);
-    write_sections(&w);
-    if (parts->n_rows > 0) {
-        write_indexes(&w);
+uint64_t file_writer_bytes(const FileWriter *w)
+{
+    return w->encoder.base;
+}
+
+FileWriter *file_writer_new(void)
+{
+    FileWriter *w = NEW(FileWriter);
+
+    w->encoder.arena = &w->arena;
+    w->encoder.zstd = ZSTD_createCCtx();
+    ASSERT(w->encoder.zstd != NULL);
+    return w;
+}
+
+FileWriter *file_writer_free(FileWriter *w)
+{
+    if (w != NULL) {
+        ZSTD_freeCCtx(w->encoder.zstd);
+        buf_deinit(&w->encoder.page);
+        buf_deinit(&w->encoder.packed);
+        arena_deinit(&w->arena);
+        mem_free(w->groups);
+        mem_free(w);
     }
-    write_footer(&w);
-    ZSTD_freeCCtx(w.encoder.zstd);
-    buf_deinit(&w.encoder.page);
-    buf_deinit(&w.encoder.packed);
-    arena_deinit(&w.arena);
+    return NULL;
 }
 
 /* --- The public writer: columns by number --- */
@@ -303,17 +373,12 @@ void parquet_add_section(ParquetWriter *writer, Str name, Str bytes)
 
 void parquet_writer_finish(ParquetWriter *writer, size_t n_rows, Buf *file)
 {
-    parquet_write(
-        &(ParquetParts){
-            .columns = writer->columns,
-            .n_columns = writer->n_columns,
-            .n_rows = n_rows,
-            .metadata = writer->metadata,
-            .n_metadata = writer->n_metadata,
-            .sections = writer->sections,
-            .n_sections = writer->n_sections,
-        },
-        file);
+    FileWriter *w = file_writer_new();
+    FileTail tail = {writer->metadata, writer->n_metadata, writer->sections, writer->n_sections};
+
+    file_writer_group(w, writer->columns, writer->n_columns, n_rows, file);
+    file_writer_end(w, &tail, file);
+    file_writer_free(w);
     for (size_t i = 0; i < writer->n_columns; i++) {
         column_clear(writer->columns[i]);
     }

@@ -313,6 +313,14 @@ static int open_files(Store *store, const char **ret_why)
     return result == 0 ? 0 : fail(ret_why, result, "A table file cannot be read; check the disk.");
 }
 
+static bool has_deletions(Store *store)
+{
+    pthread_mutex_lock(&store->files); /* the writer runs already */
+    bool has = store->manifest.deletions.count > 0;
+    pthread_mutex_unlock(&store->files);
+    return has;
+}
+
 static int open_log(Store *store, const char **ret_why)
 {
     LogOptions options = {
@@ -338,7 +346,7 @@ static int open_log(Store *store, const char **ret_why)
     if (result == 0) {
         result = log_start(store->log, store->applied_sequence + 1);
     }
-    if (result == 0 && store->shelf->deletions.count > 0) { /* what it holds of these must go */
+    if (result == 0 && has_deletions(store)) { /* what the log holds of these must go */
         store->log_is_dirty = true;
         log_seal(store->log);
     }

@@ -397,6 +397,31 @@ static void growing_systems_stay_tidy(void **state)
     }
 }
 
+/* Calls that go ever deeper, with some that skip all layers in between: the picture stays small. */
+static void a_deep_system_has_few_layers(void **state)
+{
+    enum { N = 2000 };
+    Fixture fixture;
+    char names[2][16];
+    uint32_t deepest = 0;
+
+    fixture_init(&fixture, NULL);
+    for (uint32_t i = 1; i < N; i++) {
+        snprintf(names[0], sizeof(names[0]), "s%04u", i - 1);
+        snprintf(names[1], sizeof(names[1]), "s%04u", i);
+        fixture_call(&fixture, names[0], names[1], TODAY);
+        fixture_call(&fixture, "s0000", names[1], TODAY);
+    }
+    fixture_apply(&fixture);
+    MapAnswer answer = ask(&fixture);
+    check_measures(&answer);
+    for (size_t i = 0; i < answer.n_nodes; i++) {
+        deepest = MAX(deepest, answer.nodes[i].layer);
+    }
+    assert_in_range(deepest, 2, (1 << 18) / N);
+    fixture_deinit(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,6 +436,7 @@ int main(void)
         cmocka_unit_test(tables_of_another_moment_leave_no_gap),
         cmocka_unit_test(a_system_that_grows_by_half_is_drawn_anew),
         cmocka_unit_test(growing_systems_stay_tidy),
+        cmocka_unit_test(a_deep_system_has_few_layers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "map/layout/drawing.h"
 
-enum { ONE_COLUMN_MAX = 30 };
+enum { ONE_COLUMN_MAX = 30, LANES_MAX = 1 << 18 };
 
 /* --- 3. Cycles --- */
 
@@ -194,6 +194,24 @@ static bool stands_right(const Layout *layout, const Block *block, uint32_t comp
            (type == NODE_DATABASE || type == NODE_EXTERNAL);
 }
 
+/* So many layers that lanes, of which there are at most blocks times layers, stay below LANES_MAX:
+ * calls within a large circle make the longest path thousands of layers long. Neighbouring layers
+ * become one then, in which edges run up and down. */
+static void limit_layers(Layout *layout)
+{
+    uint32_t layers_max = MAX(LANES_MAX / (layout->n_blocks + 1), 1U);
+
+    if (layout->n_layers <= layers_max) {
+        return;
+    }
+    for (uint32_t i = 0; i < layout->n_blocks; i++) {
+        Block *block = &layout->blocks[i];
+
+        block->layer = (uint32_t)((uint64_t)block->layer * layers_max / layout->n_layers);
+    }
+    layout->n_layers = layers_max;
+}
+
 void drawing_make_layers(Layout *layout)
 {
     Block *blocks = layout->blocks;
@@ -236,4 +254,5 @@ void drawing_make_layers(Layout *layout)
             layout->n_layers = MAX(layout->n_layers, blocks[i].layer + 1);
         }
     }
+    limit_layers(layout);
 }

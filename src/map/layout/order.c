@@ -99,7 +99,6 @@ static void add_lines(Layout *layout)
     Block *blocks = layout->blocks;
     size_t n_max = layout->n_arcs + layout->n_slots;
     bool *passed = ARENA_ARRAY(&layout->arena, bool, layout->n_slots + 1);
-    uint32_t layer = 0;
 
     layout->lines = ARENA_ARRAY(&layout->arena, Line, n_max);
     for (size_t i = 0; i < layout->n_arcs; i++) {
@@ -121,10 +120,10 @@ static void add_lines(Layout *layout)
     qsort_r(layout->lines, layout->n_lines, sizeof(Line), compare_lines, layout->slots);
     layout->line_start = ARENA_ARRAY(&layout->arena, size_t, layout->n_layers + 2);
     for (size_t i = 0; i < layout->n_lines; i++) {
-        for (layer = layout->slots[layout->lines[i].from].layer + 1; layer <= layout->n_layers;
-             layer++) {
-            layout->line_start[layer] = i + 1;
-        }
+        layout->line_start[layout->slots[layout->lines[i].from].layer + 1] = i + 1;
+    }
+    for (uint32_t layer = 1; layer <= layout->n_layers; layer++) {
+        layout->line_start[layer] = MAX(layout->line_start[layer], layout->line_start[layer - 1]);
     }
 }
 

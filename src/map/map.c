@@ -395,15 +395,6 @@ static void points_sum(const PointSums *sums, const MapTables *tables, const Gra
     }
 }
 
-static bool piece_is_edge(const Graph *graph, const GraphPiece *piece, Str id)
-{
-    CLEANUP(buf_deinit) Buf buf = {0};
-
-    answer_edge_id(graph->nodes[piece->source].key_bytes, piece->relation,
-                   graph->nodes[piece->target].key_bytes, &buf);
-    return str_equal(buf_str(&buf), id);
-}
-
 static void pieces_add(GraphPieces *pieces, const GraphPiece *piece)
 {
     ARRAY_RESERVE(pieces->items, pieces->count, pieces->capacity);
@@ -417,8 +408,10 @@ static void pieces_deinit(GraphPieces *pieces)
 
 static void find_edge_pieces(const Graph *graph, Str id, GraphPieces *pieces)
 {
+    CLEANUP(buf_deinit) Buf buf = {0};
+
     for (size_t i = 0; i < graph->edges.count; i++) {
-        if (piece_is_edge(graph, &graph->edges.items[i], id)) {
+        if (graph_piece_is_edge(graph, &graph->edges.items[i], id, &buf)) {
             pieces_add(pieces, &graph->edges.items[i]);
         }
     }

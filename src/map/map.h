@@ -58,6 +58,7 @@ typedef struct MapQuestion {
     Str scope, environment, namespace;
     uint32_t types;        /* bit set of 1 << NodeType; 0: all but flow and step */
     Str focus;             /* node id; empty: the whole */
+    Str focus_edge;        /* edge id: its two ends are the focus */
     uint32_t hops;         /* around focus; 0: 1 */
     bool unresolved_names; /* resolve=false: unpaired names stay external nodes by their text */
     Str flow;              /* only what was done for this flow */

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "map/answer/answer.h"
 
 void graph_deinit(Graph *graph)
 {
@@ -351,6 +352,43 @@ static uint32_t find_focus(const Graph *graph, Str id)
     return GRAPH_NONE;
 }
 
+bool graph_piece_is_edge(const Graph *graph, const GraphPiece *piece, Str id, Buf *buf)
+{
+    buf_clear(buf);
+    answer_edge_id(graph->nodes[piece->source].key_bytes, piece->relation,
+                   graph->nodes[piece->target].key_bytes, buf);
+    return str_equal(buf_str(buf), id);
+}
+
+/* The ends of the edge with that id. Returns whether it is there. */
+static bool find_focus_edge(const Graph *graph, Str id, uint32_t ret_ends[2])
+{
+    CLEANUP(buf_deinit) Buf buf = {0};
+
+    for (size_t i = 0; i < graph->edges.count; i++) {
+        const GraphPiece *piece = &graph->edges.items[i];
+
+        if (piece->keep && graph_piece_is_edge(graph, piece, id, &buf)) {
+            ret_ends[0] = piece->source;
+            ret_ends[1] = piece->target;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is asked about: a node, or both ends of an edge. */
+static int find_focuses(const Graph *graph, uint32_t ret_focuses[2])
+{
+    const MapQuestion *question = graph->question;
+
+    if (question->focus_edge.len > 0) {
+        return find_focus_edge(graph, question->focus_edge, ret_focuses) ? 0 : MAP_NO_SUCH_NODE;
+    }
+    ret_focuses[0] = ret_focuses[1] = find_focus(graph, question->focus);
+    return ret_focuses[0] == GRAPH_NONE ? MAP_NO_SUCH_NODE : 0;
+}
+
 /* One round over all edges per hop: hops are few (1 to 4), and adjacency lists cost as much. */
 static void focus_spread(Graph *graph, uint32_t *distance, uint32_t hop)
 {
@@ -372,18 +410,18 @@ static int graph_focus(Graph *graph)
 {
     enum { HOPS_MAX = 16, FAR = UINT32_MAX / 2 };
     const MapQuestion *question = graph->question;
-    uint32_t focus = find_focus(graph, question->focus);
+    uint32_t focuses[2];
     uint32_t hops = MIN(question->hops == 0 ? 1U : question->hops, (uint32_t)HOPS_MAX);
     size_t n = graph_node_count(graph);
 
-    if (focus == GRAPH_NONE) {
-        return MAP_NO_SUCH_NODE;
-    }
+    TRY(find_focuses(graph, focuses));
     CLEANUP(mem_freep) uint32_t *distance = NEW_ARRAY(uint32_t, n);
     CLEANUP(mem_freep) bool *was_kept = NEW_ARRAY(bool, n);
     for (size_t i = 0; i < n; i++) {
         /* A database is its tables, a flow its steps. */
-        distance[i] = i == focus || graph->nodes[i].parent == focus ? 0 : FAR;
+        bool is_focus = i == focuses[0] || i == focuses[1] || graph->nodes[i].parent == focuses[0];
+
+        distance[i] = is_focus ? 0 : FAR;
         was_kept[i] = graph->nodes[i].keep;
         graph->nodes[i].keep = false;
     }
@@ -425,5 +463,5 @@ int graph_filter(Graph *graph)
     if (question->namespace.len > 0) {
         keep_neighbours_of_services(graph);
     }
-    return question->focus.len > 0 ? graph_focus(graph) : 0;
+    return question->focus.len > 0 || question->focus_edge.len > 0 ? graph_focus(graph) : 0;
 }

@@ -78,6 +78,9 @@ bool graph_tells_others(const Graph *graph);
 bool graph_tells_flow(const Graph *graph, const Series *series);
 NodeKey graph_flow_key(const MapTables *tables, const Series *series);
 
+/* Whether the piece belongs to the edge of that id; @buf is for scratch. */
+bool graph_piece_is_edge(const Graph *graph, const GraphPiece *piece, Str id, Buf *buf);
+
 /* The part of the piece's cells that lies in the window. */
 static inline uint32_t piece_from(const GraphPiece *piece, const MapQuestion *question)
 {

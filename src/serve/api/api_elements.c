@@ -119,14 +119,24 @@ static size_t find_node(const MapAnswer *map, Str id)
     return i;
 }
 
-/* The whole map of the call's window, flows included, to find one of its elements. */
+enum { ELEMENT_HOPS = 2 }; /* a producer's hops go over its queue to the consumers */
+
+/* The map around one of its elements, @focus or @focus_edge, flows included, placed as the whole
+ * map has it. An (other) is one only of the whole map, so that is asked for what is not found. */
 static int element_map(ApiCall *call, MapQuestion *question, uint32_t *ret_step, MapAnswer *ret_map)
 {
-    *question = (MapQuestion){.types = TYPES_ALL, .with_layout = true};
     TRY(api_map_window(call, &question->from_minute, &question->to_minute));
     TRY(map_question_step(call, question->from_minute, question->to_minute, ret_step));
     TRY(map_question_wait(call));
-    return map_ask(call->api->map, question, &call->arena, ret_map);
+    question->types = TYPES_ALL;
+    question->hops = ELEMENT_HOPS;
+    int result = map_ask(call->api->map, question, &call->arena, ret_map);
+    question->focus = question->focus_edge = (Str){0};
+    if (result != 0) {
+        TRY(map_ask(call->api->map, question, &call->arena, ret_map));
+    }
+    map_place(call->api->map, question, ret_map);
+    return 0;
 }
 
 /* --- A node --- */
@@ -171,7 +181,7 @@ static void children_write(JsonWriter *json, const MapAnswer *map, size_t node)
 
 int api_node(ApiCall *call)
 {
-    MapQuestion question;
+    MapQuestion question = {.focus = call->item};
     MapAnswer map = {0};
     MapPoint *points = NULL;
     size_t n_points = 0;
@@ -224,7 +234,7 @@ static Part around_edge(const MapAnswer *map, const MapEdge *edge, Arena *arena)
 
 int api_edge(ApiCall *call)
 {
-    MapQuestion question;
+    MapQuestion question = {.focus_edge = call->item};
     MapAnswer map = {0};
     MapPoint *points = NULL;
     size_t n_points = 0, at = 0;

@@ -40,6 +40,9 @@ export const tests = [
       await bench.open('#/flows')
       const text = await (await bench.see('.table')).innerText()
       for (const item of items) check(text.includes(item.name), `the list lacks ${item.name}`)
+      await bench.see('.small-history')
+      const history = await bench.page.getAttribute('.small-history', 'aria-label')
+      check(/at most \d+ runs at a time, \d+ failed, its shape changed once/.test(history), history)
       await bench.page.click(`text=${items[0].name}`)
       await bench.see('.step')
     },
@@ -188,6 +191,17 @@ export const tests = [
       await bench.seeText('order 48213')
       await bench.page.click('.entity-runs a')
       await bench.see('.run-step-list')
+    },
+  },
+  {
+    name: 'flows: the search field finds a run by its id',
+    async run(bench) {
+      const { items } = await bench.api('flows/checkout.place_order/runs?from=-15m&to=now')
+      await bench.open('#/map')
+      await bench.page.fill('.search input', items[0].run_id)
+      await bench.page.click('.results >> text=checkout.place_order · ')
+      await bench.see('.run-step-list')
+      check(bench.page.url().includes(items[0].run_id), 'another run')
     },
   },
   {

@@ -82,7 +82,7 @@ static const ApiEndpoint endpoints[] = {
     {HTTP_GET, "/api/v1/flows/{name}/diff", api_flow_diff, API_NATIVE, "name",
      "a_from a_to b_from b_to a_at b_at window wait scope environment defined", false},
     {HTTP_GET, "/api/v1/flows/{name}/history", api_flow_history, API_NATIVE, "name",
-     MAP_WINDOW " step scope environment", false},
+     MAP_WINDOW " step scope environment defined", false},
     {HTTP_GET, "/api/v1/flows/{name}/conformance", api_flow_conformance, API_NATIVE, "name",
      MAP_WINDOW " scope environment defined sequence variant", false},
     {HTTP_GET, "/api/v1/flows/{name}/runs", api_flow_runs, API_NATIVE, "name",

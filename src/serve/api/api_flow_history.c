@@ -136,8 +136,17 @@ static void points_write(JsonWriter *json, const MapFlowHistory *history)
     json_close(json, ']');
 }
 
+/* As much before the window is looked at, too. */
+static uint32_t judged_from(const MapFlowQuestion *question)
+{
+    uint32_t length = question->to_minute - question->from_minute;
+
+    return question->from_minute - MIN(question->from_minute, length);
+}
+
 int api_flow_history(ApiCall *call)
 {
+    CLEANUP(flow_source_close) FlowSource source = {0};
     MapFlowHistoryQuestion question = {0};
     AssemblyStatus assembly = {0};
     MapFlowHistory history;
@@ -148,11 +157,13 @@ int api_flow_history(ApiCall *call)
                           &question.step_minutes));
     assembly_status(call->api->assembly, &assembly);
     question.complete_to_minute = (uint32_t)(assembly.complete_to_ns / NS_PER_MINUTE);
-    if (map_flow_history(call->api->map, &question, &call->arena, &history) != 0) {
+    TRY(flow_source_open(call, judged_from(&question.flow), question.flow.to_minute, &source));
+    if (map_flow_history(source.map, &question, &call->arena, &history) != 0) {
         return flow_not_found(call);
     }
     json_open(json, '{');
     json_key_string(json, "name", question.flow.name);
+    flow_source_write(json, &source);
     minute_write(json, "from", question.flow.from_minute);
     minute_write(json, "to", question.flow.to_minute);
     json_key_u64(json, "step_ns", question.step_minutes * NS_PER_MINUTE);

@@ -14,6 +14,7 @@ import { Notice, Problem } from '../frame/notice'
 import { Sortable, type Column } from '../frame/sortable'
 import { status } from '../frame/state'
 import { Define } from './define'
+import { SmallHistory } from './small_history'
 import type { FlowItem } from './types'
 
 const LIVE_MS = 10_000
@@ -48,6 +49,11 @@ const COLUMNS: Column<FlowItem>[] = [
         )}
       </>
     ),
+  },
+  {
+    title: 'Over the window',
+    value: (item) => item.runs,
+    show: (item) => <SmallHistory item={item} />,
   },
   { title: 'Runs', number: true, value: (item) => item.runs, show: (item) => exact(item.runs) },
   {

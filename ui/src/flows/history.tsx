@@ -5,7 +5,7 @@ import { useAnswer } from '../api/use'
 import { exact } from '../base/format'
 import { ms, when } from '../base/time'
 import { timeWindow, windowParams } from '../base/window'
-import { placeParams } from '../map/place'
+import { flowParams } from './definitions'
 import type { FlowElements, FlowHistory } from './types'
 
 const LIVE_MS = 30_000
@@ -48,7 +48,7 @@ export function HistoryStrip({ name }: { name: string }) {
   const window = timeWindow.value
   const url = address(`flows/${encodeURIComponent(name)}/history`, {
     ...windowParams(window),
-    ...placeParams(),
+    ...flowParams(),
   })
   const history = useAnswer<FlowHistory>(url, window.live ? LIVE_MS : null).data.value
   if (!history || history.points.length === 0) return null

@@ -128,4 +128,22 @@ export const tests = [
       }
     },
   },
+  {
+    name: 'dock: the times of a pinned window stand where no mark and no other word does',
+    async run(bench) {
+      await bench.open('#/map')
+      await bench.see('.dock-mark')
+      const at = Number(await bench.page.getAttribute('.dock-mark', 'data-mark'))
+      const iso = (ms) => new Date(ms).toISOString()
+      await bench.open(`#/map?from=${iso(at - 300e3)}&to=${iso(at + 300e3)}`)
+      await bench.see('.dock-label')
+      const overlap = await bench.page.evaluate(() => {
+        const box = (element) => element.getBoundingClientRect()
+        const own = box(document.querySelector('.dock-label'))
+        const others = [...document.querySelectorAll('.dock-mark-shape, .dock-mark text')].map(box)
+        return others.filter((other) => other.left < own.right && other.right > own.left).length
+      })
+      same(overlap, 0, 'words or marks that it covers')
+    },
+  },
 ]

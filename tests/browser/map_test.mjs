@@ -409,4 +409,57 @@ export const tests = [
       await until(async () => (await bench.api('positions')).items.length === 0, 'the place is still kept')
     },
   },
+  {
+    name: 'map: at the level of operations they stand inside of their services',
+    async run(bench) {
+      const { items } = await bench.api('services/gateway/operations?from=-15m&to=now')
+      await bench.open('#/map')
+      await bench.see('.node-shape')
+      const places = () =>
+        bench.page.$$eval('[data-node] > .node-name', (names) => names.map((name) => name.textContent))
+      const before = (await places()).sort()
+      await bench.page.click('text=Operations')
+      await bench.see('.operation-row')
+      const text = await bench.page.textContent('.map-svg')
+      const shown = items.filter((item) => item.requests > 0).slice(0, 3)
+      for (const item of shown) check(text.includes(item.name), `it lacks ${item.name}`)
+      same((await places()).sort(), before, 'the nodes')
+      same(bench.param('level'), 'operations', 'the level in the address')
+      await bench.page.click('text=Services')
+      await until(async () => (await bench.page.locator('.operation-row').count()) === 0, 'they stay')
+    },
+  },
+  {
+    name: 'map: the tables of a database are listed by use',
+    async run(bench) {
+      await bench.open('#/map')
+      await bench.see('.table-row')
+      const counts = await bench.page.$$eval('.table-row', (rows) =>
+        rows
+          .map((row) => [row.getBoundingClientRect().top, row.querySelector('.node-sub').textContent])
+          .sort((a, b) => a[0] - b[0])
+          .map(([, text]) => Number(text.replace(' k', 'e3'))),
+      )
+      check(counts.length > 2, 'there are few tables')
+      // Within a factor of two they keep their order, so that the picture is still.
+      for (const [at, count] of counts.entries())
+        if (at > 0) check(count < counts[at - 1] * 2.1, `${counts.join(', ')} is not by use`)
+    },
+  },
+  {
+    name: 'map: a pinned panel stays until it is closed',
+    async run(bench) {
+      const { page } = bench
+      const { nodes } = await bench.api('map?from=-15m&to=now')
+      await bench.open(`#/map?node=${nodes.find((node) => node.name === 'checkout').id}`)
+      await page.click('[aria-label="Keep the panel open"]')
+      await bench.see('[aria-label="Keep the panel open"][aria-pressed="true"]')
+      await page.keyboard.press('Escape')
+      await page.mouse.click(300, 640)
+      await page.waitForTimeout(100)
+      check(bench.param('node') !== null, 'it closed')
+      await page.click('.panel [aria-label="Close"]')
+      await until(() => bench.param('node') === null && bench.param('pin') === null, 'it stays')
+    },
+  },
 ]

@@ -39,6 +39,9 @@ export interface MapNode {
   layout?: Layout
   /** Of a group: the ids of what it folds. */
   members?: string[]
+  /** Of a service at the level of operations: its busiest, and how many it has besides. */
+  operations?: OperationItem[]
+  more?: number
 }
 
 export interface Exemplar {

@@ -11,7 +11,7 @@ import { status } from '../frame/state'
 import { comparedWith, type Stretch } from '../map/compare'
 import { Buttons } from './buttons'
 import { marksOf, type Mark } from './marks'
-import { Axis, Bars, Bracket, HEIGHT, Marks } from './picture'
+import { Axis, Bars, Bracket, HEIGHT, labelAt, Marks } from './picture'
 import { frameOf, useHistory, type Frame } from './range'
 import { useScrub } from './scrub'
 import { useSteps } from './steps'
@@ -76,6 +76,28 @@ function label(shown: Stretch, dragging: boolean): string {
   return timeWindow.value.live && !dragging ? '' : `${clock(shown.from)} – ${clock(shown.to)}`
 }
 
+interface WindowsProps {
+  shown: Stretch
+  second: Stretch | null
+  xOf: (time: number) => number
+}
+
+/** The window shown, and in a comparison the other: A is the earlier one. */
+function Windows({ shown, second, xOf }: WindowsProps) {
+  const bracket = (stretch: Stretch, letter: { letter?: 'A' | 'B' }) => {
+    const left = xOf(stretch.from)
+    return <Bracket left={left} wide={Math.max(3, xOf(stretch.to) - left)} {...letter} />
+  }
+  if (!second) return bracket(shown, {})
+  const earlier = second.from <= shown.from
+  return (
+    <>
+      {bracket(second, { letter: earlier ? 'A' : 'B' })}
+      {bracket(shown, { letter: earlier ? 'B' : 'A' })}
+    </>
+  )
+}
+
 export function Dock({ answer }: { answer: MapAnswer | null }) {
   const area = useRef<SVGSVGElement>(null)
   const size = useSize(area)
@@ -97,8 +119,8 @@ export function Dock({ answer }: { answer: MapAnswer | null }) {
     Math.max(0, Math.min(width, ((time - frame.from) / (frame.to - frame.from)) * width))
   const left = xOf(shown.from)
   const wide = Math.max(3, xOf(shown.to) - left)
-  const secondLeft = second ? xOf(second.from) : 0
-  const earlier = second !== null && second.from <= shown.from
+  const text = second ? '' : label(shown, scrub.draft.value !== null)
+  const times = text === '' ? null : labelAt(text, left + wide / 2, marks, xOf, width)
   const bars = useMemo(
     () => <Bars points={points} frame={frame} width={width} now={now} />,
     [points.length, points[0], points.at(-1), frame.from, frame.to, width],
@@ -122,21 +144,12 @@ export function Dock({ answer }: { answer: MapAnswer | null }) {
           <g class="dock-lit" clip-path="url(#dock-clip)">
             {bars}
           </g>
-          {second && (
-            <Bracket
-              left={secondLeft}
-              wide={Math.max(3, xOf(second.to) - secondLeft)}
-              letter={earlier ? 'A' : 'B'}
-            />
-          )}
-          {points.length > 0 && (
-            <Bracket left={left} wide={wide} {...(second ? { letter: earlier ? 'B' : 'A' } : {})} />
-          )}
+          {points.length > 0 && <Windows shown={shown} second={second} xOf={xOf} />}
         </g>
-        <Marks marks={marks} xOf={xOf} width={width} />
-        {!second && (
-          <text class="dock-label" x={Math.max(36, Math.min(width - 36, left + wide / 2))} y={18}>
-            {label(shown, scrub.draft.value !== null)}
+        <Marks marks={marks} xOf={xOf} width={width} reserved={times?.taken ?? null} />
+        {times && (
+          <text class="dock-label" x={times.x} y={18}>
+            {text}
           </text>
         )}
       </svg>

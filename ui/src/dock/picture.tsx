@@ -71,9 +71,40 @@ interface Placed {
   label: 'right' | 'left' | null
 }
 
+type Stretch = [number, number]
+
+const LABEL_PAD = 6
+const SHIFT = 6
+
+/** Where the window's own times stand: over its middle, or as near to it as no mark is. */
+export function labelAt(
+  text: string,
+  middle: number,
+  marks: Mark[],
+  xOf: (at: number) => number,
+  width: number,
+): { x: number; taken: Stretch } {
+  const half = textWidth(text, 11) / 2 + LABEL_PAD
+  const clamp = (x: number) => Math.max(half, Math.min(width - half, x))
+  const places = marks.map((mark) => xOf(mark.at))
+  const free = (x: number) => places.every((at) => Math.abs(at - x) > half + 7)
+  let x = clamp(middle)
+  for (let by = SHIFT; !free(x) && by < width; by += SHIFT) {
+    const near = [clamp(middle - by), clamp(middle + by)].find(free)
+    if (near !== undefined) x = near
+  }
+  return { x, taken: [x - half, x + half] }
+}
+
 /** Labels where there is room, the graver ones first; every mark has its line and its title. */
-export function place(marks: Mark[], xOf: (at: number) => number, width: number): Placed[] {
-  const taken: [number, number][] = marks.map((mark) => [xOf(mark.at) - 7, xOf(mark.at) + 7])
+export function place(
+  marks: Mark[],
+  xOf: (at: number) => number,
+  width: number,
+  reserved: Stretch | null,
+): Placed[] {
+  const taken: Stretch[] = marks.map((mark) => [xOf(mark.at) - 7, xOf(mark.at) + 7])
+  if (reserved) taken.push(reserved)
   const free = (from: number, to: number, own: number) =>
     from >= 0 &&
     to <= width &&
@@ -90,8 +121,8 @@ export function place(marks: Mark[], xOf: (at: number) => number, width: number)
     if (!mark) continue
     const x = xOf(mark.at)
     const wide = textWidth(mark.text, 11) + 6
-    const right: [number, number] = [x + 8, x + 12 + wide]
-    const left: [number, number] = [x - 12 - wide, x - 8]
+    const right: Stretch = [x + 8, x + 12 + wide]
+    const left: Stretch = [x - 12 - wide, x - 8]
     if (free(right[0], right[1], index)) {
       labels.set(index, 'right')
       taken.push(right)
@@ -103,10 +134,18 @@ export function place(marks: Mark[], xOf: (at: number) => number, width: number)
   return marks.map((mark, index) => ({ mark, x: xOf(mark.at), label: labels.get(index) ?? null }))
 }
 
-export function Marks({ marks, xOf, width }: { marks: Mark[]; xOf: (at: number) => number; width: number }) {
+interface MarksProps {
+  marks: Mark[]
+  xOf: (at: number) => number
+  width: number
+  /** Where other text stands. */
+  reserved: Stretch | null
+}
+
+export function Marks({ marks, xOf, width, reserved }: MarksProps) {
   return (
     <g class="dock-marks">
-      {place(marks, xOf, width).map(({ mark, x, label }, index) => (
+      {place(marks, xOf, width, reserved).map(({ mark, x, label }, index) => (
         <g key={`${mark.kind} ${mark.at} ${index}`} class={`dock-mark ${mark.kind}`} data-mark={mark.at}>
           <path class="dock-mark-line" d={`M${x} 12V${TALL}`} />
           <path class="dock-mark-shape" d={SHAPES[mark.kind]} transform={`translate(${x} 9)`} />

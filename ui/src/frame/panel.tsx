@@ -2,7 +2,9 @@
 // The panel at the right, for what is selected, and the pieces it is made of.
 import type { ComponentChildren } from 'preact'
 import type { Quantity } from '../base/format'
-import { CloseIcon } from './icons'
+import { set } from '../base/route'
+import { CloseIcon, PinIcon } from './icons'
+import { panelPinned } from './pin'
 
 interface PanelProps {
   title: ComponentChildren
@@ -13,6 +15,23 @@ interface PanelProps {
   children: ComponentChildren
 }
 
+function Pin() {
+  const on = panelPinned()
+  return (
+    <button
+      class={on ? 'plain pinned' : 'plain'}
+      aria-label="Keep the panel open"
+      aria-pressed={on}
+      title={on ? 'Let it close' : 'Keep it open'}
+      onClick={() => {
+        set({ pin: on ? null : '1' }, true)
+      }}
+    >
+      <PinIcon />
+    </button>
+  )
+}
+
 export function Panel({ title, label, sub, mark, onClose, children }: PanelProps) {
   return (
     <aside class="panel" aria-label={label}>
@@ -20,7 +39,16 @@ export function Panel({ title, label, sub, mark, onClose, children }: PanelProps
         <div class="panel-title">
           {mark !== undefined && <span class="panel-mark" style={{ background: mark }} />}
           <h2>{title}</h2>
-          <button class="plain" aria-label="Close" title="Close (Esc)" onClick={onClose}>
+          <Pin />
+          <button
+            class="plain"
+            aria-label="Close"
+            title={panelPinned() ? 'Close' : 'Close (Esc)'}
+            onClick={() => {
+              set({ pin: null }, true)
+              onClose()
+            }}
+          >
             <CloseIcon />
           </button>
         </div>

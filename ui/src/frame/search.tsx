@@ -4,9 +4,9 @@ import { useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { address, get } from '../api/client'
 import type { List, MapAnswer, OperationItem } from '../api/types'
-import type { FlowItem } from '../flows/types'
+import type { FlowItem, Run } from '../flows/types'
 import { useKeys } from '../base/keys'
-import { go } from '../base/route'
+import { go, hrefTo } from '../base/route'
 import { timeWindow, windowParams } from '../base/window'
 import { find, pasted, type Found } from './find'
 import { SearchIcon } from './icons'
@@ -36,6 +36,50 @@ async function stock(): Promise<Stock> {
     items: [],
   }))
   return { map: await map, operations: (await Promise.all(lists)).flat(), flows: (await flows).items }
+}
+
+/** A run's id: a word of some length. Flows that are asked for it, and for how long one goes on writing. */
+const RUN_ID = /^[\w.:/-]{4,128}$/
+const FLOWS_ASKED = 24
+const RUN_AFTER_MS = 250
+
+/** The runs of that very id, of the flows that run most. */
+async function runsNamed(id: string, flows: FlowItem[], abort: AbortSignal): Promise<Found[]> {
+  const names = [...new Set([...flows].sort((a, b) => b.runs - a.runs).map((flow) => flow.name))]
+  const asked = names.slice(0, FLOWS_ASKED).map(async (flow): Promise<Found[]> => {
+    const url = address(`flows/${encodeURIComponent(flow)}/runs/${encodeURIComponent(id)}`)
+    try {
+      const run = await get<Run>(url, abort)
+      const note = `${flow} · ${run.status === 'failed' ? 'failed' : 'finished'}`
+      return [
+        { key: `run ${flow}`, kind: 'run', text: `Run ${id}`, note, href: hrefTo(['run', flow, run.run_id]) },
+      ]
+    } catch {
+      // No such run of that flow: the usual answer.
+      return []
+    }
+  })
+  return (await Promise.all(asked)).flat()
+}
+
+/** Asked for when one stops writing. */
+function useRuns(text: string, flows: FlowItem[]): Found[] {
+  const found = useSignal<{ of: string; items: Found[] }>({ of: '', items: [] })
+  const id = RUN_ID.test(text.trim()) && pasted(text) === null ? text.trim() : ''
+  useEffect(() => {
+    if (id === '' || flows.length === 0) return
+    const abort = new AbortController()
+    const timer = setTimeout(() => {
+      void runsNamed(id, flows, abort.signal).then((items) => {
+        if (!abort.signal.aborted) found.value = { of: id, items }
+      })
+    }, RUN_AFTER_MS)
+    return () => {
+      clearTimeout(timer)
+      abort.abort()
+    }
+  }, [id, flows])
+  return found.value.of === id && id !== '' ? found.value.items : []
 }
 
 function Results({ found, at, onChoose }: { found: Found[]; at: number; onChoose: (found: Found) => void }) {
@@ -78,7 +122,10 @@ export function Search() {
   }, [open.value])
 
   const nodes = shownMap.value?.nodes ?? stocked.value.map?.nodes ?? []
-  const found = open.value ? find(text.value, nodes, stocked.value.operations, stocked.value.flows) : []
+  const runs = useRuns(open.value ? text.value : '', stocked.value.flows)
+  const found = open.value
+    ? [...runs, ...find(text.value, nodes, stocked.value.operations, stocked.value.flows)]
+    : []
   const choose = (entry: Found) => {
     open.value = false
     text.value = ''

@@ -14,25 +14,38 @@ export function openGroups(): Set<string> {
   return new Set((param('open') ?? '').split(',').filter((name) => name !== ''))
 }
 
+/** Operations inside of their services; groups fold these away. */
+export function operationsShown(): boolean {
+  return param('level') === 'operations' && groupedBy() === null
+}
+
 export function Levels({ answer }: { answer: MapAnswer }) {
   const by = groupedBy()
+  const operations = operationsShown()
   const choices = groupingsOf(answer)
-  if (choices.length === 0 && by === null) return null
   const first = by ?? choices[0] ?? 'namespace'
   return (
     <>
       <div class="segments" role="group" aria-label="Level">
+        {(choices.length > 0 || by !== null) && (
+          <a
+            href={hrefWith({ group: first, level: null, at: null, focus: null })}
+            aria-current={by !== null ? 'true' : undefined}
+          >
+            Groups
+          </a>
+        )}
         <a
-          href={hrefWith({ group: first, at: null, focus: null })}
-          aria-current={by !== null ? 'true' : undefined}
-        >
-          Groups
-        </a>
-        <a
-          href={hrefWith({ group: null, open: null, at: null })}
-          aria-current={by === null ? 'true' : undefined}
+          href={hrefWith({ group: null, level: null, open: null, at: null })}
+          aria-current={by === null && !operations ? 'true' : undefined}
         >
           Services
+        </a>
+        <a
+          href={hrefWith({ group: null, level: 'operations', open: null, at: null })}
+          aria-current={operations ? 'true' : undefined}
+        >
+          Operations
         </a>
       </div>
       {by !== null && choices.length > 1 && (

@@ -4,9 +4,11 @@ import { useMemo } from 'preact/hooks'
 import type { MapAnswer } from '../api/types'
 import { exact, plural } from '../base/format'
 import { hrefTo, hrefWith, param, set } from '../base/route'
+import { panelPinned } from '../frame/pin'
 import type { Comparison } from './compare'
 import { grouped, groupId } from './groups'
-import { groupedBy, Levels, openGroups, Sides } from './levels'
+import { groupedBy, Levels, openGroups, operationsShown, Sides } from './levels'
+import { SERVICES_MOST, useOperations, withOperations } from './operations'
 import { pathsBetween, type Path } from './paths'
 import { Picture } from './picture'
 import { moveFailed, pinBox, useArranging } from './positions'
@@ -55,6 +57,24 @@ function FocusTrail({ scene, focus, hops }: { scene: Scene; focus: string; hops:
   )
 }
 
+function FlowTrail({ flow }: { flow: string }) {
+  return (
+    <nav class="trail" aria-label="Flow">
+      <a href={hrefTo(['flows', flow])}>{flow}</a>
+      <span class="muted">on the system map</span>
+      <a class="control" href={hrefWith({ flow: null, at: null })}>
+        Whole map
+      </a>
+    </nav>
+  )
+}
+
+/** What a click beside everything does: a panel that is pinned stays. */
+function letGo(): void {
+  const selected = param('node') !== null || param('edge') !== null
+  if (selected && !panelPinned()) set({ node: null, edge: null })
+}
+
 function PathTrail({ scene, from, to, paths }: { scene: Scene; from: string; to: string; paths: Path[] }) {
   const name = (id: string) => scene.nodes.get(id)?.name ?? id
   return (
@@ -87,6 +107,13 @@ function Truncated({ answer }: { answer: MapAnswer }) {
   )
 }
 
+/** Of many services only the busiest show their operations. */
+function FewOperations({ answer }: { answer: MapAnswer }) {
+  const services = answer.nodes.filter((node) => node.type === 'service').length
+  if (!operationsShown() || services <= SERVICES_MOST) return null
+  return <p class="map-truncated">The {SERVICES_MOST} busiest services show their operations.</p>
+}
+
 export function selectNode(id: string): void {
   set({ node: id, edge: null })
 }
@@ -109,11 +136,12 @@ function useShown(whole: Scene) {
   const by = groupedBy()
   const opened = param('open') ?? ''
   const turned = turnedTables()
-  const scene = useMemo(
-    () =>
-      by === null ? whole : sceneOf(grouped(whole.answer, by, openGroups()), new Set(turned.split(','))),
-    [whole, by, opened, turned],
-  )
+  const operations = useOperations(whole.answer, operationsShown())
+  const scene = useMemo(() => {
+    const open = new Set(turned.split(','))
+    if (by !== null) return sceneOf(grouped(whole.answer, by, openGroups()), open)
+    return operations === null ? whole : sceneOf(withOperations(whole.answer, operations), open)
+  }, [whole, by, opened, turned, operations])
   const focus = param('focus')
   const hops = hopsWanted()
   const ends = pathEnds()
@@ -125,7 +153,7 @@ function useShown(whole: Scene) {
     return known ? only(scene, neighbourhood(scene, focus, hops)) : scene
   }, [scene, focus, hops, paths])
   const lit = useMemo(() => new Set(paths.flatMap((path) => path.lines)), [paths])
-  return { scene, shown, focus, hops, ends, paths, lit }
+  return { whole, scene, shown, focus, hops, ends, paths, lit }
 }
 
 interface BodyProps {
@@ -147,6 +175,26 @@ function enter(scene: Scene, id: string): void {
   set({ open: [...open].join(','), node: null, at: null })
 }
 
+/** Above the picture at the left: what of the map is shown, and the ways back. */
+function Where({
+  shown: { whole, scene, focus, hops, ends, paths },
+  comparing,
+}: {
+  shown: ReturnType<typeof useShown>
+  comparing: boolean
+}) {
+  const flow = param('flow')
+  return (
+    <>
+      {ends && <PathTrail scene={scene} from={ends.from} to={ends.to} paths={paths} />}
+      {!ends && focus !== null && <FocusTrail scene={scene} focus={focus} hops={hops} />}
+      {flow !== null && <FlowTrail flow={flow} />}
+      {!ends && focus === null && <Levels answer={whole.answer} />}
+      {comparing && <Sides />}
+    </>
+  )
+}
+
 export function MapBody({ scene: whole, comparison, comparing }: BodyProps) {
   useArranging()
   // Groups, focus and paths are laid out for the moment; only the whole map has places to keep.
@@ -154,9 +202,9 @@ export function MapBody({ scene: whole, comparison, comparing }: BodyProps) {
     const at = whole.nodes.get(id)?.layout
     if (at) pinBox(id, at.x + dx, at.y + dy)
   }
-  const { scene, shown, focus, hops, ends, paths, lit } = useShown(whole)
+  const found = useShown(whole)
+  const { scene, shown, ends, paths, lit } = found
   const table = param('view') === 'table'
-  const flow = param('flow')
   const choose = (id: string) => {
     if (ends && ends.to === '' && id !== ends.from)
       set({ path: `${ends.from}~${id}`, node: null, edge: null, at: null })
@@ -166,19 +214,7 @@ export function MapBody({ scene: whole, comparison, comparing }: BodyProps) {
     <>
       <div class="map-head">
         <div class="map-head-part">
-          {ends && <PathTrail scene={scene} from={ends.from} to={ends.to} paths={paths} />}
-          {!ends && focus !== null && <FocusTrail scene={scene} focus={focus} hops={hops} />}
-          {flow !== null && (
-            <nav class="trail" aria-label="Flow">
-              <a href={hrefTo(['flows', flow])}>{flow}</a>
-              <span class="muted">on the system map</span>
-              <a class="control" href={hrefWith({ flow: null, at: null })}>
-                Whole map
-              </a>
-            </nav>
-          )}
-          {!ends && focus === null && <Levels answer={whole.answer} />}
-          {comparing && <Sides />}
+          <Where shown={found} comparing={comparing} />
         </div>
         <Switch table={table} />
       </div>
@@ -192,9 +228,7 @@ export function MapBody({ scene: whole, comparison, comparing }: BodyProps) {
           comparison={comparison}
           onNode={choose}
           onEdge={selectEdge}
-          onNothing={() => {
-            if (param('node') !== null || param('edge') !== null) set({ node: null, edge: null })
-          }}
+          onNothing={letGo}
           onFocus={(id) => {
             enter(scene, id)
           }}
@@ -208,6 +242,7 @@ export function MapBody({ scene: whole, comparison, comparing }: BodyProps) {
         </p>
       )}
       <Truncated answer={scene.answer} />
+      {!table && <FewOperations answer={whole.answer} />}
     </>
   )
 }

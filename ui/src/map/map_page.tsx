@@ -7,6 +7,7 @@ import { param, set } from '../base/route'
 import { Dock } from '../dock/dock'
 import { Empty } from '../frame/empty'
 import { NothingHere, Problem } from '../frame/notice'
+import { panelPinned } from '../frame/pin'
 import { greeted, shownMap, status } from '../frame/state'
 import { comparedWith, stopComparing } from './compare'
 import { ComparePanel } from './compare_panel'
@@ -42,7 +43,8 @@ function sideShown(compared: Compared): MapAnswer {
 function useEscape(): void {
   useKeys({
     Escape: () => {
-      if (param('node') !== null || param('edge') !== null) set({ node: null, edge: null })
+      const selected = param('node') !== null || param('edge') !== null
+      if (selected && !panelPinned()) set({ node: null, edge: null })
       else if (param('path') !== null) set({ path: null, at: null })
       else if (param('focus') !== null) set({ focus: null, hops: null, at: null })
       else if (comparedWith() !== null) stopComparing()

@@ -90,8 +90,11 @@ function gapNear(column: Column, y: number): [number, number] {
 }
 
 function nodeMiddle(box: Box, id: string): number {
-  if (id === box.node.id)
-    return box.node.type === 'database' && box.tables.length > 0 ? box.y + 24 : box.y + box.height / 2
+  if (id === box.node.id) {
+    // What has a list inside is met at its head.
+    const listed = box.tables.length > 0 || box.node.operations !== undefined
+    return listed ? box.y + 24 : box.y + box.height / 2
+  }
   const table = box.tables.find((candidate) => candidate.id === id)?.layout
   return table ? table.y + table.height / 2 : box.y + box.height / 2
 }

@@ -95,8 +95,36 @@ function trimmed(box: Box): Box {
   return height > 0 && height < box.height ? { ...box, height } : box
 }
 
+/** How much a table is used, as a power of two: it changes its place only when it is used much more or less. */
+const magnitudes = new Map<string, number>()
+const LOYALTY = 0.8
+
+function magnitudeOf(id: string, count: number): number {
+  const exact = Math.log2(count + 1)
+  const before = magnitudes.get(id)
+  if (before !== undefined && Math.abs(exact - before - 0.5) < LOYALTY) return before
+  magnitudes.set(id, Math.floor(exact))
+  return Math.floor(exact)
+}
+
+/** The busiest first, in the places that the server gave to all of them. */
+function byUse(tables: MapNode[], counts: Map<string, number>): MapNode[] {
+  const places = tables
+    .map((table) => table.layout)
+    .filter((at) => at !== undefined)
+    .sort((a, b) => a.y - b.y)
+  if (places.length < tables.length) return tables
+  const use = new Map(tables.map((table) => [table.id, magnitudeOf(table.id, counts.get(table.id) ?? 0)]))
+  return [...tables]
+    .sort((a, b) => (use.get(b.id) ?? 0) - (use.get(a.id) ?? 0) || a.name.localeCompare(b.name))
+    .map((table, at) => {
+      const layout = places[at]
+      return layout ? { ...table, layout } : table
+    })
+}
+
 function boxesOf(
-  nodes: MapNode[],
+  { nodes, edges }: MapAnswer,
   boxOf: Map<string, string>,
   isFolded: (box: Box) => boolean,
   pinned: ReadonlySet<string>,
@@ -124,8 +152,10 @@ function boxesOf(
     parent.tables.push(node)
     boxOf.set(node.id, parent.node.id)
   }
+  const counts = new Map<string, number>()
+  for (const edge of edges) counts.set(edge.target, (counts.get(edge.target) ?? 0) + edge.count)
   for (const [id, box] of boxes) {
-    box.tables.sort((a, b) => (a.layout?.y ?? 0) - (b.layout?.y ?? 0))
+    box.tables = byUse(box.tables, counts)
     if (box.tables.length > 0) boxes.set(id, isFolded(box) ? fold(box) : trimmed(box))
   }
   return boxes
@@ -196,7 +226,7 @@ export function sceneOf(
 ): Scene {
   const boxOf = new Map<string, string>()
   const isFolded = (box: Box) => box.tables.length > TABLES_SHOWN !== turned.has(box.node.id)
-  const boxes = boxesOf(answer.nodes, boxOf, isFolded, pinned)
+  const boxes = boxesOf(answer, boxOf, isFolded, pinned)
   const endOf = new Map<string, string>()
   for (const [id, box] of boxOf) endOf.set(id, (boxes.get(box)?.folded ?? 0) > 0 ? box : id)
   return {

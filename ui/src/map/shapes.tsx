@@ -2,6 +2,7 @@
 // How each type of node looks. All in grey ink on paper; only the selected one has colour.
 import type { MapNode } from '../api/types'
 import { duration, plural } from '../base/format'
+import { OPERATION_HEIGHT, OPERATIONS_TOP } from './operations'
 import { amount, type Box, type Marks, type Scene } from './scene'
 import { cut, fit } from './text'
 
@@ -62,13 +63,43 @@ function MarksAt({ x, y, marks }: { x: number; y: number; marks: Marks | undefin
   )
 }
 
+function OperationRow({ box, scene, at }: { box: Box; scene: Scene; at: number }) {
+  const item = box.node.operations?.[at]
+  if (!item) return null
+  const y = box.y + OPERATIONS_TOP + at * OPERATION_HEIGHT
+  const bad = (item.errors ?? 0) / Math.max(1, item.requests ?? 0) >= 0.005
+  const sub = amount(scene, item.requests ?? 0).replace(/\/min$/, '')
+  return (
+    <g class="operation-row">
+      <path class="table-line" d={`M${box.x} ${y}h${box.width}`} />
+      <text class="node-sub" x={box.x + 12} y={y + 14}>
+        {cut(item.name, box.width - 60, 11)}
+      </text>
+      <text class={bad ? 'node-sub end bad' : 'node-sub end'} x={box.x + box.width - 10} y={y + 14}>
+        {sub}
+      </text>
+      <title>{`${item.name}: ${amount(scene, item.requests ?? 0)}${item.duration ? `, p99 ${duration(item.duration.p99_ns)}` : ''}`}</title>
+    </g>
+  )
+}
+
 function Service({ box, scene }: { box: Box; scene: Scene }) {
-  const middle = box.y + box.height / 2
+  const { operations, more = 0 } = box.node
+  const middle = box.y + (operations ? OPERATIONS_TOP / 2 : box.height / 2)
+  const last = box.y + OPERATIONS_TOP + (operations?.length ?? 0) * OPERATION_HEIGHT
   return (
     <>
       <rect class="node-shape" x={box.x} y={box.y} width={box.width} height={box.height} rx={6} />
       <Name box={box} y={middle - 3} text={box.node.name} />
       <Sub box={box} y={middle + 13} text={rateOfNode(scene, box.node.id)} />
+      {operations?.map((item, at) => (
+        <OperationRow key={`${item.name} ${item.kind ?? ''}`} box={box} scene={scene} at={at} />
+      ))}
+      {more > 0 && (
+        <text class="node-sub" x={box.x + 12} y={last + 14}>
+          {`and ${more} more`}
+        </text>
+      )}
     </>
   )
 }

@@ -2,6 +2,7 @@
 // Moving through the tree of a trace, and folding it, by keys.
 import { useKeys } from '../base/keys'
 import { param, set } from '../base/route'
+import { panelPinned } from '../frame/pin'
 import type { Row, Trace } from './model'
 
 interface Moves {
@@ -62,7 +63,7 @@ export function useTreeKeys({ rows, selected, folded, select, fold }: Moves, tra
       step(1e9)
     },
     Escape: () => {
-      if (param('span') !== null) set({ span: null }, true)
+      if (param('span') !== null && !panelPinned()) set({ span: null }, true)
       else if (param('t') !== null) set({ t: null }, true)
       else return false
       return true

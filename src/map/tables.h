@@ -2,8 +2,8 @@
 #pragma once
 
 #include "base/map.h"
-#include "map/cells.h"
-#include "map/presence.h"
+#include "map/series/cells.h"
+#include "map/series/presence.h"
 
 /*
  * What the map knows: series of cells, keyed by interned nodes and texts. Behind Map's lock.

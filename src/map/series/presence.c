@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "map/presence.h"
+#include "map/series/presence.h"
 
 #include "base/assert.h"
 #include "base/memory.h"

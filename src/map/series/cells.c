@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "map/cells.h"
+#include "map/series/cells.h"
 
 #include "base/assert.h"
 #include "base/memory.h"

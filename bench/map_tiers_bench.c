@@ -13,7 +13,14 @@
  * after a new start (goal: any hour within 50 ms). Argument: a directory that may be filled, and
  * the hours (default 6).
  */
-enum { SERVICES = 400, EDGES = 2000, CALLS = 12, START = 1440 * 20000, FILES_MAX = 4096 };
+enum {
+    SERVICES = 400,
+    EDGES = 2000,
+    CALLS = 12,
+    START = 1440 * 20000,
+    FILES_MAX = 4096,
+    STARTS = 7
+};
 
 typedef struct Disk {
     TableSink sink; /* first */
@@ -21,6 +28,7 @@ typedef struct Disk {
     TableFile *files[FILES_MAX], *made[FILES_MAX];
     size_t n_files, n_made;
     uint64_t next, now_s;
+    Map *map; /* that is asked */
 } Disk;
 
 static double cpu_seconds(void)
@@ -141,23 +149,42 @@ static void add_minute(Map *map, Str *ends, uint32_t minute)
     map_apply(map, &deltas, 1);
 }
 
-static void ask(Map *map, const char *what, uint32_t from, uint32_t to)
+static Map *start(const Disk *disk)
+{
+    Map *map = map_new(NULL);
+    ParseError error;
+
+    for (size_t i = 0; i < disk->n_files; i++) {
+        if (tiers_load(map, disk->files[i], &error) != 0) {
+            abort();
+        }
+    }
+    tiers_loaded(map);
+    return map;
+}
+
+/* The best of some starts: others are at work on the machine, too. */
+static void ask(Disk *disk, const char *what, uint32_t from, uint32_t to)
 {
     MapQuestion question = {.from_minute = from, .to_minute = to};
-    double seconds[3];
-    MapAnswer answer;
+    double best[2] = {1e9, 1e9};
+    MapAnswer answer = {0};
+    MapStatus status;
 
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 2 * STARTS; i++) {
         CLEANUP(arena_deinit) Arena arena = {0};
+        Map *map = i % 2 == 0 ? start(disk) : disk->map;
         double begin = cpu_seconds();
 
         if (map_ask(map, &question, &arena, &answer) != 0) {
-            return;
+            abort();
         }
-        seconds[i] = cpu_seconds() - begin;
+        best[i % 2] = MIN(best[i % 2], cpu_seconds() - begin);
+        map_status(map, &status);
+        disk->map = i % 2 == 0 ? map : map_free(map);
     }
-    printf("%-28s %5zu edges: %6.1f ms from files, then %6.1f ms\n", what, answer.n_edges,
-           seconds[0] * 1e3, MIN(seconds[1], seconds[2]) * 1e3);
+    printf("%-28s %5zu edges: %6.1f ms from files, then %6.1f ms; %.1f MB\n", what, answer.n_edges,
+           best[0] * 1e3, best[1] * 1e3, (double)status.bytes / 1e6);
 }
 
 static void print_sizes(const Disk *disk, uint32_t hours)
@@ -185,7 +212,6 @@ int main(int argc, char **argv)
     Str *ends = ARENA_ARRAY(&arena, Str, 2 * EDGES);
     double applied = 0, cutting = 0, folding = 0;
     MapStatus status;
-    ParseError error;
 
     if (argc < 2 || fs_open_directory(argv[1], &disk->fs) != 0 ||
         disk->fs->ops->make_directory(disk->fs, "tables") != 0) {
@@ -224,23 +250,15 @@ int main(int argc, char **argv)
     print_sizes(disk, hours);
     map_free(map);
 
-    map = map_new(NULL);
     double begin = cpu_seconds();
-    for (size_t i = 0; i < disk->n_files; i++) {
-        if (tiers_load(map, disk->files[i], &error) != 0) {
-            return 1;
-        }
-    }
-    tiers_loaded(map);
+    map = start(disk);
     map_status(map, &status);
     printf("start: %.1f ms, %.1f MB\n", (cpu_seconds() - begin) * 1e3, (double)status.bytes / 1e6);
-    ask(map, "a whole hour", START + 60, START + 120);
-    ask(map, "an hour, from 17 past", START + 137, START + 197);
-    ask(map, "all hours but minutes", START + 5, START + hours * 60 - 5);
-    ask(map, "a whole day", START, START + 1440);
-    map_status(map, &status);
-    printf("memory then: %.1f MB, %lu files read\n", (double)status.bytes / 1e6, status.file_reads);
     map_free(map);
+    ask(disk, "a whole hour", START + 60, START + 120);
+    ask(disk, "an hour, from 17 past", START + 137, START + 197);
+    ask(disk, "all hours but minutes", START + 5, START + hours * 60 - 5);
+    ask(disk, "a whole day", START, START + 1440);
     for (size_t i = 0; i < disk->n_files; i++) {
         table_file_unref(disk->files[i]);
     }

@@ -246,54 +246,82 @@ void sketch_append(const Sketch *sketch, Buf *buf)
     }
 }
 
-/* One byte is the common case, and worth not calling for. */
-static inline int varint_take_short(Str *in, uint64_t *ret_value)
+/* Both of a bucket's numbers are a byte each nearly always: that is worth not calling for. */
+static inline int bucket_take(Str *in, uint64_t *ret_step, uint64_t *ret_count)
 {
-    if (in->len > 0 && (uint8_t)in->ptr[0] < 0x80) {
-        *ret_value = (uint8_t)in->ptr[0];
-        in->ptr++;
-        in->len--;
+    if (in->len >= 2 && (((uint8_t)in->ptr[0] | (uint8_t)in->ptr[1]) & 0x80) == 0) {
+        *ret_step = (uint8_t)in->ptr[0];
+        *ret_count = (uint8_t)in->ptr[1];
+        *in = (Str){in->ptr + 2, in->len - 2};
         return 0;
     }
-    return varint_take(in, ret_value);
+    TRY(varint_take(in, ret_step));
+    return varint_take(in, ret_count);
 }
 
-/* The next bucket of packed bytes; @index is the one before. */
-static inline int bucket_take(Str *in, bool first, uint64_t *index, int64_t *ret_count)
-{
-    uint64_t step, count;
+/* Takes packed buckets off @in and shows each to @put; inlined with it. */
+typedef void (*PutBucket)(void *context, uint32_t index, int32_t count);
 
-    TRY(varint_take_short(in, &step));
-    TRY(varint_take_short(in, &count));
-    if (step >= SKETCH_INDEXES || (step == 0 && !first) || *index + step >= SKETCH_INDEXES) {
-        return 1;
+__attribute__((always_inline)) static inline int buckets_take(Str *in, uint64_t n_buckets,
+                                                              PutBucket put, void *context)
+{
+    uint64_t index = 0, step, packed;
+    Str rest = *in;
+
+    for (uint64_t i = 0; i < n_buckets; i++) {
+        TRY(bucket_take(&rest, &step, &packed));
+        if (step >= SKETCH_INDEXES || (step == 0 && i > 0) || index + step >= SKETCH_INDEXES ||
+            packed == 0 || packed > UINT32_MAX) {
+            return 1;
+        }
+        index += step;
+        put(context, (uint32_t)index, (int32_t)zigzag_decode(packed));
     }
-    *index += step;
-    *ret_count = zigzag_decode(count);
-    return *ret_count == 0 || *ret_count > INT32_MAX || *ret_count < INT32_MIN ? 1 : 0;
+    *in = rest;
+    return 0;
+}
+
+static int take_n_buckets(Str *in, uint64_t *ret_n)
+{
+    TRY(varint_take(in, ret_n));
+    return *ret_n > SKETCH_INDEXES || *ret_n * 2 > in->len ? 1 : 0;
+}
+
+static inline void put_last(void *context, uint32_t index, int32_t count)
+{
+    Sketch *sketch = context;
+
+    sketch->buckets[sketch->n_buckets++] = (SketchBucket){.index = (int32_t)index, .count = count};
 }
 
 int sketch_take(Str *in, Sketch *ret_sketch)
 {
     CLEANUP(sketch_deinit) Sketch sketch = {0};
     Str rest = *in;
-    uint64_t n_buckets, index = 0;
+    uint64_t n_buckets;
 
-    TRY(varint_take(&rest, &n_buckets));
-    if (n_buckets > SKETCH_INDEXES || n_buckets * 2 > rest.len) {
-        return 1;
-    }
+    TRY(take_n_buckets(&rest, &n_buckets));
     sketch_reserve(&sketch, (uint32_t)n_buckets);
-    for (uint64_t i = 0; i < n_buckets; i++) {
-        int64_t count;
-
-        TRY(bucket_take(&rest, i == 0, &index, &count));
-        sketch.buckets[sketch.n_buckets++] =
-            (SketchBucket){.index = (int32_t)index, .count = (int32_t)count};
-    }
+    TRY(buckets_take(&rest, n_buckets, put_last, &sketch));
     *in = rest;
     *ret_sketch = sketch;
     sketch = (Sketch){0};
+    return 0;
+}
+
+static inline void put_nowhere(void *context, uint32_t index, int32_t count)
+{
+}
+
+int sketch_skip(Str *in, uint64_t *ret_n_buckets)
+{
+    Str rest = *in;
+    uint64_t n_buckets;
+
+    TRY(take_n_buckets(&rest, &n_buckets));
+    TRY(buckets_take(&rest, n_buckets, put_nowhere, NULL));
+    *in = rest;
+    *ret_n_buckets = n_buckets;
     return 0;
 }
 
@@ -339,18 +367,17 @@ void sketch_sum_add(SketchSum *sum, const Sketch *sketch)
     }
 }
 
+static inline void put_into_sum(void *context, uint32_t index, int32_t count)
+{
+    sketch_sum_put(context, index, count);
+}
+
 int sketch_sum_take(SketchSum *sum, Str *in)
 {
-    uint64_t n_buckets, index = 0;
+    uint64_t n_buckets;
 
     TRY(varint_take(in, &n_buckets));
-    for (uint64_t i = 0; i < n_buckets; i++) {
-        int64_t count;
-
-        TRY(bucket_take(in, i == 0, &index, &count));
-        sketch_sum_put(sum, (uint32_t)index, count);
-    }
-    return 0;
+    return buckets_take(in, n_buckets, put_into_sum, sum);
 }
 
 uint64_t sketch_sum_count(const SketchSum *sum)

@@ -49,11 +49,12 @@ uint64_t sketch_count(const Sketch *sketch);
 uint64_t sketch_quantile(const Sketch *sketch, double quantile);
 
 /* Compact bytes: varint number of buckets; per bucket varint step of the index (first from 0) and
- * zig-zag varint count. parse takes all of @bytes; take only what it needs off the front. Return 0;
- * 1 when the bytes are no sketch. */
+ * zig-zag varint count. parse takes all of @bytes; take only what it needs off the front; skip the
+ * same, without making a sketch of it. Return 0; 1 when the bytes are no sketch. */
 void sketch_append(const Sketch *sketch, Buf *buf);
 MUST_USE int sketch_parse(Str bytes, Sketch *ret_sketch);
 MUST_USE int sketch_take(Str *in, Sketch *ret_sketch);
+MUST_USE int sketch_skip(Str *in, uint64_t *ret_n_buckets);
 
 /*
  * A sum of many sketches: dense, so that adding one costs a few nanoseconds a bucket. 24 KiB: keep

@@ -126,15 +126,24 @@ static void bytes_give_the_same_sketch_and_no_part_of_them_does(void **state)
 {
     Sketch sketch = {0}, again = {0};
     CLEANUP(buf_deinit) Buf buf = {0};
+    uint64_t n_buckets;
 
     for (int i = 0; i < 100; i++) {
         sketch_add(&sketch, random_value(), (int32_t)(random_next() % 1000) - 500);
     }
     sketch_append(&sketch, &buf);
     for (size_t len = 0; len < buf.len; len++) {
-        assert_int_equal(sketch_parse(str_slice(buf_str(&buf), 0, len), &again), 1);
+        Str part = str_slice(buf_str(&buf), 0, len);
+
+        assert_int_equal(sketch_parse(part, &again), 1);
+        assert_int_equal(sketch_skip(&part, &n_buckets), 1);
+        assert_int_equal(part.len, len);
     }
     assert_int_equal(sketch_parse(buf_str(&buf), &again), 0);
+    Str whole = buf_str(&buf);
+    assert_int_equal(sketch_skip(&whole, &n_buckets), 0);
+    assert_int_equal(whole.len, 0);
+    assert_int_equal(n_buckets, sketch.n_buckets);
     assert_same(&sketch, &again);
     sketch_deinit(&again);
     buf_append_byte(&buf, 0);

@@ -213,13 +213,6 @@ static int compare_row_pointers(const void *a, const void *b)
     return compare_rows(*(MapRow *const *)a, *(MapRow *const *)b);
 }
 
-static void add_exemplars(Exemplars *to, const Exemplars *from)
-{
-    for (uint32_t i = 0; i < from->n_items; i++) {
-        exemplars_add(to, &from->items[i]);
-    }
-}
-
 static bool row_is_empty(const MapRow *row)
 {
     return cell_value_is_zero(&row->sum) && row->exemplars.n_items == 0;
@@ -236,7 +229,7 @@ static bool put_rows(ParquetWriter *writer, size_t at, MapRow *const *rows, size
         sum.exemplars = (Exemplars){0};
         for (size_t i = 0; i < n; i++) {
             cell_value_add(&sum.sum, &rows[i]->sum);
-            add_exemplars(&sum.exemplars, &rows[i]->exemplars);
+            exemplars_merge(&sum.exemplars, &rows[i]->exemplars);
         }
     }
     bool any = !row_is_empty(&sum);
@@ -346,6 +339,7 @@ static int reader_open(Reader *reader, Str file, ParseError *ret_error)
 
 static int parse_exemplars(Str bytes, Exemplars *exemplars)
 {
+    exemplars_reserve(exemplars, (uint32_t)MIN(bytes.len / EXEMPLAR_BYTES, (size_t)EXEMPLARS_MAX));
     while (bytes.len > 0) {
         Exemplar exemplar;
         Str fixed;

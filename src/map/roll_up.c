@@ -93,13 +93,6 @@ static Str pack(Arena *arena, Buf *buf)
     return copy;
 }
 
-static void copy_exemplars(const Exemplars *from, Exemplars *to)
-{
-    for (uint32_t i = 0; i < from->n_items; i++) {
-        exemplars_add(to, &from->items[i]);
-    }
-}
-
 /* Slots of from <= minute < to: a row each, but for the first minute's, which goes into @first. */
 static void add_slots(const MapTables *tables, uint32_t number, const Folding *time, size_t first,
                       MapRows *rows)
@@ -120,7 +113,7 @@ static void add_slots(const MapTables *tables, uint32_t number, const Folding *t
             tables_name_row(tables, number, slot->minute, row);
             at = rows->count - 1;
         }
-        copy_exemplars(&slot->set, &rows->items[at].exemplars);
+        exemplars_merge(&rows->items[at].exemplars, &slot->set);
         exemplars_drop_taken(&rows->items[at].exemplars);
     }
 }
@@ -204,7 +197,7 @@ static int emit_rest(const Folding *folding, TableSink *sink)
                 MapRow *row = map_rows_add(&rows);
 
                 tables_name_row(tables, i, series->slots[k].minute, row);
-                copy_exemplars(&series->slots[k].set, &row->exemplars);
+                exemplars_merge(&row->exemplars, &series->slots[k].set);
             }
         }
     }

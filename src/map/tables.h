@@ -3,6 +3,7 @@
 
 #include "base/map.h"
 #include "map/series/cells.h"
+#include "map/series/exemplars.h"
 #include "map/series/presence.h"
 
 /*
@@ -118,6 +119,9 @@ static inline Series *tables_series(const MapTables *tables, size_t number)
 /* Position of the first of its slots at or after @minute; n_slots when there is none. */
 uint32_t series_slot(const Series *series, uint32_t minute);
 
+/* Of the latest exemplar that may be of from <= minute < to; all zero when there is none. */
+TraceId series_latest_example(const Series *series, uint32_t from_minute, uint32_t to_minute);
+
 /* Whether b of its series is a text, a span's, label's, step's or sequence's name. */
 bool series_has_name(SeriesKind kind);
 
@@ -205,7 +209,6 @@ MUST_USE int tables_row_series(MapTables *tables, const MapRow *row, uint32_t *r
 /* What a delta does: adds to a cell, brought into memory before, and to presence. */
 void tables_add_cell(MapTables *tables, uint32_t series, uint32_t minute, const CellValue *value);
 void tables_need_minutes(MapTables *tables, const Series *series, uint32_t from, uint32_t to);
-void exemplars_merge(Exemplars *to, const Exemplars *from);
 
 /* What a page does: adds to cells or presence alone, without the other. Forgetting takes the cells
  * and exemplars of a time out of memory. */

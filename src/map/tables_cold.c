@@ -201,11 +201,22 @@ static Exemplars *series_exemplars(Series *series, uint32_t minute)
     return &series->slots[at].set;
 }
 
-void exemplars_merge(Exemplars *to, const Exemplars *from)
+TraceId series_latest_example(const Series *series, uint32_t from_minute, uint32_t to_minute)
 {
-    for (uint32_t i = 0; i < from->n_items; i++) {
-        exemplars_add(to, &from->items[i]);
+    for (uint32_t i = series->n_slots; i > 0; i--) {
+        const ExemplarSlot *slot = &series->slots[i - 1];
+        ExemplarPick pick = {0};
+
+        for (uint32_t k = 0; k < slot->set.n_items && slot->minute < to_minute &&
+                             (uint64_t)slot->minute + EXEMPLAR_MINUTES > from_minute;
+             k++) {
+            exemplar_pick(&pick, &slot->set.items[k]);
+        }
+        if (pick.n[EXEMPLAR_LATEST] > 0) {
+            return pick.best[EXEMPLAR_LATEST][0]->trace_id;
+        }
     }
+    return (TraceId){0};
 }
 
 void tables_put_exemplars(MapTables *tables, uint32_t number, uint32_t minute,

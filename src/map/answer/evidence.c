@@ -167,8 +167,7 @@ static void answer_flows(const Evidence *evidence, MapEdge *edge)
 
 /* --- Exemplars of an edge --- */
 
-static void collect_exemplars(const Evidence *evidence, const GraphPiece *piece,
-                              Exemplars *exemplars)
+static void pick_exemplars(const Evidence *evidence, const GraphPiece *piece, ExemplarPick *pick)
 {
     const Series *series = tables_series(evidence->graph->tables, piece->series);
     uint32_t from = piece_from(piece, evidence->graph->question);
@@ -186,37 +185,33 @@ static void collect_exemplars(const Evidence *evidence, const GraphPiece *piece,
             uint64_t minute = slot->set.items[k].start_ns / NS_PER_MINUTE;
 
             if (inside || (minute >= from && minute < to)) {
-                exemplars_add(exemplars, &slot->set.items[k]);
+                exemplar_pick(pick, &slot->set.items[k]);
             }
         }
     }
 }
 
-static size_t choose_exemplars(const Exemplars *exemplars, ExemplarChoice choice,
-                               MapExemplar *ret_chosen)
+static size_t tell_exemplars(const ExemplarPick *pick, ExemplarChoice choice,
+                             MapExemplar *ret_exemplars)
 {
-    uint32_t best[MAP_EXEMPLARS];
-    size_t n = exemplars_choose(exemplars, choice, best);
+    for (size_t i = 0; i < pick->n[choice]; i++) {
+        const Exemplar *best = pick->best[choice][i];
 
-    for (size_t i = 0; i < n; i++) {
-        const Exemplar *exemplar = &exemplars->items[best[i]];
-
-        ret_chosen[i] =
-            (MapExemplar){exemplar->trace_id, exemplar->start_ns, exemplar->duration_ns};
+        ret_exemplars[i] = (MapExemplar){best->trace_id, best->start_ns, best->duration_ns};
     }
-    return n;
+    return pick->n[choice];
 }
 
 static void answer_exemplars(const Evidence *evidence, MapEdge *edge)
 {
-    CLEANUP(exemplars_deinit) Exemplars exemplars = {0};
+    ExemplarPick pick = {0};
 
     for (size_t i = 0; i < evidence->n_pieces; i++) {
-        collect_exemplars(evidence, evidence->pieces[i], &exemplars);
+        pick_exemplars(evidence, evidence->pieces[i], &pick);
     }
-    edge->n_latest = choose_exemplars(&exemplars, EXEMPLAR_LATEST, edge->latest);
-    edge->n_error = choose_exemplars(&exemplars, EXEMPLAR_ERROR, edge->error);
-    edge->n_slowest = choose_exemplars(&exemplars, EXEMPLAR_SLOWEST, edge->slowest);
+    edge->n_latest = tell_exemplars(&pick, EXEMPLAR_LATEST, edge->latest);
+    edge->n_error = tell_exemplars(&pick, EXEMPLAR_ERROR, edge->error);
+    edge->n_slowest = tell_exemplars(&pick, EXEMPLAR_SLOWEST, edge->slowest);
 }
 
 void evidence_fill(const Evidence *evidence, MapEdge *edge)

@@ -28,20 +28,6 @@ Str health_code_advice(HealthCode code)
 
 /* --- Counts --- */
 
-static TraceId latest_example(const Series *series, uint32_t from_minute, uint32_t to_minute)
-{
-    for (uint32_t i = series->n_slots; i > 0; i--) {
-        const ExemplarSlot *slot = &series->slots[i - 1];
-        uint32_t best[MAP_EXEMPLARS];
-
-        if (slot->minute < to_minute && slot->minute + EXEMPLAR_MINUTES > from_minute &&
-            exemplars_choose(&slot->set, EXEMPLAR_LATEST, best) > 0) {
-            return slot->set.items[best[0]].trace_id;
-        }
-    }
-    return (TraceId){0};
-}
-
 static uint64_t count_cells(const Cells *cells, uint32_t from_minute, uint32_t to_minute)
 {
     CellSum sum = {0};
@@ -106,7 +92,7 @@ static int take_findings(const MapTables *tables, const MapOptions *options, voi
                 .service = tables->node[series->key.a].key,
                 .count = count,
                 .spans = spans_of(tables, series->key.a, from, to),
-                .example = latest_example(series, from, to),
+                .example = series_latest_example(series, from, to),
             };
         }
     }
@@ -164,7 +150,7 @@ static void add_item(Judging *judging, HealthCode code, const Series *series, ui
         .node = judging->tables->node[series->key.a].key,
         .count = count,
         .of = of,
-        .example = latest_example(series, judging->from_minute, judging->to_minute),
+        .example = series_latest_example(series, judging->from_minute, judging->to_minute),
     };
 }
 

@@ -545,20 +545,6 @@ static int compare_lost(const void *a, const void *b)
     return order != 0 ? order : str_compare(left->node_id, right->node_id);
 }
 
-static TraceId latest_example(const Series *series, uint32_t from_minute, uint32_t to_minute)
-{
-    for (uint32_t i = series->n_slots; i > 0; i--) {
-        const ExemplarSlot *slot = &series->slots[i - 1];
-        uint32_t best[MAP_EXEMPLARS];
-
-        if (slot->minute < to_minute && slot->minute + EXEMPLAR_MINUTES > from_minute &&
-            exemplars_choose(&slot->set, EXEMPLAR_LATEST, best) > 0) {
-            return slot->set.items[best[0]].trace_id;
-        }
-    }
-    return (TraceId){0};
-}
-
 static int find_lost(const MapTables *tables, const MapOptions *options, void *context)
 {
     LostSteps *lost = context;
@@ -585,7 +571,7 @@ static int find_lost(const MapTables *tables, const MapOptions *options, void *c
                 .service = tables->node[series->key.a].key,
                 .step = symbols_get(&tables->texts, series->key.b),
                 .count = (uint64_t)sum.count,
-                .example = latest_example(series, lost->from_minute, lost->to_minute)};
+                .example = series_latest_example(series, lost->from_minute, lost->to_minute)};
         }
     }
     qsort(lost->steps, lost->n, sizeof(MapLostStep), compare_lost);

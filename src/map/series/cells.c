@@ -100,9 +100,8 @@ static Str cell_bytes(const Cells *cells, uint32_t at)
     return str_from_bytes(cells->bytes + start, cells->index[at].end - start);
 }
 
-static void cell_read(const Cells *cells, uint32_t at, CellValue *ret_value)
+static void cell_read(Str in, CellValue *ret_value)
 {
-    Str in = cell_bytes(cells, at);
     CellSum head = {0};
     unsigned flags = cell_take_head(&in, &head);
     int bad = 0;
@@ -170,6 +169,18 @@ static void bytes_reserve(Cells *cells, size_t size)
     }
 }
 
+/* Room for @n more cells at @at. */
+static void index_open(Cells *cells, uint32_t at, uint32_t n)
+{
+    if (cells->n_cells + n > cells->capacity) {
+        cells->capacity = MAX(cells->n_cells + n, cells->capacity + cells->capacity / 4 + 2);
+        cells->index = mem_resize_array(cells->index, cells->capacity, sizeof(cells->index[0]));
+    }
+    mem_move(cells->index + at + n, cells->index + at,
+             (cells->n_cells - at) * sizeof(cells->index[0]));
+    cells->n_cells += n;
+}
+
 /* Gives the cell at @at new bytes. */
 static void cell_replace(Cells *cells, uint32_t at, Str bytes)
 {
@@ -189,14 +200,8 @@ static void cell_replace(Cells *cells, uint32_t at, Str bytes)
 /* An empty cell at @at. */
 static void cell_insert(Cells *cells, uint32_t at, uint32_t minute)
 {
-    if (cells->n_cells == cells->capacity) {
-        cells->capacity += cells->capacity / 4 + 2;
-        cells->index = mem_resize_array(cells->index, cells->capacity, sizeof(cells->index[0]));
-    }
-    mem_move(cells->index + at + 1, cells->index + at,
-             (cells->n_cells - at) * sizeof(cells->index[0]));
+    index_open(cells, at, 1);
     cells->index[at] = (CellIndex){.minute = minute, .end = at == 0 ? 0 : cells->index[at - 1].end};
-    cells->n_cells++;
 }
 
 static void cell_remove(Cells *cells, uint32_t at)
@@ -222,7 +227,7 @@ int cells_add(Cells *cells, uint32_t minute, const CellValue *value)
         return 1;
     }
     CLEANUP(cell_value_deinit) CellValue sum = {0};
-    cell_read(cells, at, &sum);
+    cell_read(cell_bytes(cells, at), &sum);
     cell_value_add(&sum, value);
     if (cell_value_is_zero(&sum)) {
         cell_remove(cells, at);
@@ -285,60 +290,121 @@ void cells_pack(const Cells *cells, uint32_t from_minute, uint32_t to_minute, Bu
     }
 }
 
-/* Bytes of a file: whatever they say, they must not be believed. */
-static int cell_parse(Str in, CellValue *ret_value)
+/* Whether bytes of a file are what cell_append() writes: whatever they say, they must not be
+ * believed. */
+static int cell_check(Str in, bool *ret_zero)
 {
     const unsigned known =
         CELL_ERRORS | CELL_ADJUSTED_IS_COUNT | CELL_ADJUSTED | CELL_DURATION | CELL_SERVER_DURATION;
-    CLEANUP(cell_value_deinit) CellValue value = {0};
-    Str adjusted;
+    uint64_t n_duration = 0, n_server = 0;
+    int64_t count, errors = 0;
+    Adjusted adjusted = 0;
+    Str fixed;
 
     if (in.len == 0 || ((uint8_t)in.ptr[0] & ~known) != 0) {
         return 1;
     }
     unsigned flags = (uint8_t)in.ptr[0];
     in = str_slice(in, 1, in.len);
-    TRY(zigzag_take(&in, &value.count));
-    TRY((flags & CELL_ERRORS) != 0 ? zigzag_take(&in, &value.errors) : 0);
-    if (value.count > CELL_COUNT_MAX || value.count < -CELL_COUNT_MAX ||
-        value.errors > CELL_COUNT_MAX || value.errors < -CELL_COUNT_MAX) {
+    TRY(zigzag_take(&in, &count));
+    TRY((flags & CELL_ERRORS) != 0 ? zigzag_take(&in, &errors) : 0);
+    if (count > CELL_COUNT_MAX || count < -CELL_COUNT_MAX || errors > CELL_COUNT_MAX ||
+        errors < -CELL_COUNT_MAX) {
         return 1;
     }
     if ((flags & CELL_ADJUSTED) != 0) {
-        TRY(bytes_take(&in, sizeof(Adjusted), &adjusted));
-        mem_copy(&value.adjusted, adjusted.ptr, sizeof(Adjusted));
-        if (value.adjusted > CELL_ADJUSTED_MAX || value.adjusted < -CELL_ADJUSTED_MAX) {
+        TRY(bytes_take(&in, sizeof(Adjusted), &fixed));
+        mem_copy(&adjusted, fixed.ptr, sizeof(Adjusted));
+        if (adjusted > CELL_ADJUSTED_MAX || adjusted < -CELL_ADJUSTED_MAX) {
             return 1;
         }
-    } else if ((flags & CELL_ADJUSTED_IS_COUNT) != 0) {
-        value.adjusted = (Adjusted)value.count * ADJUSTED_ONE;
     }
-    TRY((flags & CELL_DURATION) != 0 ? sketch_take(&in, &value.duration) : 0);
-    TRY((flags & CELL_SERVER_DURATION) != 0 ? sketch_take(&in, &value.server_duration) : 0);
-    if (in.len > 0) {
-        return 1;
+    TRY((flags & CELL_DURATION) != 0 ? sketch_skip(&in, &n_duration) : 0);
+    TRY((flags & CELL_SERVER_DURATION) != 0 ? sketch_skip(&in, &n_server) : 0);
+    *ret_zero = count == 0 && errors == 0 && adjusted == 0 && n_duration == 0 && n_server == 0;
+    return in.len > 0 ? 1 : 0;
+}
+
+/* Takes a minute off packed cells. */
+static int packed_take(Str *in, uint64_t *minute, uint32_t to_minute, Str *ret_cell)
+{
+    uint64_t step, length;
+
+    TRY(varint_take(in, &step));
+    TRY(varint_take(in, &length));
+    TRY(bytes_take(in, length, ret_cell));
+    *minute += MIN(step, (uint64_t)UINT32_MAX);
+    return *minute >= to_minute ? 1 : 0;
+}
+
+typedef struct PackedCells {
+    uint32_t from_minute, to_minute;
+    Str bytes;
+} PackedCells;
+
+/* Looks at them before any is believed. *@ret_n: how many they are, *@ret_length: in how many
+ * bytes; *@ret_plain: each has a minute of its own and is not zero. */
+static int packed_check(const PackedCells *packed, uint32_t *ret_n, size_t *ret_length,
+                        bool *ret_plain)
+{
+    uint64_t minute = packed->from_minute, before = UINT64_MAX;
+    Str in = packed->bytes, cell;
+    bool zero;
+
+    *ret_n = 0, *ret_length = 0, *ret_plain = true;
+    while (in.len > 0) {
+        TRY(packed_take(&in, &minute, packed->to_minute, &cell));
+        TRY(cell_check(cell, &zero));
+        *ret_plain &= !zero && minute != before;
+        *ret_length += cell.len;
+        ++*ret_n;
+        before = minute;
     }
-    *ret_value = value;
-    value = (CellValue){0};
     return 0;
+}
+
+/* All bytes at once, to where nothing is. */
+static void packed_insert(Cells *cells, const PackedCells *packed, uint32_t n, size_t length)
+{
+    uint32_t at = cells_position(cells, packed->from_minute), tail = cells->n_cells - at;
+    uint32_t end = at == 0 ? 0 : cells->index[at - 1].end;
+    uint32_t total = cells->n_cells == 0 ? 0 : cells->index[cells->n_cells - 1].end;
+    uint64_t minute = packed->from_minute;
+    Str in = packed->bytes, cell;
+
+    bytes_reserve(cells, (size_t)total + length);
+    mem_move(cells->bytes + end + length, cells->bytes + end, total - end);
+    index_open(cells, at, n);
+    for (uint32_t i = at; i < at + n; i++) {
+        ASSERT(packed_take(&in, &minute, packed->to_minute, &cell) == 0);
+        mem_copy(cells->bytes + end, cell.ptr, cell.len);
+        end += (uint32_t)cell.len;
+        cells->index[i] = (CellIndex){.minute = (uint32_t)minute, .end = end};
+    }
+    for (uint32_t i = at + n; i < at + n + tail; i++) {
+        cells->index[i].end += (uint32_t)length;
+    }
 }
 
 int cells_unpack(Cells *cells, uint32_t from_minute, uint32_t to_minute, Str bytes)
 {
-    uint64_t minute = from_minute, step, length;
+    const PackedCells packed = {from_minute, to_minute, bytes};
+    uint64_t minute = from_minute;
+    uint32_t n;
+    size_t length;
+    bool plain;
     Str cell;
 
+    TRY(packed_check(&packed, &n, &length, &plain));
+    if (plain && !cells_touch(cells, from_minute, to_minute)) {
+        packed_insert(cells, &packed, n, length);
+        return 0;
+    }
     while (bytes.len > 0) {
         CLEANUP(cell_value_deinit) CellValue value = {0};
 
-        TRY(varint_take(&bytes, &step));
-        TRY(varint_take(&bytes, &length));
-        TRY(bytes_take(&bytes, length, &cell));
-        minute += MIN(step, (uint64_t)UINT32_MAX);
-        if (minute >= to_minute) {
-            return 1;
-        }
-        TRY(cell_parse(cell, &value));
+        TRY(packed_take(&bytes, &minute, to_minute, &cell));
+        cell_read(cell, &value);
         (void)cells_add(cells, (uint32_t)minute, &value);
     }
     return 0;
@@ -365,7 +431,7 @@ void cells_total(const Cells *cells, uint32_t from_minute, uint32_t to_minute, C
          at < cells->n_cells && cells->index[at].minute < to_minute; at++) {
         CLEANUP(cell_value_deinit) CellValue value = {0};
 
-        cell_read(cells, at, &value);
+        cell_read(cell_bytes(cells, at), &value);
         cell_value_add(sum, &value);
     }
 }
@@ -399,121 +465,5 @@ void cells_sum(const Cells *cells, uint32_t from_minute, uint32_t to_minute, Cel
     for (uint32_t at = cells_position(cells, from_minute);
          at < cells->n_cells && cells->index[at].minute < to_minute; at++) {
         cell_sum(cells, at, sum);
-    }
-}
-
-/* --- Exemplars --- */
-
-void exemplars_deinit(Exemplars *exemplars)
-{
-    mem_free(exemplars->items);
-    *exemplars = (Exemplars){0};
-}
-
-static bool exemplar_fits(const Exemplar *exemplar, ExemplarChoice choice)
-{
-    return exemplar->weight > 0 && (choice != EXEMPLAR_ERROR || exemplar->error);
-}
-
-static bool exemplar_better(const Exemplar *a, const Exemplar *b, ExemplarChoice choice)
-{
-    if (choice == EXEMPLAR_SLOWEST && a->duration_ns != b->duration_ns) {
-        return a->duration_ns > b->duration_ns;
-    }
-    if (a->start_ns != b->start_ns) {
-        return a->start_ns > b->start_ns;
-    }
-    int order = trace_id_compare(a->trace_id, b->trace_id);
-    return order != 0 ? order < 0 : a->duration_ns > b->duration_ns;
-}
-
-size_t exemplars_choose(const Exemplars *exemplars, ExemplarChoice choice,
-                        uint32_t ret_positions[MAP_EXEMPLARS])
-{
-    const Exemplar *items = exemplars->items;
-    size_t n = 0;
-
-    for (uint32_t i = 0; i < exemplars->n_items; i++) {
-        size_t at = n;
-
-        if (!exemplar_fits(&items[i], choice)) {
-            continue;
-        }
-        while (at > 0 && exemplar_better(&items[i], &items[ret_positions[at - 1]], choice)) {
-            at--;
-        }
-        if (at == MAP_EXEMPLARS) {
-            continue;
-        }
-        n = MIN(n + 1, (size_t)MAP_EXEMPLARS);
-        for (size_t k = n - 1; k > at; k--) {
-            ret_positions[k] = ret_positions[k - 1];
-        }
-        ret_positions[at] = i;
-    }
-    return n;
-}
-
-/* Keeps those that some choice wants, and the first few that were taken back. */
-static void exemplars_trim(Exemplars *exemplars, size_t taken_max)
-{
-    bool keep[EXEMPLARS_MAX + 1] = {0};
-    size_t n_taken = 0;
-    uint32_t n = 0;
-
-    ASSERT(exemplars->n_items <= ARRAY_LEN(keep));
-    for (ExemplarChoice choice = EXEMPLAR_LATEST; choice <= EXEMPLAR_SLOWEST; choice++) {
-        uint32_t best[MAP_EXEMPLARS];
-        size_t n_best = exemplars_choose(exemplars, choice, best);
-
-        for (size_t i = 0; i < n_best; i++) {
-            keep[best[i]] = true;
-        }
-    }
-    for (uint32_t i = 0; i < exemplars->n_items; i++) {
-        if (keep[i] || (exemplars->items[i].weight < 0 && n_taken++ < taken_max)) {
-            exemplars->items[n++] = exemplars->items[i];
-        }
-    }
-    exemplars->n_items = n;
-}
-
-static bool exemplar_same(const Exemplar *a, const Exemplar *b)
-{
-    return a->start_ns == b->start_ns && a->duration_ns == b->duration_ns && a->error == b->error &&
-           trace_id_equal(a->trace_id, b->trace_id);
-}
-
-void exemplars_add(Exemplars *exemplars, const Exemplar *exemplar)
-{
-    for (uint32_t i = 0; i < exemplars->n_items; i++) {
-        Exemplar *item = &exemplars->items[i];
-
-        if (exemplar_same(item, exemplar)) {
-            item->weight += exemplar->weight;
-            if (item->weight == 0) {
-                *item = exemplars->items[--exemplars->n_items];
-            }
-            return;
-        }
-    }
-    if (exemplars->n_items == exemplars->capacity) {
-        exemplars->capacity += exemplars->capacity / 2 + 1;
-        exemplars->items =
-            mem_resize_array(exemplars->items, exemplars->capacity, sizeof(exemplars->items[0]));
-    }
-    exemplars->items[exemplars->n_items++] = *exemplar;
-    if (exemplars->n_items > EXEMPLARS_MAX) {
-        exemplars_trim(exemplars, EXEMPLARS_TAKEN_MAX);
-    }
-}
-
-void exemplars_drop_taken(Exemplars *exemplars)
-{
-    exemplars_trim(exemplars, 0);
-    if (exemplars->n_items > 0 && exemplars->capacity > exemplars->n_items) {
-        exemplars->items =
-            mem_resize_array(exemplars->items, exemplars->n_items, sizeof(exemplars->items[0]));
-        exemplars->capacity = exemplars->n_items;
     }
 }

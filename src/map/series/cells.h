@@ -42,8 +42,8 @@ int cells_add(Cells *cells, uint32_t minute, const CellValue *value);
 /* Forgets the cells of from <= minute < to. */
 void cells_remove_range(Cells *cells, uint32_t from_minute, uint32_t to_minute);
 
-/* The cells of from <= minute < to as bytes, and back. unpack adds them; it returns 0, or 1 when
- * the bytes are no cells of that time (a part may have been added). */
+/* The cells of from <= minute < to as bytes, and back. unpack adds them, fastest where there are
+ * none; it returns 0, or 1 when the bytes are no cells of that time (none was added). */
 void cells_pack(const Cells *cells, uint32_t from_minute, uint32_t to_minute, Buf *buf);
 MUST_USE int cells_unpack(Cells *cells, uint32_t from_minute, uint32_t to_minute, Str bytes);
 
@@ -87,36 +87,3 @@ typedef struct CellSum {
 
 /* Adds the cells of from <= minute < to. */
 void cells_sum(const Cells *cells, uint32_t from_minute, uint32_t to_minute, CellSum *sum);
-
-/*
- * Example traces of a series over a few minutes: a small set with weights, so that what was added
- * and taken back before it was merged leaves nothing. Which ones stay is a function of the set, by
- * the greatest start (duration), then the smallest trace id; only taking back one that others had
- * already been dropped for shows the order of events.
- */
-typedef struct Exemplar {
-    TraceId trace_id;
-    uint64_t start_ns, duration_ns;
-    int32_t weight; /* below 0: taken back, was added in an earlier table */
-    bool error;
-} Exemplar;
-
-typedef struct Exemplars {
-    Exemplar *items;
-    uint32_t n_items, capacity;
-} Exemplars;
-
-enum { EXEMPLARS_TAKEN_MAX = 8, EXEMPLARS_MAX = 3 * MAP_EXEMPLARS + EXEMPLARS_TAKEN_MAX + 8 };
-
-void exemplars_deinit(Exemplars *exemplars);
-void exemplars_add(Exemplars *exemplars, const Exemplar *exemplar);
-
-/* Forgets those taken back, after all that can cancel them were added, and gives spare memory back.
- */
-void exemplars_drop_taken(Exemplars *exemplars);
-
-typedef enum ExemplarChoice { EXEMPLAR_LATEST, EXEMPLAR_ERROR, EXEMPLAR_SLOWEST } ExemplarChoice;
-
-/* The best of @choice, best first, MAP_EXEMPLARS at most, as positions in @exemplars. */
-size_t exemplars_choose(const Exemplars *exemplars, ExemplarChoice choice,
-                        uint32_t ret_positions[MAP_EXEMPLARS]);

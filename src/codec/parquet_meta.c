@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codec/parquet_meta.h"
 
+#include "codec/hash.h"
 #include "codec/thrift.h"
 
 /*
@@ -401,5 +402,89 @@ int meta_parse_offset_index(Str bytes, Arena *arena, MetaLocation **ret_pages, s
     }
     *ret_pages = list.pages;
     *ret_n = list.n_pages;
+    return 0;
+}
+
+/* --- Column index --- */
+
+uint64_t meta_index_checksum(const MetaStatistics *pages, size_t n_pages)
+{
+    uint64_t hash = n_pages;
+
+    for (size_t i = 0; i < n_pages; i++) {
+        hash = hash_stable_seeded(pages[i].min, hash);
+        hash = hash_stable_seeded(pages[i].max, hash);
+    }
+    return hash;
+}
+
+typedef struct BoundLists {
+    Str *least, *greatest;
+    size_t n_least, n_greatest;
+    bool has_checksum;
+    uint64_t checksum;
+} BoundLists;
+
+static int take_texts(ThriftReader *r, ThriftType type, Arena *arena, Str **ret_items,
+                      size_t *ret_count)
+{
+    ThriftType item;
+    size_t count;
+
+    TRY(thrift_take_list(r, type, &item, &count));
+    Str *items = ARENA_ARRAY(arena, Str, count);
+    for (size_t i = 0; i < count; i++) {
+        TRY(thrift_take_binary(r, item, &items[i]));
+    }
+    *ret_items = items;
+    *ret_count = count;
+    return 0;
+}
+
+static int take_bounds(ThriftReader *r, int16_t field, ThriftType type, void *target, Arena *arena)
+{
+    BoundLists *lists = target;
+    int64_t checksum;
+
+    switch (field) {
+    case 2:
+        return take_texts(r, type, arena, &lists->least, &lists->n_least);
+    case 3:
+        return take_texts(r, type, arena, &lists->greatest, &lists->n_greatest);
+    case META_INDEX_CHECKSUM_FIELD:
+        TRY(thrift_take_int(r, type, &checksum));
+        lists->has_checksum = true;
+        lists->checksum = (uint64_t)checksum;
+        return 0;
+    default:
+        return thrift_skip(r, type);
+    }
+}
+
+static const FieldTable bounds_table = {NULL, 0, take_bounds};
+
+int meta_parse_column_index(Str bytes, Arena *arena, MetaStatistics **ret_pages, size_t *ret_n,
+                            ParseError *ret_error)
+{
+    ThriftReader r;
+    BoundLists lists = {0};
+
+    thrift_reader_init(&r, bytes);
+    if (take_struct(&r, &bounds_table, &lists, arena) != 0 || lists.n_least != lists.n_greatest) {
+        return fail(&r, ret_error, "a column index is malformed");
+    }
+    *ret_n = 0;
+    if (!lists.has_checksum) {
+        return 0;
+    }
+    MetaStatistics *pages = ARENA_ARRAY(arena, MetaStatistics, lists.n_least);
+    for (size_t i = 0; i < lists.n_least; i++) {
+        pages[i] = (MetaStatistics){.min = lists.least[i], .max = lists.greatest[i]};
+    }
+    if (meta_index_checksum(pages, lists.n_least) != lists.checksum) {
+        return fail(&r, ret_error, "the checksum of a column index does not fit");
+    }
+    *ret_pages = pages;
+    *ret_n = lists.n_least;
     return 0;
 }

@@ -105,13 +105,23 @@ void meta_append_file(Buf *buf, const MetaFile *file);
 void meta_append_page(Buf *buf, const MetaPage *page);
 void meta_append_offset_index(Buf *buf, const MetaLocation *pages, size_t n_pages);
 
-/* The column index: statistics per page; a page of nulls only has an empty min. */
+/* The column index: statistics per page; a page of nulls only has an empty min. A private field has
+ * a checksum of them, because nothing else in the file has. */
 void meta_append_column_index(Buf *buf, const MetaStatistics *pages, size_t n_pages);
+
+/* The private field's number, which readers skip: far beyond those of the format. */
+enum { META_INDEX_CHECKSUM_FIELD = 1000 };
+uint64_t meta_index_checksum(const MetaStatistics *pages, size_t n_pages);
 
 /* Each returns 0, or 1 with the offset (from the start of @bytes) and what is wrong. Views point
  * into @bytes, arrays into @arena. */
 MUST_USE int meta_parse_file(Str bytes, Arena *arena, MetaFile *ret_file, ParseError *ret_error);
 MUST_USE int meta_parse_offset_index(Str bytes, Arena *arena, MetaLocation **ret_pages,
+                                     size_t *ret_n, ParseError *ret_error);
+
+/* Least and greatest only. Without our checksum, @ret_n is 0: another's, which nobody vouches for.
+ */
+MUST_USE int meta_parse_column_index(Str bytes, Arena *arena, MetaStatistics **ret_pages,
                                      size_t *ret_n, ParseError *ret_error);
 
 /* @ret_size: bytes of the header itself. */

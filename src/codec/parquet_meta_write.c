@@ -228,5 +228,6 @@ void meta_append_column_index(Buf *buf, const MetaStatistics *pages, size_t n_pa
     for (size_t i = 0; i < n_pages; i++) {
         thrift_item_i64(&w, pages[i].nulls);
     }
+    thrift_put_i64(&w, META_INDEX_CHECKSUM_FIELD, (int64_t)meta_index_checksum(pages, n_pages));
     thrift_end(&w);
 }

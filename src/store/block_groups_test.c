@@ -330,10 +330,10 @@ static void no_value_that_is_there_is_denied(void **state)
 
 enum { DIVIDED = 600 };
 
-/* @make sets the attribute of span @i of DIVIDED, in traces of one. */
-static void open_made(Fixture *f, Attribute (*make)(Arena *arena, size_t i))
+/* @make sets the attribute of span @i, in traces of one. */
+static void open_many(Fixture *f, size_t n, Attribute (*make)(Arena *arena, size_t i))
 {
-    *f = (Fixture){.n = DIVIDED};
+    *f = (Fixture){.n = n};
     f->spans = ARENA_ARRAY(&f->arena, Span, f->n);
     Resource *resource = ARENA_NEW(&f->arena, Resource);
     Scope *scope = ARENA_NEW(&f->arena, Scope);
@@ -345,13 +345,18 @@ static void open_made(Fixture *f, Attribute (*make)(Arena *arena, size_t i))
                              .resource = resource,
                              .scope = scope,
                              .start_ns = 1000 + i,
-                             .end_ns = 2000 + i,
+                             .end_ns = 2000 + 2 * i,
                              .attributes = {item, 1}};
         f->spans[i].trace_id.bytes[0] = (uint8_t)(i >> 8);
         f->spans[i].trace_id.bytes[1] = (uint8_t)i;
         f->spans[i].trace_id.bytes[15] = 1;
     }
-    open_spans(f, 200);
+    open_spans(f, n / 3);
+}
+
+static void open_made(Fixture *f, Attribute (*make)(Arena *arena, size_t i))
+{
+    open_many(f, DIVIDED, make);
 }
 
 static ParquetType column_type(const Buf *content, Str name)
@@ -494,6 +499,142 @@ static void summaries_of_few_values_are_complete(void **state)
     close_fixture(&f);
 }
 
+/* --- What need not be read --- */
+
+enum { MANY = 18000 };
+
+static Attribute rising_int(Arena *arena, size_t i)
+{
+    return (Attribute){STR("n"), value_int((int64_t)i / 3)};
+}
+
+static Attribute falling_double(Arena *arena, size_t i)
+{
+    return (Attribute){STR("n"), (Value){.type = VALUE_DOUBLE, .number = -0.5 * (double)i}};
+}
+
+/* A NaN in the second group. */
+static Attribute double_with_nan(Arena *arena, size_t i)
+{
+    return i == 7000
+               ? (Attribute){STR("n"), (Value){.type = VALUE_DOUBLE, .number = __builtin_nan("")}}
+               : falling_double(arena, i);
+}
+
+static Filter numbers(FilterField field, FilterComparison comparison, Value operand)
+{
+    return (Filter){.op = FILTER_COMPARE,
+                    .field = field,
+                    .comparison = comparison,
+                    .key = STR("n"),
+                    .operand = operand};
+}
+
+/* Pages that a search reads, and what it finds. */
+static uint64_t pages_of(Block *block, const Filter *filter, size_t n_expected)
+{
+    uint64_t before = parquet_pages_read();
+
+    assert_int_equal(matches_of(block, filter, 0, UINT64_MAX).n, n_expected);
+    return parquet_pages_read() - before;
+}
+
+static void groups_and_pages_out_of_range_are_not_read(void **state)
+{
+    Fixture f;
+
+    open_many(&f, MANY, rising_int);
+    Filter beyond = numbers(FIELD_SPAN_ATTRIBUTE, COMPARE_GREATER, value_int(MANY));
+    assert_int_equal(pages_of(f.block, &beyond, 0), 0);
+    assert_int_equal(pages_of(f.plain, &beyond, 0), 0);
+
+    /* The last page of the column, then the starts and ids of its rows, and the page of ids before,
+     * to see where the first trace begins. */
+    Filter last = numbers(FIELD_SPAN_ATTRIBUTE, COMPARE_GREATER_EQUAL, value_int(MANY / 3 - 1));
+    assert_in_range(pages_of(f.block, &last, 3), 3, 5);
+    assert_in_range(pages_of(f.plain, &last, 3), 3, 5);
+    Filter slow = numbers(FIELD_DURATION, COMPARE_GREATER, value_int(1000 + MANY - 2));
+    assert_in_range(pages_of(f.plain, &slow, 1), 3, 5);
+    Filter early = numbers(FIELD_START, COMPARE_LESS, value_int(1002));
+    assert_in_range(pages_of(f.plain, &early, 2), 2, 4);
+    close_fixture(&f);
+}
+
+static void groups_out_of_the_window_are_not_read(void **state)
+{
+    static const Filter everything = {.op = FILTER_TRUE};
+    Fixture f;
+
+    open_many(&f, MANY, rising_int);
+    uint64_t before = parquet_pages_read();
+    assert_int_equal(matches_of(f.block, &everything, 1000, 1010).n, 10);
+    assert_in_range(parquet_pages_read() - before, 2, 4);
+    close_fixture(&f);
+}
+
+static void doubles_are_passed_over_too(void **state)
+{
+    Fixture f;
+
+    open_many(&f, MANY, falling_double);
+    Filter beyond = numbers(FIELD_ATTRIBUTE, COMPARE_GREATER, value_int(0));
+    assert_int_equal(pages_of(f.plain, &beyond, 0), 0);
+    Filter least = numbers(FIELD_ATTRIBUTE, COMPARE_LESS_EQUAL, value_int(-(MANY - 1) / 2));
+    assert_in_range(pages_of(f.plain, &least, 2), 3, 5);
+    close_fixture(&f);
+
+    open_many(&f, MANY, double_with_nan); /* no statistics in the file: the summary has a range */
+    assert_int_equal(pages_of(f.plain, &beyond, 0), 0);
+    close_fixture(&f);
+}
+
+static size_t count_by_filter(const Fixture *f, const Filter *filter)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < f->n; i++) {
+        n += filter_matches(filter, &f->spans[i]);
+    }
+    return n;
+}
+
+static void check_numbers(Attribute (*make)(Arena *arena, size_t i), uint64_t seed)
+{
+    static const FilterField fields[] = {FIELD_ATTRIBUTE, FIELD_SPAN_ATTRIBUTE, FIELD_DURATION,
+                                         FIELD_START};
+    Fixture f;
+
+    open_many(&f, MANY, make);
+    Maker maker = {.state = seed, .arena = &f.arena};
+    for (unsigned i = 0; i < 60; i++) {
+        FilterField field = fields[make_below(&maker, ARRAY_LEN(fields))];
+        double number = (double)make_below(&maker, 2 * MANY) - (field < FIELD_NAME ? MANY : 0);
+        Value operand = make_chance(&maker, 2) || field >= FIELD_NAME
+                            ? value_int((int64_t)number)
+                            : (Value){.type = VALUE_DOUBLE, .number = number / 2};
+        Filter left = numbers(field, (FilterComparison)make_below(&maker, COMPARE_MATCH), operand);
+        Filter not = {.op = FILTER_NOT, .left = &left};
+        Filter right = numbers(FIELD_DURATION, COMPARE_LESS, value_int(MANY));
+        Filter either = {.op = FILTER_OR, .left = &left, .right = &right};
+        const Filter *all[] = {&left, &not, &either};
+
+        for (size_t k = 0; k < ARRAY_LEN(all); k++) {
+            size_t expected = count_by_filter(&f, all[k]);
+
+            assert_int_equal(matches_of(f.block, all[k], 0, UINT64_MAX).n, expected);
+            assert_int_equal(matches_of(f.plain, all[k], 0, UINT64_MAX).n, expected);
+        }
+    }
+    close_fixture(&f);
+}
+
+static void ranges_never_hide_a_match(void **state)
+{
+    check_numbers(rising_int, 1);
+    check_numbers(falling_double, 2);
+    check_numbers(double_with_nan, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -507,6 +648,10 @@ int main(void)
         cmocka_unit_test(what_is_expected_decides_the_columns),
         cmocka_unit_test(summaries_tell_the_most_frequent_values),
         cmocka_unit_test(summaries_of_few_values_are_complete),
+        cmocka_unit_test(groups_and_pages_out_of_range_are_not_read),
+        cmocka_unit_test(groups_out_of_the_window_are_not_read),
+        cmocka_unit_test(doubles_are_passed_over_too),
+        cmocka_unit_test(ranges_never_hide_a_match),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

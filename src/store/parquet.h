@@ -212,6 +212,26 @@ MUST_USE int parquet_read_keys(ParquetFile *file, size_t column, size_t from, si
 MUST_USE int parquet_read_dictionary(ParquetFile *file, size_t column, size_t group,
                                      ParquetKept *kept, bool *ret_only, ParseError *ret_error);
 
+/* Least and greatest value of rows of a column of integers or doubles (these by their bits, never
+ * NaN). @has_values: else all rows are null. */
+typedef struct ParquetRange {
+    size_t from, to; /* rows of the file */
+    bool has_values;
+    int64_t least, greatest;
+} ParquetRange;
+
+/* Of a row group, from the footer. Returns whether that says it. */
+bool parquet_group_range(const ParquetFile *file, size_t column, size_t group,
+                         ParquetRange *ret_range);
+
+/* Of the pages of a row group, in their order; none when the file does not say it. */
+MUST_USE int parquet_page_ranges(ParquetFile *file, size_t column, size_t group, Arena *arena,
+                                 ParquetRange **ret_pages, size_t *ret_n, ParseError *ret_error);
+
+/* Data pages that this thread has read so far: a count for tests and status, which tells what was
+ * passed over. */
+uint64_t parquet_pages_read(void);
+
 /* The bytes of a row of a BYTES, STRING, JSON or FIXED vector; the empty view when it is null. */
 static inline Str parquet_str(const ParquetVector *vector, size_t row)
 {

@@ -41,6 +41,8 @@ static void forget_group(BlockMatcher *matcher, MatchPlan *plan)
     plan->answers = NULL;
     plan->n_yes = 0;
     plan->never = plan->is_prepared = plan->is_key_found = false;
+    plan->has_runs = plan->is_ranged = false;
+    plan->runs = (MatchRuns){0};
 }
 
 MatchPlan *match_plan(BlockMatcher *matcher, const Filter *filter, unsigned part)
@@ -148,6 +150,28 @@ static int match_compare(BlockMatcher *matcher, const Filter *filter, MatchRange
     }
 }
 
+/* Asks only rows of pages that may match: no bit of the others is set. */
+static int match_compare_some(BlockMatcher *matcher, const Filter *filter, MatchRange range,
+                              uint64_t *bitmap)
+{
+    MatchRuns runs = {0};
+    bool known;
+
+    TRY(match_compare_runs(matcher, filter, &known, &runs));
+    if (!known) {
+        return match_compare(matcher, filter, range, bitmap);
+    }
+    for (size_t i = 0; i < runs.n; i++) {
+        MatchRange part = {MAX(runs.runs[i].from, range.from), MIN(runs.runs[i].to, range.to)};
+
+        if (part.from < part.to) {
+            ASSERT((part.from - range.from) % 64 == 0);
+            TRY(match_compare(matcher, filter, part, bitmap + (part.from - range.from) / 64));
+        }
+    }
+    return 0;
+}
+
 /* Whether every word of the rows is @word; bits behind the last row do not count. */
 static bool is_uniform(const uint64_t *bitmap, size_t n_rows, uint64_t word)
 {
@@ -209,7 +233,7 @@ static int match_filter(BlockMatcher *matcher, const Filter *filter, unsigned de
         return match_join(matcher, filter->right, depth + 1, filter->op == FILTER_AND, range,
                           bitmap);
     case FILTER_COMPARE:
-        return match_compare(matcher, filter, range, bitmap);
+        return match_compare_some(matcher, filter, range, bitmap);
     case FILTER_NOT:
         TRY(match_filter(matcher, filter->left, depth + 1, range, bitmap));
         for (size_t word = 0; word < range_words(range); word++) {
@@ -271,13 +295,45 @@ static void scan_times(const ParquetVector *start, uint64_t from_ns, uint64_t to
     }
 }
 
+/* What is known of the starts of some rows. */
+typedef enum TimeAnswer { TIME_SOME, TIME_ALL, TIME_NONE } TimeAnswer;
+
+static TimeAnswer ask_times(const ParquetRange *range, uint64_t from_ns, uint64_t to_ns)
+{
+    uint64_t least = (uint64_t)range->least, greatest = (uint64_t)range->greatest;
+
+    if (!range->has_values || range->least < 0) {
+        return TIME_SOME;
+    }
+    if (greatest < from_ns || !starts_before(least, to_ns)) {
+        return TIME_NONE;
+    }
+    return least >= from_ns && starts_before(greatest, to_ns) ? TIME_ALL : TIME_SOME;
+}
+
+static TimeAnswer ask_group_times(const BlockMatcher *matcher, uint64_t from_ns, uint64_t to_ns)
+{
+    ParquetRange range;
+
+    return parquet_group_range(matcher->block->parquet, matcher->block->fixed[BLOCK_START],
+                               matcher->group, &range)
+               ? ask_times(&range, from_ns, to_ns)
+               : TIME_SOME;
+}
+
+bool block_match_misses_time(const BlockMatcher *matcher, uint64_t from_ns, uint64_t to_ns)
+{
+    return ask_group_times(matcher, from_ns, to_ns) == TIME_NONE;
+}
+
 static int match_time(BlockMatcher *matcher, uint64_t from_ns, uint64_t to_ns, MatchRange range,
                       uint64_t *bitmap)
 {
     const BlockSummary *summary = &matcher->block->summary;
     ParquetVector start;
 
-    if (summary->min_start_ns >= from_ns && starts_before(summary->max_start_ns, to_ns)) {
+    if ((summary->min_start_ns >= from_ns && starts_before(summary->max_start_ns, to_ns)) ||
+        ask_group_times(matcher, from_ns, to_ns) == TIME_ALL) {
         mem_fill(bitmap, 0xff, range_words(range) * sizeof(*bitmap));
         return 0;
     }

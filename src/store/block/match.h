@@ -12,6 +12,17 @@
  */
 enum { BLOCK_WINDOW_ROWS = 1 << 16, BLOCK_CHUNK_ROWS = 4096 /* a page has no more */ };
 
+/* Rows of the block. Bitmaps begin with @from. */
+typedef struct MatchRange {
+    size_t from, to;
+} MatchRange;
+
+/* Rows that may match, in order and apart; the others do not. */
+typedef struct MatchRuns {
+    const MatchRange *runs;
+    size_t n;
+} MatchRuns;
+
 /* One comparison at one level of attributes, or on one fixed column. */
 typedef struct MatchPlan MatchPlan;
 struct MatchPlan {
@@ -32,14 +43,12 @@ struct MatchPlan {
     uint32_t yes; /* the entry, when n_yes is 1 */
     bool never;   /* no value in the column answers yes; no entry of the map has the key */
     bool is_prepared;
+    bool has_runs;  /* ... was looked for ... */
+    bool is_ranged; /* ... and found */
+    MatchRuns runs;
     bool is_key_found; /* @key_code is the key's, and text keys are all there is to look at */
     uint32_t key_code;
 };
-
-/* Rows of the block. Bitmaps begin with @from. */
-typedef struct MatchRange {
-    size_t from, to;
-} MatchRange;
 
 typedef struct BlockMatcher {
     Block *block;
@@ -73,7 +82,10 @@ void block_matcher_deinit(BlockMatcher *matcher);
 /* Goes to a row group: all that follows is about its rows. */
 void block_match_enter(BlockMatcher *matcher, size_t group);
 
-/* Looks at dictionaries only. @ret_never: no row of the group matches. */
+/* Whether no row of the group starts in the window, by what the footer says. */
+bool block_match_misses_time(const BlockMatcher *matcher, uint64_t from_ns, uint64_t to_ns);
+
+/* Looks at dictionaries and ranges only. @ret_never: no row of the group matches. */
 MUST_USE int block_match_prepare(BlockMatcher *matcher, const Filter *filter, bool *ret_never);
 
 /* A bit per row of @range (of the group) that matches and starts in from <= start < to; it lives
@@ -126,6 +138,23 @@ bool match_ask_value(BlockMatcher *matcher, const Filter *filter, BlockLevel lev
 /* The answers of all entries of @dictionary into @plan. */
 MUST_USE int match_answers(BlockMatcher *matcher, MatchPlan *plan, const ParquetVector *dictionary,
                            MatchAsk ask);
+
+/* match_ranges.c: whether the least and greatest numbers of the group say that no value of the
+ * column answers yes. */
+bool match_range_never(BlockMatcher *matcher, const Filter *filter, size_t column);
+
+/* The same by the block's summary of the key's values. */
+MUST_USE int match_summary_never(BlockMatcher *matcher, MatchPlan *plan, FilterField level,
+                                 bool *ret_never);
+
+/* The runs of rows in which a comparison may match, by the ranges of the column's pages. Returns
+ * with @ret_known whether there are such; else any row may. */
+MUST_USE int match_runs(BlockMatcher *matcher, MatchPlan *plan, size_t column, bool *ret_known,
+                        MatchRuns *ret_runs);
+
+/* match_columns.c: the same of all that a comparison looks at. */
+MUST_USE int match_compare_runs(BlockMatcher *matcher, const Filter *filter, bool *ret_known,
+                                MatchRuns *ret_runs);
 
 /* Rows that have the key at one level, and rows that have it and match. */
 typedef struct KeyMatch {

@@ -148,7 +148,8 @@ static int prepare(BlockMatcher *matcher, MatchPlan *plan, size_t column, MatchA
     if (plan->is_prepared) {
         return 0;
     }
-    if (parquet_is_null_column(matcher->block->parquet, column, matcher->group)) {
+    if (parquet_is_null_column(matcher->block->parquet, column, matcher->group) ||
+        match_range_never(matcher, plan->filter, column)) {
         plan->never = plan->is_prepared = true;
         return 0;
     }
@@ -165,9 +166,21 @@ static int prepare(BlockMatcher *matcher, MatchPlan *plan, size_t column, MatchA
 static int prepare_attribute(BlockMatcher *matcher, MatchPlan *plan,
                              const BlockAttributeColumn *column)
 {
-    return block_is_binary(matcher->block, column)
-               ? 0
-               : prepare(matcher, plan, column->column, attribute_ask(column->level));
+    const ParquetFile *file = matcher->block->parquet;
+    bool is_resource = column->level == BLOCK_RESOURCE_LEVEL;
+    ParquetRange range;
+
+    if (plan->is_prepared || block_is_binary(matcher->block, column)) {
+        return 0;
+    }
+    TRY(prepare(matcher, plan, column->column, attribute_ask(column->level)));
+    if (!plan->never && parquet_column(file, column->column)->type == PARQUET_DOUBLE &&
+        !parquet_group_range(file, column->column, matcher->group, &range)) {
+        TRY(match_summary_never(matcher, plan,
+                                is_resource ? FIELD_RESOURCE_ATTRIBUTE : FIELD_SPAN_ATTRIBUTE,
+                                &plan->never));
+    }
+    return 0;
 }
 
 /* --- Columns into bitmaps --- */
@@ -264,16 +277,23 @@ static size_t field_place(FilterField field)
     return i;
 }
 
+/* The answer for null rows; a column that is never null has none. */
+static bool ask_null(BlockMatcher *matcher, const Filter *filter, size_t column)
+{
+    return parquet_column(matcher->block->parquet, column)->optional &&
+           match_ask_absent(matcher, filter);
+}
+
 int match_field(BlockMatcher *matcher, const Filter *filter, MatchRange range, uint64_t *bitmap)
 {
     size_t place = field_place(filter->field);
     size_t column = matcher->block->fixed[field_columns[place].column];
     MatchPlan *plan = match_plan(matcher, filter, 0);
     uint64_t *nulls = match_bitmap(matcher, range);
-    bool absent = match_ask_absent(matcher, filter);
     ParquetVector vector;
 
     ASSERT(column != SIZE_MAX); /* none of them is rare */
+    bool absent = ask_null(matcher, filter, column);
     TRY(prepare(matcher, plan, column, field_columns[place].ask));
     if (plan->never && !absent) {
         return 0;
@@ -294,7 +314,7 @@ int match_field_never(BlockMatcher *matcher, const Filter *filter, bool *ret_nev
     MatchPlan *plan = match_plan(matcher, filter, 0);
 
     TRY(prepare(matcher, plan, column, field_columns[place].ask));
-    *ret_never = plan->never && !match_ask_absent(matcher, filter);
+    *ret_never = plan->never && !ask_null(matcher, filter, column);
     return 0;
 }
 
@@ -463,4 +483,70 @@ int match_attribute_never(BlockMatcher *matcher, const Filter *filter, bool *ret
     }
     *ret_never = never;
     return 0;
+}
+
+/* --- Runs of rows that may match --- */
+
+/* Of a key at one level: known when only its column can have it; nothing at all is no run. */
+static int key_runs(BlockMatcher *matcher, const Filter *filter, BlockLevel level, bool *ret_known,
+                    MatchRuns *ret_runs)
+{
+    const BlockAttributeColumn *column = block_find_attribute(matcher->block, level, filter->key);
+    bool never = false, in_map = false;
+
+    *ret_runs = (MatchRuns){0};
+    TRY(key_never(matcher, filter, level, &never));
+    if (never) {
+        *ret_known = true;
+        return 0;
+    }
+    TRY(match_map_has(matcher, filter, level, &in_map));
+    if (in_map || column == NULL) {
+        *ret_known = false;
+        return 0;
+    }
+    return match_runs(matcher, match_plan(matcher, filter, level), column->column, ret_known,
+                      ret_runs);
+}
+
+static int attribute_runs(BlockMatcher *matcher, const Filter *filter, bool *ret_known,
+                          MatchRuns *ret_runs)
+{
+    BlockLevel levels[2];
+    unsigned n = levels_of(filter, levels);
+    MatchRuns second = {0};
+
+    TRY(key_runs(matcher, filter, levels[0], ret_known, ret_runs));
+    if (n == 2 && *ret_known) {
+        TRY(key_runs(matcher, filter, levels[1], ret_known, &second));
+        if (ret_runs->n > 0 && second.n > 0) {
+            *ret_known = false; /* both: not worth joining them */
+        } else if (second.n > 0) {
+            *ret_runs = second;
+        }
+    }
+    return 0;
+}
+
+int match_compare_runs(BlockMatcher *matcher, const Filter *filter, bool *ret_known,
+                       MatchRuns *ret_runs)
+{
+    *ret_known = false;
+    switch (filter->field) {
+    case FIELD_ATTRIBUTE:
+    case FIELD_SPAN_ATTRIBUTE:
+    case FIELD_RESOURCE_ATTRIBUTE:
+    case FIELD_SCOPE_ATTRIBUTE:
+        return match_ask_absent(matcher, filter)
+                   ? 0
+                   : attribute_runs(matcher, filter, ret_known, ret_runs);
+    case FIELD_DURATION:
+    case FIELD_START: {
+        size_t column = matcher->block->fixed[field_columns[field_place(filter->field)].column];
+
+        return match_runs(matcher, match_plan(matcher, filter, 0), column, ret_known, ret_runs);
+    }
+    default:
+        return 0;
+    }
 }

@@ -155,20 +155,23 @@ static int visit_matches(BlockMatcher *matcher, const BlockSearch *search, const
     return 0;
 }
 
+/* Rows that start before it need not be found. */
+static uint64_t search_from(const BlockSearch *search)
+{
+    return search->floor_ns == NULL ? search->from_ns : MAX(search->from_ns, *search->floor_ns);
+}
+
 static int search_window(BlockMatcher *matcher, BlockSearch *search, MatchRange range,
                          Visited *visited)
 {
-    uint64_t from_ns = search->from_ns;
     uint64_t *bitmap;
 
-    if (search->floor_ns != NULL) {
-        from_ns = MAX(from_ns, *search->floor_ns);
-    }
     if (matcher->stop != NULL && matcher->stop(matcher->stop_context)) {
         return BLOCK_STOPPED;
     }
     search->n_scanned += range.to - range.from;
-    TRY(block_match_rows(matcher, search->filter, from_ns, search->to_ns, range, &bitmap));
+    TRY(block_match_rows(matcher, search->filter, search_from(search), search->to_ns, range,
+                         &bitmap));
     return visit_matches(matcher, search, bitmap, range, visited);
 }
 
@@ -204,8 +207,11 @@ static int search_groups(BlockMatcher *matcher, BlockSearch *search, Visited *vi
         bool never = false;
 
         block_match_enter(matcher, group);
-        TRY(block_match_prepare(matcher, search->filter, &never));
-        if (never) { /* looked at, if only through dictionaries */
+        never = block_match_misses_time(matcher, search_from(search), search->to_ns);
+        if (!never) {
+            TRY(block_match_prepare(matcher, search->filter, &never));
+        }
+        if (never) { /* looked at, if only through what is known of all rows */
             search->n_scanned += matcher->rows.to - matcher->rows.from;
         } else {
             TRY(search_windows(matcher, search, visited));

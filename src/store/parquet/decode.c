@@ -329,6 +329,13 @@ static void want_values(const ParquetSlots *s, ParquetPage *page, size_t first)
     }
 }
 
+static _Thread_local uint64_t pages_read;
+
+uint64_t parquet_pages_read(void)
+{
+    return pages_read;
+}
+
 /* Decodes one data page and stores its rows. @ret_rows: how many it has. */
 static int decode_data(ParquetSlots *s, ParquetPage *page, size_t first,
                        const ParquetVector *dictionary, size_t *ret_rows)
@@ -337,6 +344,7 @@ static int decode_data(ParquetSlots *s, ParquetPage *page, size_t first,
     bool is_coded = encoding == ENCODING_RLE_DICTIONARY || encoding == ENCODING_PLAIN_DICTIONARY;
     Str in = page->body;
 
+    pages_read++;
     if (is_coded && dictionary == NULL) {
         return fail(s, page->offset, "a page needs a dictionary that is not there");
     }
@@ -593,6 +601,15 @@ int parquet_decode_chunk(ParquetSlots *slots, const MetaChunk *chunk, size_t fir
         return decode_indexed(slots, chunk, first, n_rows);
     }
     return decode_whole(slots, chunk, first, n_rows);
+}
+
+int parquet_load_pages(ParquetSlots *slots, const MetaChunk *chunk, MetaLocation **ret_pages,
+                       size_t *ret_n)
+{
+    *ret_n = 0;
+    return chunk->offset_index <= 0 || chunk->offset_index_size <= 0
+               ? 0
+               : load_pages(slots, chunk, slots->arena, ret_pages, ret_n);
 }
 
 void parquet_slots_deinit(ParquetSlots *slots)

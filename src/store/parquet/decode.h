@@ -85,4 +85,8 @@ MUST_USE int parquet_decode_chunk(ParquetSlots *slots, const MetaChunk *chunk, s
 MUST_USE int parquet_decode_dictionary(ParquetSlots *slots, const MetaChunk *chunk,
                                        ParquetVector **ret_dictionary);
 
+/* The places of a chunk's pages, in slots->arena; none without an offset index. */
+MUST_USE int parquet_load_pages(ParquetSlots *slots, const MetaChunk *chunk,
+                                MetaLocation **ret_pages, size_t *ret_n);
+
 void parquet_slots_deinit(ParquetSlots *slots);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/parquet/column_private.h"
 
+#include <math.h>
 #include <zstd.h>
 
 #include "base/assert.h"
@@ -406,8 +407,53 @@ static size_t page_rows(const Leaf *leaf, size_t from)
     return rows;
 }
 
-static MetaStatistics int_statistics(Encoder *encoder, const ColumnData *column, size_t from,
-                                     size_t n, size_t n_nulls)
+static bool has_statistics(const ColumnData *column)
+{
+    return is_integer(column) || column->description.type == PARQUET_DOUBLE;
+}
+
+static double as_double(int64_t bits)
+{
+    double value;
+
+    mem_copy(&value, &bits, sizeof(value));
+    return value;
+}
+
+/* Least and greatest of @n > 0 values by their bits. Zeroes count as both of theirs, as the format
+ * wants it. Returns whether there is no NaN, about which readers disagree. */
+static bool find_double_bounds(const int64_t *values, size_t n, int64_t bounds[2])
+{
+    double least = INFINITY, greatest = -INFINITY;
+
+    for (size_t i = 0; i < n; i++) {
+        double value = as_double(values[i]);
+
+        if (isnan(value)) {
+            return false;
+        }
+        least = MIN(least, value);
+        greatest = MAX(greatest, value);
+    }
+    least = least == 0 ? -0.0 : least;
+    greatest = greatest == 0 ? 0.0 : greatest;
+    mem_copy(&bounds[0], &least, sizeof(least));
+    mem_copy(&bounds[1], &greatest, sizeof(greatest));
+    return true;
+}
+
+static void find_int_bounds(const int64_t *values, size_t n, int64_t bounds[2])
+{
+    bounds[0] = bounds[1] = values[0];
+    for (size_t i = 1; i < n; i++) {
+        bounds[0] = MIN(bounds[0], values[i]);
+        bounds[1] = MAX(bounds[1], values[i]);
+    }
+}
+
+/* Without bounds when there is no value, or a NaN. */
+static MetaStatistics number_statistics(Encoder *encoder, const ColumnData *column, size_t from,
+                                        size_t n, size_t n_nulls)
 {
     MetaStatistics statistics = {.nulls = (int64_t)n_nulls};
     size_t size = column->description.type == PARQUET_INT32 ? 4 : 8;
@@ -416,14 +462,24 @@ static MetaStatistics int_statistics(Encoder *encoder, const ColumnData *column,
     if (n == 0) {
         return statistics;
     }
-    bounds[0] = bounds[1] = column->ints[from];
-    for (size_t i = from; i < from + n; i++) {
-        bounds[0] = MIN(bounds[0], column->ints[i]);
-        bounds[1] = MAX(bounds[1], column->ints[i]);
+    if (is_integer(column)) {
+        find_int_bounds(column->ints + from, n, bounds);
+    } else if (!find_double_bounds(column->ints + from, n, bounds)) {
+        return statistics;
     }
     statistics.min = str_from_bytes(&bounds[0], size);
     statistics.max = str_from_bytes(&bounds[1], size);
     return statistics;
+}
+
+/* A page with a NaN leaves the whole column without an index: it has no word for it. */
+static void note_page_statistics(EncodedLeaf *out, size_t n_values, MetaStatistics statistics)
+{
+    if (n_values > 0 && statistics.min.len == 0) {
+        out->page_statistics = NULL;
+        return;
+    }
+    out->page_statistics[out->n_pages] = statistics;
 }
 
 static void append_data_page(Encoder *encoder, Leaf *leaf, size_t from, size_t n_rows,
@@ -447,11 +503,12 @@ static void append_data_page(Encoder *encoder, Leaf *leaf, size_t from, size_t n
     page.n_values = (int32_t)n_levels;
     out->chunk.n_values += (int64_t)n_levels;
     out->chunk.statistics.nulls += leaf->map == NULL ? (int64_t)(n_rows - n_values) : 0;
-    if (out->page_statistics != NULL) {
-        out->page_statistics[out->n_pages] =
-            int_statistics(encoder, leaf->column, first, n_values, n_rows - n_values);
-    }
     ASSERT(out->n_pages < out->pages_max);
+    if (out->page_statistics != NULL) {
+        note_page_statistics(
+            out, n_values,
+            number_statistics(encoder, leaf->column, first, n_values, n_rows - n_values));
+    }
     int64_t offset = (int64_t)encoder_offset(encoder);
     size_t size = append_page(encoder, leaf, &page, &out->chunk);
     out->pages[out->n_pages++] = (MetaLocation){offset, (int32_t)size, (int64_t)from};
@@ -459,9 +516,9 @@ static void append_data_page(Encoder *encoder, Leaf *leaf, size_t from, size_t n
 
 static void set_chunk_statistics(Encoder *encoder, const ColumnData *column, MetaChunk *chunk)
 {
-    if (is_integer(column)) {
-        chunk->statistics =
-            int_statistics(encoder, column, 0, column->n_values, (size_t)chunk->statistics.nulls);
+    if (has_statistics(column)) {
+        chunk->statistics = number_statistics(encoder, column, 0, column->n_values,
+                                              (size_t)chunk->statistics.nulls);
     }
 }
 
@@ -476,7 +533,7 @@ void encode_leaf(Encoder *encoder, const ColumnData *column, const ColumnData *m
     *ret_leaf = (EncodedLeaf){.chunk = {.physical = encode_physical_type(column)}};
     ret_leaf->pages_max = pages_max;
     ret_leaf->pages = ARENA_ARRAY(encoder->arena, MetaLocation, pages_max);
-    if (is_integer(column)) {
+    if (has_statistics(column)) {
         ret_leaf->page_statistics = ARENA_ARRAY(encoder->arena, MetaStatistics, pages_max);
     }
     choose_encoding(encoder, &leaf);

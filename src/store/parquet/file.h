@@ -22,7 +22,7 @@ struct ParquetFile {
     FileColumn *columns;
     size_t n_columns;
     size_t n_rows;
-    size_t *group_rows; /* the first row of each row group; then n_rows */
+    size_t *group_rows;  /* the first row of each row group; then n_rows */
     ParquetCache *cache; /* of pinned files */
 };
 

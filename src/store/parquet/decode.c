@@ -126,168 +126,6 @@ static int take_page(ParquetSlots *slots, int32_t codec, Str *in, uint64_t offse
     return 0;
 }
 
-/* --- Slots --- */
-
-/* Grows an array of the result; it keeps its content. */
-static void *grow(Arena *arena, void *old, size_t n, size_t capacity, size_t size)
-{
-    uint8_t *array = arena_zero_array(arena, capacity, size);
-
-    mem_copy(array, old, old == NULL ? 0 : n * size);
-    return array;
-}
-
-static bool is_bytes(const ParquetLeaf *leaf)
-{
-    return leaf->physical == PHYSICAL_BYTE_ARRAY || leaf->physical == PHYSICAL_FIXED;
-}
-
-static void reserve_slots(ParquetSlots *s, size_t extra)
-{
-    if (s->n_slots + extra <= s->capacity) {
-        return;
-    }
-    /* Of flat columns it is known how many slots there will be. */
-    size_t all = s->counts == NULL ? s->to - s->from : 0;
-    size_t needed = MAX(s->n_slots + extra, all);
-    size_t capacity = MAX(needed, s->capacity * 2);
-    size_t n = s->n_slots;
-
-    s->null = grow(s->arena, s->null, n, capacity, sizeof(*s->null));
-    if (s->codes != NULL || (!s->materialised && s->dictionary != NULL)) {
-        s->codes = grow(s->arena, s->codes, n, capacity, sizeof(*s->codes));
-    }
-    if (is_bytes(s->leaf)) {
-        if (s->materialised) {
-            s->strs = grow(s->arena, s->strs, n, capacity, sizeof(*s->strs));
-        }
-    } else if (s->leaf->physical == PHYSICAL_BOOLEAN) {
-        s->bools = grow(s->arena, s->bools, n, capacity, sizeof(*s->bools));
-    } else {
-        s->ints = grow(s->arena, s->ints, n, capacity, sizeof(*s->ints));
-    }
-    s->capacity = capacity;
-}
-
-/* From here on the result has values rather than codes. */
-static void materialise(ParquetSlots *s)
-{
-    if (s->materialised) {
-        return;
-    }
-    s->materialised = true;
-    if (is_bytes(s->leaf)) {
-        s->strs = ARENA_ARRAY(s->arena, Str, s->capacity);
-        for (size_t i = 0; i < s->n_slots && s->codes != NULL; i++) {
-            s->strs[i] = s->null[i] ? (Str){0} : s->dictionary->strs[s->codes[i]];
-        }
-    }
-    s->codes = NULL;
-}
-
-static void store_value(ParquetSlots *s, const ParquetPage *page, size_t slot, size_t value,
-                        const ParquetVector *dictionary)
-{
-    const ParquetPageValues *values = &page->values;
-
-    if (values->codes != NULL) {
-        uint32_t code = values->codes[value];
-
-        if (s->codes != NULL) {
-            s->codes[slot] = code;
-        } else if (s->strs != NULL) {
-            s->strs[slot] = dictionary->strs[code];
-        }
-        if (s->ints != NULL) {
-            s->ints[slot] = dictionary->ints[code];
-        }
-    } else if (s->strs != NULL) {
-        s->strs[slot] = values->strs[value];
-    } else if (s->bools != NULL) {
-        s->bools[slot] = values->ints[value] != 0;
-    } else {
-        s->ints[slot] = values->ints[value];
-    }
-}
-
-/* Flat pages of codes without nulls are most of what a search reads: copied as they are. Returns
- * whether it could be done. */
-static bool store_dense(ParquetSlots *s, const ParquetPage *page, size_t from, size_t n)
-{
-    if (s->codes == NULL || s->leaf->max_repetition > 0 || page->values.codes == NULL ||
-        page->values.n != page->n_levels || s->ints != NULL) {
-        return false;
-    }
-    mem_copy(s->codes + s->n_slots, page->values.codes + from, n * sizeof(uint32_t));
-    s->n_slots += n;
-    return true;
-}
-
-static void store_null(ParquetSlots *s)
-{
-    s->null[s->n_slots] = 1;
-    s->has_null = true;
-}
-
-/* Rows [from, to) of a flat page. */
-static void store_flat(ParquetSlots *s, const ParquetPage *page, size_t from, size_t to,
-                       const ParquetVector *dictionary)
-{
-    size_t value;
-
-    if (store_dense(s, page, from, to - from)) {
-        return;
-    }
-    value = page->first;
-    for (size_t i = from; i < to; i++, s->n_slots++) {
-        if (page->definitions == NULL || page->definitions[i] != 0) {
-            store_value(s, page, s->n_slots, value++, dictionary);
-        } else {
-            store_null(s);
-        }
-    }
-}
-
-/* The entries of a MAP's page, of the rows that are wanted. Returns its rows. */
-static size_t store_entries(ParquetSlots *s, const ParquetPage *page, size_t first,
-                            const ParquetVector *dictionary)
-{
-    size_t row = first, value = 0;
-
-    for (size_t i = 0; i < page->n_levels; i++) {
-        unsigned defined = page->definitions[i];
-        bool has_value = defined == s->leaf->max_definition;
-
-        row += i > 0 && page->repetitions[i] == 0;
-        if (row >= s->from && row < s->to && defined >= s->leaf->slot_level) {
-            if (has_value) {
-                store_value(s, page, s->n_slots, value, dictionary);
-            } else {
-                store_null(s);
-            }
-            s->counts[row - s->from]++;
-            s->n_slots++;
-        }
-        value += has_value;
-    }
-    return page->n_levels == 0 ? 0 : row + 1 - first;
-}
-
-/* Puts the wanted rows of the page, which begins at row @first, into slots. Returns its rows. */
-static size_t store_page(ParquetSlots *s, const ParquetPage *page, size_t first,
-                         const ParquetVector *dictionary)
-{
-    size_t from = MAX(first, s->from), to = MIN(first + page->n_levels, s->to);
-
-    if (s->leaf->max_repetition > 0) {
-        return store_entries(s, page, first, dictionary);
-    }
-    if (from < to) {
-        store_flat(s, page, from - first, to - first, dictionary);
-    }
-    return page->n_levels;
-}
-
 /* --- Chunks --- */
 
 static int decode_dictionary(ParquetSlots *s, ParquetPage *page, ParquetVector *ret_dictionary)
@@ -358,13 +196,13 @@ static int decode_data(ParquetSlots *s, ParquetPage *page, size_t first,
         return fail(s, page->offset, "the values of a page are malformed or not read");
     }
     if (!is_coded || (s->dictionary != NULL && s->dictionary != dictionary)) {
-        materialise(s);
+        parquet_slots_materialise(s);
     }
     s->dictionary = dictionary;
     size_t extra =
         s->leaf->max_repetition == 0 ? MIN(page->n_levels, s->to - s->from) : page->n_levels;
-    reserve_slots(s, extra);
-    *ret_rows = store_page(s, page, first, dictionary);
+    parquet_slots_reserve(s, extra);
+    *ret_rows = parquet_slots_store_page(s, page, first, dictionary);
     return 0;
 }
 
@@ -578,15 +416,6 @@ bool parquet_chunk_is_null(const ParquetLeaf *leaf, const MetaChunk *chunk, size
            chunk->statistics.nulls == (int64_t)n_rows && chunk->n_values == (int64_t)n_rows;
 }
 
-static void store_nulls(ParquetSlots *s, size_t n)
-{
-    materialise(s); /* there is no dictionary for codes that follow */
-    reserve_slots(s, n);
-    mem_fill(s->null + s->n_slots, 1, n);
-    s->has_null = s->has_null || n > 0;
-    s->n_slots += n;
-}
-
 int parquet_decode_chunk(ParquetSlots *slots, const MetaChunk *chunk, size_t first, size_t n_rows)
 {
     arena_reset(&slots->scratch);
@@ -594,7 +423,7 @@ int parquet_decode_chunk(ParquetSlots *slots, const MetaChunk *chunk, size_t fir
         return fail(slots, 0, "a column's type differs from the schema's");
     }
     if (parquet_chunk_is_null(slots->leaf, chunk, n_rows)) {
-        store_nulls(slots, MIN(first + n_rows, slots->to) - MAX(first, slots->from));
+        parquet_slots_store_nulls(slots, MIN(first + n_rows, slots->to) - MAX(first, slots->from));
         return 0;
     }
     if (chunk->offset_index > 0 && chunk->offset_index_size > 0) {
@@ -610,9 +439,4 @@ int parquet_load_pages(ParquetSlots *slots, const MetaChunk *chunk, MetaLocation
     return chunk->offset_index <= 0 || chunk->offset_index_size <= 0
                ? 0
                : load_pages(slots, chunk, slots->arena, ret_pages, ret_n);
-}
-
-void parquet_slots_deinit(ParquetSlots *slots)
-{
-    arena_deinit(&slots->scratch);
 }

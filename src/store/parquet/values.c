@@ -81,7 +81,8 @@ int parquet_take_values(const ParquetLeaf *leaf, ParquetPage *page, Str *in, Are
         values->strs = arena_alloc(arena, values->n * sizeof(Str));
         return take_plain_strs(leaf, in, values->strs, page->first, page->end);
     }
-    values->ints = arena_alloc(arena, values->n * sizeof(int64_t));
+    values->ints = arena_alloc(arena, (values->n + 1) * sizeof(int64_t));
+    values->ints[values->n] = 0;
     if (leaf->physical == PHYSICAL_BOOLEAN && (is_plain || encoding == ENCODING_RLE)) {
         return take_bools(page, in, arena, values->ints, values->n);
     }
@@ -100,7 +101,8 @@ int parquet_take_codes(ParquetPage *page, Str *in, size_t n_dictionary, Arena *a
     uint32_t greatest = 0;
     Str width;
 
-    values->codes = arena_alloc(arena, values->n * sizeof(uint32_t));
+    values->codes = arena_alloc(arena, (values->n + 1) * sizeof(uint32_t));
+    values->codes[values->n] = 0;
     if (page->end == 0) {
         return 0;
     }

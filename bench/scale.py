@@ -69,7 +69,6 @@ def ask_all(server):
     service = next((item["id"] for item in items if item["type"] == "service" and item["name"] != "(other)"), items[0]["id"])
     server.ask("/map, whole", "/api/v1/map?from=-1h")
     server.ask("/map, focus, one hop", f"/api/v1/map?from=-1h&focus={service}&hops=1")
-    server.ask("/map, whole, with layout", "/api/v1/map?from=-1h&layout=true")
     server.ask("/nodes/{id}", f"/api/v1/nodes/{service}?from=-1h")
     server.ask("/map/history, 60 steps", "/api/v1/map/history?from=-1h&step=1m")
     server.ask("/map/diff", "/api/v1/map/diff?a_from=-10m&a_to=-2m&b_from=-2m&b_to=now")

@@ -83,6 +83,7 @@ static void apply_batch(Assembly *assembly)
     }
     assembly->left += batch->n_left;
     store_mark_settled(assembly->store, batch->ids, batch->n_ids);
+    settling_note_applied(&assembly->batch);
 }
 
 static int learn_link(void *context, TraceId from, TraceId to)

@@ -21,7 +21,9 @@
  * count, by (start, span id): a function of the set. Later ones are settled as they come, without
  * reading. A large trace that goes on is settled again only after a time in proportion to its size.
  *
- * A trace partly in a damaged block stays on the map as it was before the damage.
+ * A trace partly in a damaged block stays on the map as it was before the damage; so does one of
+ * whose neighbours one was deleted or taken by retention, or the change would take back what was
+ * never added. (That a trace was there is known of the newest links, since the start.)
  */
 typedef struct Assembly Assembly;
 
@@ -44,7 +46,7 @@ typedef struct AssemblyStatus {
     uint64_t open_traces, settled_traces, reopened_traces, early_settled, links;
     uint64_t spans_beyond; /* of traces that are larger than the map reads: kept, not in the map */
     uint64_t damaged_traces; /* that changed, and stay on the map as they were: a part of them or of
-                                a neighbour cannot be read */
+                                a neighbour cannot be read, or is gone */
     uint64_t failed_batches; /* tries to settle that could not read: the traces wait */
     uint64_t cut_contexts;   /* questions for a business context that met a limit */
     uint64_t complete_to_ns; /* every span that was acknowledged before this moment is in the map */

@@ -532,6 +532,76 @@ static void test_neighbours_of_a_damaged_trace_stay_and_new_ones_come(void **sta
     rig_deinit(&rig);
 }
 
+/* As retention does: nobody says so. */
+static void lose_trace(Rig *rig, uint8_t trace)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < rig->store->n_rows; i++) {
+        if (rig->store->rows[i].span.trace_id.bytes[TRACE_ID_SIZE - 1] != trace) {
+            rig->store->rows[kept++] = rig->store->rows[i];
+        }
+    }
+    rig->store->n_rows = kept;
+}
+
+/* Trace @lost of a publisher and the two that consume from it goes; then a late span comes for
+ * trace @late. Whatever had settled first, nothing is taken back that was never added. */
+static void check_late_after_loss(const uint8_t order[3], uint8_t lost, uint8_t late)
+{
+    CLEANUP(buf_deinit) Buf before = {0};
+    CLEANUP(buf_deinit) Buf after = {0};
+    Rig rig;
+
+    rig_init(&rig);
+    Span spans[] = {message(&rig, 1, "send", 0), message(&rig, 2, "process", 1),
+                    message(&rig, 3, "receive", 1)};
+    for (size_t i = 0; i < 3; i++) {
+        rig_send(&rig, &spans[order[i] - 1], 1);
+        rig_tick(&rig, 0, true);
+    }
+    dump_map(rig.map, &before);
+    lose_trace(&rig, lost);
+    Span span = request(late, 9);
+    rig_send(&rig, &span, 1);
+    rig_tick(&rig, 0, true);
+    dump_map(rig.map, &after);
+    assert_true(dumps_equal(&before, &after, 0));
+    assert_in_range(rig_status(&rig).damaged_traces, 1, 3);
+    rig_deinit(&rig);
+}
+
+static void test_a_trace_whose_neighbour_is_gone_stays_on_the_map_as_it_was(void **state)
+{
+    (void)state;
+    const uint8_t orders[][3] = {{1, 2, 3}, {1, 3, 2}, {2, 1, 3}, {2, 3, 1}, {3, 1, 2}, {3, 2, 1}};
+
+    for (size_t i = 0; i < ARRAY_LEN(orders); i++) {
+        check_late_after_loss(orders[i], 1, 2); /* the publisher is gone */
+        check_late_after_loss(orders[i], 1, 3);
+        check_late_after_loss(orders[i], 2, 1); /* a consumer */
+        check_late_after_loss(orders[i], 3, 1);
+        check_late_after_loss(orders[i], 2, 3); /* a sibling, which silences the receive */
+    }
+}
+
+/* A link to what never came is nothing that is gone. */
+static void test_a_link_to_a_trace_that_never_came_holds_nothing_up(void **state)
+{
+    (void)state;
+    Rig rig;
+
+    rig_init(&rig);
+    Span span = message(&rig, 2, "process", 1), late = request(2, 9);
+    rig_send(&rig, &span, 1);
+    rig_tick(&rig, 0, true);
+    rig_send(&rig, &late, 1);
+    rig_tick(&rig, 0, true);
+    assert_map_is_lawful(&rig, 2, 0);
+    assert_int_equal(rig_status(&rig).damaged_traces, 0);
+    rig_deinit(&rig);
+}
+
 /* Without links nothing but the trace itself is read: its settled rows and all of them. */
 static void test_a_new_trace_without_links_reads_only_itself(void **state)
 {
@@ -559,6 +629,8 @@ int main(void)
         cmocka_unit_test(test_every_order_of_publisher_process_and_receive_is_the_same),
         cmocka_unit_test(test_a_damaged_trace_stays_on_the_map_as_it_was),
         cmocka_unit_test(test_neighbours_of_a_damaged_trace_stay_and_new_ones_come),
+        cmocka_unit_test(test_a_trace_whose_neighbour_is_gone_stays_on_the_map_as_it_was),
+        cmocka_unit_test(test_a_link_to_a_trace_that_never_came_holds_nothing_up),
         cmocka_unit_test(test_a_new_trace_without_links_reads_only_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -282,7 +282,8 @@ static int affect_around(Settling *settling, TraceId id)
 
 typedef struct Neighbours {
     Settling *settling;
-    Table ids; /* of TraceId */
+    Table ids;     /* of TraceId */
+    Table sources; /* those of them that are known by a link of theirs */
     bool siblings;
 } Neighbours;
 
@@ -295,8 +296,11 @@ static void neighbour_add(void *context, TraceId id)
 
 static void neighbour_source(void *context, TraceId source, bool curious)
 {
+    Neighbours *neighbours = context;
+
     (void)curious;
-    neighbour_add(context, source);
+    neighbour_add(neighbours, source);
+    (void)table_put(&neighbours->sources, &source, NULL);
 }
 
 static void neighbour_target(void *context, TraceId target)
@@ -343,17 +347,38 @@ static void contribute(Settling *settling, const SettlingTrace *viewed, const Ta
     contract_contribution(&trace, others, n, deltas);
 }
 
-/* Whether what @viewed added to the map cannot be found out again. */
-static bool is_left(const Settling *settling, const SettlingTrace *viewed, const Table *ids)
+/* Whether it was there once and is no more: it was deleted, or retention took it. Of a trace that
+ * nobody has seen it is not known, so it never was. */
+static bool is_gone(const Neighbours *neighbours, const SettlingTrace *other)
 {
-    bool damaged = viewed->damaged;
+    return other->before.count == 0 && !other->settling &&
+           (table_find(&neighbours->sources, &other->id) != NULL ||
+            links_was_there(&neighbours->settling->links, other->id));
+}
 
-    for (size_t i = 0; i < ids->n_records && viewed->before.count > 0 && !damaged; i++) {
+/* Whether what @viewed added to the map cannot be found out again. */
+static bool is_left(const Neighbours *neighbours, const SettlingTrace *viewed)
+{
+    const Table *ids = &neighbours->ids;
+    bool left = viewed->damaged;
+
+    for (size_t i = 0; i < ids->n_records && viewed->before.count > 0 && !left; i++) {
+        const SettlingTrace *other = table_find(&neighbours->settling->traces, table_at(ids, i));
+
+        left = other->damaged || is_gone(neighbours, other);
+    }
+    return left;
+}
+
+static void note_there(Settling *settling, const Table *ids)
+{
+    for (size_t i = 0; i < ids->n_records; i++) {
         const SettlingTrace *other = table_find(&settling->traces, table_at(ids, i));
 
-        damaged = other->damaged;
+        if (other->before.count > 0) {
+            links_note_there(&settling->links, other->id);
+        }
     }
-    return damaged;
 }
 
 /* Joins what is upstream of @id to the neighbours. */
@@ -381,6 +406,7 @@ static int contribute_affected(Settling *settling, TraceId id)
         return 0;
     }
     table_init(&neighbours.ids, TRACE_ID_SIZE, TRACE_ID_SIZE);
+    table_init(&neighbours.sources, TRACE_ID_SIZE, TRACE_ID_SIZE);
     links_visit(&settling->links, id, neighbour_source, &neighbours);
     if (has_links(&viewed.before) || has_links(&viewed.after)) {
         neighbours.siblings = is_curious(&viewed);
@@ -390,13 +416,15 @@ static int contribute_affected(Settling *settling, TraceId id)
     if (result == 0 && settling->flows_known) {
         result = add_all_upstream(settling, id, &neighbours.ids);
     }
-    if (result == 0 && is_left(settling, &viewed, &neighbours.ids)) {
+    if (result == 0 && is_left(&neighbours, &viewed)) {
         settling->n_left++;
     } else if (result == 0) {
+        note_there(settling, &neighbours.ids);
         contribute(settling, &viewed, &neighbours.ids, false, &settling->minus);
         contribute(settling, &viewed, &neighbours.ids, true, &settling->plus);
     }
     table_deinit(&neighbours.ids);
+    table_deinit(&neighbours.sources);
     return result;
 }
 
@@ -428,6 +456,13 @@ int settling_contribute(Settling *settling)
         }
     }
     return 0;
+}
+
+void settling_note_applied(Settling *settling)
+{
+    for (size_t i = 0; i < settling->n_ids; i++) {
+        links_note_there(&settling->links, settling->ids[i]);
+    }
 }
 
 const SettlingTrace *settling_find(const Settling *settling, TraceId id)

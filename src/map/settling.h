@@ -11,8 +11,8 @@
  * what that takes back. Reads the store, changes nothing but the index of links; one thread, the
  * applier.
  *
- * settling_add() each trace, settling_contribute(), apply minus and plus, mark the traces settled;
- * then settling_drop(), whatever came of it.
+ * settling_add() each trace, settling_contribute(), apply minus and plus, mark the traces settled,
+ * settling_note_applied(); then settling_drop(), whatever came of it.
  */
 typedef struct SettlingView {
     Span *spans;
@@ -67,6 +67,9 @@ const SettlingTrace *settling_find(const Settling *settling, TraceId id);
 
 /* Fills minus and plus. Returns 0 or -errno. */
 MUST_USE int settling_contribute(Settling *settling);
+
+/* What it changes is on the map. */
+void settling_note_applied(Settling *settling);
 
 /* Empties the batch. */
 void settling_drop(Settling *settling);

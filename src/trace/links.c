@@ -12,7 +12,8 @@ enum { LINKS_CAPACITY_MIN = 64 };
 
 typedef struct LinkTarget {
     uint64_t target;
-    uint64_t newest;
+    uint64_t newest : 63;
+    uint64_t was_there : 1;
 } LinkTarget;
 
 void links_init(Links *links, size_t max)
@@ -77,7 +78,7 @@ void links_add(Links *links, TraceId target, TraceId source, bool curious)
         entry_at(links, older)->curious |= curious;
         return;
     }
-    record->newest = links->next;
+    record->newest = links->next & (UINT64_MAX >> 1);
     *entry_at(links, links->next++) = (LinkEntry){
         .target = key, .source = source, .older = older & (UINT64_MAX >> 1), .curious = curious};
 }
@@ -102,4 +103,22 @@ bool links_has(const Links *links, TraceId target)
     uint64_t key = trace_id_hash(target);
 
     return table_find(&links->targets, &key) != NULL;
+}
+
+void links_note_there(Links *links, TraceId target)
+{
+    uint64_t key = trace_id_hash(target);
+    LinkTarget *record = table_find(&links->targets, &key);
+
+    if (record != NULL) {
+        record->was_there = true;
+    }
+}
+
+bool links_was_there(const Links *links, TraceId target)
+{
+    uint64_t key = trace_id_hash(target);
+    const LinkTarget *record = table_find(&links->targets, &key);
+
+    return record != NULL && record->was_there;
 }

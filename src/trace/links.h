@@ -41,6 +41,11 @@ void links_add(Links *links, TraceId target, TraceId source, bool curious);
 void links_visit(const Links *links, TraceId target,
                  void (*visit)(void *context, TraceId source, bool curious), void *context);
 
+/* Remembers of @target, if any trace links to it, that it was there when these were looked at; and
+ * whether that is so. A start forgets it. */
+void links_note_there(Links *links, TraceId target);
+bool links_was_there(const Links *links, TraceId target);
+
 /* Whether any trace links to @target. */
 bool links_has(const Links *links, TraceId target);
 

@@ -109,6 +109,11 @@ static void test_links_are_found_by_their_target(void **state)
     assert_true(trace_id_equal(seen.sources[1], id_of(2)) && seen.curious[1]);
     assert_true(links_has(&links, id_of(4)));
     assert_false(links_has(&links, id_of(3)));
+    links_note_there(&links, id_of(3)); /* of which nobody says anything */
+    assert_false(links_was_there(&links, id_of(3)));
+    assert_false(links_was_there(&links, id_of(4)));
+    links_note_there(&links, id_of(4));
+    assert_true(links_was_there(&links, id_of(4)));
     links_deinit(&links);
 }
 

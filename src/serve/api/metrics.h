@@ -117,8 +117,8 @@ typedef struct Vitals {
     ROW("weft_assembly_spans_beyond_total", "counter", 1, v->assembly.spans_beyond,                \
         "Spans of traces larger than the map reads: kept, not in the map.")                        \
     ROW("weft_assembly_damaged_traces_total", "counter", 1, v->assembly.damaged_traces,            \
-        "Times that a trace changed which is partly in a damaged block: it stays on the map as "   \
-        "it was.")                                                                                 \
+        "Times that a trace changed which is partly in a damaged block, or was linked with one "   \
+        "that is gone: it stays on the map as it was.")                                            \
     ROW("weft_desk_damaged", "gauge", 1, v->desk_damaged,                                          \
         "1 when desk.sqlite was damaged at the start and is in damaged/ now.")                     \
     ROW("weft_queries_total", "counter", 1, v->calls, "Query API calls answered.")                 \

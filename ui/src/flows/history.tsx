@@ -12,6 +12,8 @@ const LIVE_MS = 30_000
 const WIDTH = 600
 const HEIGHT = 22
 const NAMES_SHOWN = 6
+/** About as many as can be told apart. */
+const POINTS = 288
 
 function names(elements: FlowElements, sign: string): string[] {
   return [
@@ -49,6 +51,7 @@ export function HistoryStrip({ name }: { name: string }) {
   const url = address(`flows/${encodeURIComponent(name)}/history`, {
     ...windowParams(window),
     ...flowParams(),
+    step: `${Math.max(1, Math.ceil(window.lengthMs / 60e3 / POINTS))}m`,
   })
   const history = useAnswer<FlowHistory>(url, window.live ? LIVE_MS : null).data.value
   if (!history || history.points.length === 0) return null
@@ -56,25 +59,18 @@ export function HistoryStrip({ name }: { name: string }) {
   const span = Math.max(1, ms(history.to) - from)
   const most = Math.max(1, ...history.points.map((point) => point.runs))
   const width = WIDTH / history.points.length
+  // One element for all: a day has hundreds of them.
+  const bar = (point: FlowHistory['points'][number], at: number) => {
+    const high = (point.runs / most) * HEIGHT
+    return `M${(at * width).toFixed(2)} ${HEIGHT}v${(-high).toFixed(2)}h${Math.max(0.5, width - 0.5).toFixed(2)}V${HEIGHT}z`
+  }
   const marks = marksOf(history)
   const changes = Math.max(0, history.versions.length - 1)
   const label = `${exact(changes)} changes of shape, ${exact(history.deploys.length)} deploys`
   return (
     <figure class="flow-history">
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT + 8}`} preserveAspectRatio="none" role="img" aria-label={label}>
-        {history.points.map((point, i) => {
-          const height = (point.runs / most) * HEIGHT
-          return (
-            <rect
-              key={point.time}
-              class="flow-history-runs"
-              x={i * width}
-              y={HEIGHT - height}
-              width={Math.max(0.5, width - 0.5)}
-              height={height}
-            />
-          )
-        })}
+        <path class="flow-history-runs" d={history.points.map(bar).join('')} />
         {marks.map((mark) => (
           <rect
             key={mark.kind + mark.title}

@@ -19,6 +19,7 @@ export const tests = [
       await bench.see('.definition-found')
       await page.click('.definition >> text=Save')
       await bench.see('.table >> text=defined here')
+      await page.click('.table tr:has-text("defined here") >> text=Show')
       const { items } = await bench.api('flows?from=-15m&to=now')
       check(
         items.some((item) => item.name === 'made in a test' && item.defined),
@@ -85,7 +86,8 @@ export const tests = [
       await bench.open(FLOW)
       await bench.see('.flow-history')
       const count = (mark) => bench.page.locator(`.flow-history-${mark}`).count()
-      same(await count('runs'), history.points.length, 'points')
+      const bars = await bench.page.getAttribute('.flow-history-runs', 'd')
+      same(bars.split('M').length - 1, history.points.length, 'points')
       same(await count('shape'), history.versions.length - 1, 'changes')
       same(await count('deploy'), history.deploys.length, 'deploys')
       const told = await bench.page.locator('.flow-history-shape title').first().textContent()

@@ -188,6 +188,9 @@ def test_both_of_one_name_are_told_apart(weft):
     assert weft.ask("/api/v1/flows/order", defined="false", **ALWAYS) == named
     items = weft.ask("/api/v1/flows", **ALWAYS)["items"]
     assert {item.get("defined", False) for item in items} == {False, True}
+    for wanted in (False, True):
+        part = weft.ask("/api/v1/flows", defined=str(wanted).lower(), **ALWAYS)["items"]
+        assert part == [item for item in items if item.get("defined", False) == wanted] and part
     pages, cursor = [], {}
     while True:
         page = weft.ask("/api/v1/flows", limit=1, **ALWAYS, **cursor)

@@ -184,7 +184,12 @@ export function startMock(port = 0) {
       name: item.name,
       defined: true,
     }))
-    if (name === undefined) return { items: [...flowList(now), ...mine], cursor: null }
+    const wanted = params.get('defined')
+    if (name === undefined)
+      return {
+        items: [...(wanted === 'true' ? [] : flowList(now)), ...(wanted === 'false' ? [] : mine)],
+        cursor: null,
+      }
     if (runs === 'conformance') return flowConformance(params)
     if (runs === 'diff') return flowDiff(params)
     if (runs === 'history') return flowHistory(name, now)

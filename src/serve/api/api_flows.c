@@ -194,15 +194,21 @@ int api_flows(ApiCall *call)
     uint32_t from = 0;
     uint32_t to = 0;
     size_t limit = FLOWS_LIMIT_DEFAULT;
-    bool has_after = false;
+    bool has_after = false, is_defined_wanted, is_named_wanted;
     FlowPlace after = {0};
 
+    /* Only those of attributes, or, which may take long, only those that people defined; or both.
+     */
+    TRY(api_flag(call, "defined", true, &is_defined_wanted));
+    is_named_wanted = !api_has_parameter(call, "defined") || !is_defined_wanted;
     TRY(api_map_window(call, &from, &to));
     TRY(api_limit(call, FLOWS_LIMIT_DEFAULT, &limit));
     TRY(after_read(call, &has_after, &after));
     TRY(map_question_wait(call));
-    TRY(flow_source_open_all(call, from, to, &defined));
-    for (size_t i = 0; i < 2; i++) {
+    if (is_defined_wanted) {
+        TRY(flow_source_open_all(call, from, to, &defined));
+    }
+    for (size_t i = is_named_wanted ? 0 : 1; i < 2; i++) {
         if (lists[i].source->map != NULL) {
             map_flow_list(lists[i].source->map, from, to, &call->arena, &lists[i].items,
                           &lists[i].n);

@@ -99,22 +99,38 @@ function NoFlows() {
   )
 }
 
-function FlowTable() {
+/** Flows of attributes are known at once; those that people defined are evaluated, which may take a while. */
+function useFlows() {
   const window = timeWindow.value
-  const url = address('flows', { ...windowParams(window), limit: 1000 })
-  const answer = useAnswer<List<FlowItem>>(url, window.live ? LIVE_MS : null)
+  const url = (defined: boolean) => address('flows', { ...windowParams(window), limit: 1000, defined })
+  const every = window.live ? LIVE_MS : null
+  const named = useAnswer<List<FlowItem>>(url(false), every)
+  const defined = useAnswer<List<FlowItem>>(url(true), every)
+  const first = named.data.value?.items
+  return {
+    all: first && [...first, ...(defined.data.value?.items ?? [])],
+    waiting: defined.data.value === null && defined.slow.value,
+    evaluated: defined.data.value !== null || defined.error.value !== null,
+    error: named.error.value ?? defined.error.value,
+  }
+}
+
+function FlowTable() {
+  const { all, waiting, evaluated, error } = useFlows()
   const env = param('env')
   const scope = param('scope')
   const fits = (wanted: string | null, value: string) =>
     wanted === null || (wanted === '-' ? '' : wanted) === value
-  const items = answer.data.value?.items.filter(
-    (item) => fits(env, item.environment) && fits(scope, item.scope),
-  )
-  const error = answer.error.value
+  const items = all?.filter((item) => fits(env, item.environment) && fits(scope, item.scope))
   return (
     <>
       {error && (!items || error instanceof ApiError) && <Problem error={error} />}
-      {items && !error && items.length === 0 && <NoFlows />}
+      {items && !error && evaluated && items.length === 0 && <NoFlows />}
+      {waiting && (
+        <p class="muted" role="status">
+          Evaluating the flows that are defined here…
+        </p>
+      )}
       {items && items.length > 0 && (
         <Sortable
           caption="Flows"

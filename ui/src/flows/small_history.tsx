@@ -55,7 +55,8 @@ export function SmallHistory({ item }: { item: FlowItem }) {
   const seen = useSignal(false)
   useEffect(() => {
     const element = root.current
-    if (!element || seen.value) return
+    // One that people defined is evaluated anew for each question: not without being asked.
+    if (!element || seen.value || item.defined === true) return
     const observer = new IntersectionObserver((entries) => {
       if (entries.some((entry) => entry.isIntersecting)) seen.value = true
     })
@@ -72,9 +73,18 @@ export function SmallHistory({ item }: { item: FlowItem }) {
     environment: item.environment,
     ...(item.defined === true ? { defined: true } : {}),
   })
-  const history = useAnswer<FlowHistory>(seen.value ? url : null, window.live ? LIVE_MS : null).data.value
+  const history = useAnswer<FlowHistory>(
+    seen.value ? url : null,
+    window.live && item.defined !== true ? LIVE_MS : null,
+  ).data.value
   return (
     <span class="small-history-cell" ref={root}>
+      {item.defined === true && !seen.value && (
+        <button class="link" onClick={() => (seen.value = true)}>
+          Show
+        </button>
+      )}
+      {seen.value && !history && <span class="muted">…</span>}
       {history && history.points.length > 0 && <Bars history={history} />}
     </span>
   )

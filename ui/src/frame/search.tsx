@@ -4,7 +4,7 @@ import { useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { address, get } from '../api/client'
 import type { List, MapAnswer, OperationItem } from '../api/types'
-import type { FlowItem, Run } from '../flows/types'
+import type { FlowDefinitions, FlowItem, Run } from '../flows/types'
 import { useKeys } from '../base/keys'
 import { go, hrefTo } from '../base/route'
 import { timeWindow, windowParams } from '../base/window'
@@ -14,10 +14,15 @@ import { services, shownMap } from './state'
 
 const SERVICES_ASKED = 24
 
+interface NamedFlow {
+  name: string
+  runs: number
+}
+
 interface Stock {
   map: MapAnswer | null
   operations: { service: string; item: OperationItem }[]
-  flows: FlowItem[]
+  flows: NamedFlow[]
 }
 
 /** What can be found is fetched when the field is first used, not before. */
@@ -32,10 +37,16 @@ async function stock(): Promise<Stock> {
     const list = await get<List<OperationItem>>(url).catch(() => ({ items: [] }))
     return list.items.map((item) => ({ service, item }))
   })
-  const flows = get<List<FlowItem>>(address('flows', { from: '-24h', to: 'now', limit: 500 })).catch(() => ({
-    items: [],
-  }))
-  return { map: await map, operations: (await Promise.all(lists)).flat(), flows: (await flows).items }
+  const flows = get<List<FlowItem>>(
+    address('flows', { from: '-24h', to: 'now', limit: 500, defined: false }),
+  ).catch(() => ({ items: [] }))
+  // What people defined is found by name only: how often it runs would have to be evaluated.
+  const defined = get<FlowDefinitions>(address('flow-definitions')).catch(() => ({ items: [] }))
+  return {
+    map: await map,
+    operations: (await Promise.all(lists)).flat(),
+    flows: [...(await flows).items, ...(await defined).items.map(({ name }) => ({ name, runs: 0 }))],
+  }
 }
 
 /** A run's id: a word of some length. Flows that are asked for it, and for how long one goes on writing. */
@@ -44,7 +55,7 @@ const FLOWS_ASKED = 24
 const RUN_AFTER_MS = 250
 
 /** The runs of that very id, of the flows that run most. */
-async function runsNamed(id: string, flows: FlowItem[], abort: AbortSignal): Promise<Found[]> {
+async function runsNamed(id: string, flows: NamedFlow[], abort: AbortSignal): Promise<Found[]> {
   const names = [...new Set([...flows].sort((a, b) => b.runs - a.runs).map((flow) => flow.name))]
   const asked = names.slice(0, FLOWS_ASKED).map(async (flow): Promise<Found[]> => {
     const url = address(`flows/${encodeURIComponent(flow)}/runs/${encodeURIComponent(id)}`)
@@ -63,7 +74,7 @@ async function runsNamed(id: string, flows: FlowItem[], abort: AbortSignal): Pro
 }
 
 /** Asked for when one stops writing. */
-function useRuns(text: string, flows: FlowItem[]): Found[] {
+function useRuns(text: string, flows: NamedFlow[]): Found[] {
   const found = useSignal<{ of: string; items: Found[] }>({ of: '', items: [] })
   const id = RUN_ID.test(text.trim()) && pasted(text) === null ? text.trim() : ''
   useEffect(() => {

@@ -4,7 +4,7 @@ import type { MapNode } from '../api/types'
 import { duration, plural } from '../base/format'
 import { OPERATION_HEIGHT, OPERATIONS_TOP } from './operations'
 import { amount, type Box, type Marks, type Scene } from './scene'
-import { cut, fit } from './text'
+import { cut, fit, textWidth } from './text'
 
 export function rateOfNode(scene: Scene, id: string): string {
   const traffic = scene.traffic.get(id)
@@ -154,7 +154,7 @@ function TableRow({
         class="table-name"
         x={box.x + 12}
         y={middle + 4.5}
-        width={box.width - 12 - marksRoom - 34}
+        width={box.width - 12 - marksRoom - Math.max(34, textWidth(count, 11) + 9)}
         text={table.name}
         weight={400}
       />

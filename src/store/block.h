@@ -167,10 +167,16 @@ MUST_USE int block_attribute_keys(Block *block,
                                                uint64_t count),
                                   void *context);
 
-/* Distinct values of a key as text, with counts. */
+/*
+ * Distinct values of a key as text, with counts. Of a key with more than BLOCK_LISTED_MAX of them
+ * only some, without reading its column, and @ret_partial is true: the most frequent ones, where
+ * the block knows them, else those of a few thousand rows.
+ */
+enum { BLOCK_LISTED_MAX = 20000 };
+
 MUST_USE int block_attribute_values(Block *block, FilterField level, Str key,
                                     int (*visit)(void *context, Str value, uint64_t count),
-                                    void *context);
+                                    void *context, bool *ret_partial);
 
 /* Calls @visit for each trace id that a link of this block's spans names; for the map's stitching
  * after a restart. Reads the links column only. */

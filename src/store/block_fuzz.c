@@ -83,7 +83,9 @@ static void ask_everything(Str bytes)
         sum += block_search(block, &search);
     }
     sum += block_operations(block, ignore_name, NULL);
-    sum += block_attribute_values(block, FIELD_SPAN_ATTRIBUTE, STR("a"), ignore_value, NULL);
+    bool is_partial;
+    sum += block_attribute_values(block, FIELD_SPAN_ATTRIBUTE, STR("a"), ignore_value, NULL,
+                                  &is_partial);
     BlockValueSummary summary;
     Value value = value_string(STR("GET"));
     sum += block_value_summary(block, FIELD_SPAN_ATTRIBUTE, STR("a"), &arena, &summary);

@@ -287,8 +287,13 @@ static int check_key(void *context, FilterField level, Str key, uint64_t count)
     Names here = {0}, there = {0};
 
     if (key.len > 0) {
-        assert_int_equal(block_attribute_values(both[0].other, level, key, add_value, &here), 0);
-        assert_int_equal(block_attribute_values(both[1].other, level, key, add_value, &there), 0);
+        bool partial;
+
+        assert_int_equal(
+            block_attribute_values(both[0].other, level, key, add_value, &here, &partial), 0);
+        assert_false(partial);
+        assert_int_equal(
+            block_attribute_values(both[1].other, level, key, add_value, &there, &partial), 0);
         assert_int_equal(here.n, there.n);
         assert_true(here.sum == there.sum);
         assert_true(here.n > 0 && here.n <= count);
@@ -501,6 +506,28 @@ static void summaries_of_few_values_are_complete(void **state)
 
 /* --- What need not be read --- */
 
+static Attribute all_different(Arena *arena, size_t i)
+{
+    return (Attribute){STR("n"), value_string(arena_format(arena, "customer %zu", i))};
+}
+
+static void of_very_many_values_some_are_told(void **state)
+{
+    Fixture f;
+    Names names = {0};
+    bool is_partial = false;
+
+    open_many(&f, BLOCK_LISTED_MAX + 4000, all_different);
+    uint64_t before = parquet_pages_read();
+    assert_int_equal(block_attribute_values(f.block, FIELD_SPAN_ATTRIBUTE, STR("n"), add_value,
+                                            &names, &is_partial),
+                     0);
+    assert_true(is_partial);
+    assert_in_range(names.n, 1000, 5000);
+    assert_in_range(parquet_pages_read() - before, 1, 2);
+    close_fixture(&f);
+}
+
 enum { MANY = 18000 };
 
 static Attribute rising_int(Arena *arena, size_t i)
@@ -648,6 +675,7 @@ int main(void)
         cmocka_unit_test(what_is_expected_decides_the_columns),
         cmocka_unit_test(summaries_tell_the_most_frequent_values),
         cmocka_unit_test(summaries_of_few_values_are_complete),
+        cmocka_unit_test(of_very_many_values_some_are_told),
         cmocka_unit_test(groups_and_pages_out_of_range_are_not_read),
         cmocka_unit_test(groups_out_of_the_window_are_not_read),
         cmocka_unit_test(doubles_are_passed_over_too),

@@ -250,6 +250,10 @@ MUST_USE int store_operations(Store *store, Str service, uint64_t from_ns, uint6
 
 /* Keys as `span.KEY` or `resource.KEY`. */
 MUST_USE int store_attribute_keys(Store *store, size_t limit, Arena *arena, StoreNames *ret_names);
+
+/* Values of a key. When a block has more than BLOCK_LISTED_MAX of them, what it has is not read:
+ * these are some, the most frequent where that is known, counts are at least so many, and the
+ * answer is truncated. */
 MUST_USE int store_attribute_values(Store *store, FilterField level, Str key, size_t limit,
                                     Arena *arena, StoreNames *ret_names);
 

@@ -542,7 +542,10 @@ int api_attribute_values(ApiCall *call)
     }
     TRY(api_wait(call, STORE_WAIT_APPLIED));
     TRY(store_attribute_values(call->api->store, level, key, NAMES_ALL, &call->arena, &names));
-    api_list_open(call);
+    json_open(&call->json, '{');
+    json_key(&call->json, STR("truncated"));
+    json_bool(&call->json, names.truncated);
+    json_key_open(&call->json, "items", '[');
     for (size_t i = 0; i < names.count; i++) {
         if (!name_page_takes(&page, names.items[i].name)) {
             continue;

@@ -50,112 +50,155 @@ static void count_codes(Counter *counter, const ParquetVector *vector, Arena *ar
     }
 }
 
-static int count_column(Block *block, const BlockAttributeColumn *column, Counter *counter,
-                        const uint8_t **ret_null, Arena *arena, ParseError *error)
+/* Rows of the block: a row group, so that memory is bounded. */
+typedef struct Rows {
+    size_t from, to;
+} Rows;
+
+/* The question: of which key, and what is found. */
+typedef struct Listing {
+    Block *block;
+    BlockLevel level;
+    Str key;
+    const BlockAttributeColumn *column; /* NULL: none */
+    bool is_in_map;
+    Counter counter;
+    ParseError error;
+} Listing;
+
+static int count_column(Listing *listing, Rows rows, uint8_t *is_missing, Arena *arena)
 {
-    size_t n = parquet_n_rows(block->parquet);
     ParquetVector vector;
 
-    TRY(block_read_attribute(block, column, 0, n, arena, &vector, error));
-    *ret_null = vector.null;
+    TRY(block_read_attribute(listing->block, listing->column, rows.from, rows.to, arena, &vector,
+                             &listing->error));
+    for (size_t row = 0; row < rows.to - rows.from; row++) {
+        is_missing[row] = parquet_is_null(&vector, row);
+    }
     if (vector.codes != NULL) {
-        count_codes(counter, &vector, arena);
+        count_codes(&listing->counter, &vector, arena);
         return 0;
     }
-    for (size_t row = 0; row < n; row++) {
-        if (!parquet_is_null(&vector, row)) {
+    for (size_t row = 0; row < rows.to - rows.from; row++) {
+        if (!is_missing[row]) {
             Value value = block_vector_value(&vector, row);
-            count_value(counter, &value, 1);
+            count_value(&listing->counter, &value, 1);
         }
     }
     return 0;
 }
 
 /* Rows without a value in the column: the key's first occurrence in the map counts. */
-static int count_map(Block *block, BlockLevel level, Str key, const uint8_t *is_wanted,
-                     Counter *counter, Arena *arena, ParseError *error)
+static int count_map(Listing *listing, Rows rows, const uint8_t *is_missing, Arena *arena)
 {
     CLEANUP(arena_deinit) Arena row_arena = {0};
-    size_t n = parquet_n_rows(block->parquet);
     BlockMap map;
 
-    TRY(block_map_read(block, level, 0, n, arena, &map, error));
-    for (size_t row = 0; row < n; row++) {
+    TRY(block_map_read(listing->block, listing->level, rows.from, rows.to, arena, &map,
+                       &listing->error));
+    for (size_t row = 0; row < rows.to - rows.from; row++) {
         BlockMapWalk walk = block_map_walk(&map, row);
         Attribute attribute;
         int more = 1;
 
         arena_reset(&row_arena);
-        while (is_wanted[row] && (more = block_map_next(&walk, &row_arena, &attribute)) > 0) {
-            if (str_equal(attribute.key, key)) {
-                count_value(counter, &attribute.value, 1);
+        while (is_missing[row] && (more = block_map_next(&walk, &row_arena, &attribute)) > 0) {
+            if (str_equal(attribute.key, listing->key)) {
+                count_value(&listing->counter, &attribute.value, 1);
                 break;
             }
         }
         if (more < 0) {
-            *error = (ParseError){.text = "the types of a map are malformed"};
+            listing->error = (ParseError){.text = "the types of a map are malformed"};
             return 1;
         }
     }
     return 0;
 }
 
-typedef struct InMap {
-    BlockLevel level;
-    Str key;
-    bool is_there;
-} InMap;
-
 static int find_in_map(void *context, const BlockKeyCounts *counts)
 {
-    InMap *in_map = context;
+    Listing *listing = context;
 
-    in_map->is_there |= counts->level == in_map->level && counts->n_map_rows > 0 &&
-                        str_equal(counts->key, in_map->key);
+    listing->is_in_map |= counts->level == listing->level && counts->n_map_rows > 0 &&
+                          str_equal(counts->key, listing->key);
     return 0;
 }
 
-static int count_key(Block *block, BlockLevel level, Str key, Counter *counter, ParseError *error)
+static int count_rows(Listing *listing, Rows rows)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
-    const BlockAttributeColumn *column = block_find_attribute(block, level, key);
-    size_t n = parquet_n_rows(block->parquet);
-    uint8_t *is_wanted = arena_alloc(&arena, n);
-    InMap in_map = {level, key, false};
-    const uint8_t *null = NULL;
+    uint8_t *is_missing = arena_alloc(&arena, rows.to - rows.from);
 
-    mem_fill(is_wanted, column == NULL, n);
-    if (column != NULL) {
-        TRY(count_column(block, column, counter, &null, &arena, error));
-        if (null != NULL) {
-            mem_copy(is_wanted, null, n);
-        }
+    mem_fill(is_missing, 1, rows.to - rows.from);
+    if (listing->column != NULL) {
+        TRY(count_column(listing, rows, is_missing, &arena));
     }
-    TRY(block_key_counts(block, find_in_map, &in_map, error));
-    return in_map.is_there ? count_map(block, level, key, is_wanted, counter, &arena, error) : 0;
+    return listing->is_in_map ? count_map(listing, rows, is_missing, &arena) : 0;
+}
+
+static int count_all(Listing *listing)
+{
+    const ParquetFile *file = listing->block->parquet;
+
+    TRY(block_key_counts(listing->block, find_in_map, listing, &listing->error));
+    for (size_t group = 0; group < parquet_n_groups(file); group++) {
+        TRY(count_rows(listing,
+                       (Rows){parquet_group_row(file, group), parquet_group_row(file, group + 1)}));
+    }
+    return 0;
+}
+
+/* Of very many values: what is worth showing. */
+static int count_sample(Listing *listing)
+{
+    enum { SAMPLE_ROWS = 4096 };
+
+    return count_rows(listing,
+                      (Rows){0, MIN(parquet_n_rows(listing->block->parquet), (size_t)SAMPLE_ROWS)});
+}
+
+static int count_values(Listing *listing, bool is_partial)
+{
+    CLEANUP(parquet_unpin) ParquetPin pin = parquet_pin(listing->block->parquet);
+
+    listing->column = block_find_attribute(listing->block, listing->level, listing->key);
+    return block_report(listing->block, is_partial ? count_sample(listing) : count_all(listing),
+                        &listing->error);
+}
+
+static int visit_counted(const Counter *counter,
+                         int (*visit)(void *context, Str value, uint64_t count), void *context)
+{
+    for (uint32_t i = 0; i < symbols_count(&counter->texts); i++) {
+        TRY(visit(context, symbols_get(&counter->texts, i), counter->counts[i]));
+    }
+    return 0;
 }
 
 int block_attribute_values(Block *block, FilterField level, Str key,
-                           int (*visit)(void *context, Str value, uint64_t count), void *context)
+                           int (*visit)(void *context, Str value, uint64_t count), void *context,
+                           bool *ret_partial)
 {
-    CLEANUP(parquet_unpin) ParquetPin pin = parquet_pin(block->parquet);
-    CLEANUP(counter_deinit) Counter counter = {0};
-    ParseError error = {0};
-    BlockLevel of = level == FIELD_RESOURCE_ATTRIBUTE ? BLOCK_RESOURCE_LEVEL : BLOCK_SPAN_LEVEL;
-
     CLEANUP(arena_deinit) Arena arena = {0};
     BlockValueSummary summary;
+    Listing listing = {.block = block, .key = key, .level = BLOCK_SPAN_LEVEL};
 
+    if (level == FIELD_RESOURCE_ATTRIBUTE) {
+        listing.level = BLOCK_RESOURCE_LEVEL;
+    }
     TRY(block_value_summary(block, level, key, &arena, &summary));
-    if (summary.is_complete) {
+    *ret_partial = summary.is_known && summary.n_distinct > BLOCK_LISTED_MAX;
+    if (summary.is_complete || (*ret_partial && summary.n_top > 0)) {
         for (size_t i = 0; i < summary.n_top; i++) {
             TRY(visit(context, summary.top[i].text, summary.top[i].count));
         }
         return 0;
     }
-    TRY(block_report(block, count_key(block, of, key, &counter, &error), &error));
-    for (uint32_t i = 0; i < symbols_count(&counter.texts); i++) {
-        TRY(visit(context, symbols_get(&counter.texts, i), counter.counts[i]));
+    int result = count_values(&listing, *ret_partial);
+    if (result == 0) {
+        result = visit_counted(&listing.counter, visit, context);
     }
-    return 0;
+    counter_deinit(&listing.counter);
+    return result;
 }

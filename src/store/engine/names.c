@@ -285,16 +285,18 @@ static int tally_value_of_span(void *context, const Span *span)
 /* FIELD_ATTRIBUTE asks both levels. */
 static int tally_block_values(ShelfBlock *block, ValueQuestion *question)
 {
+    bool span_partial = false, resource_partial = false;
     int result = 0;
 
     if (question->level != FIELD_RESOURCE_ATTRIBUTE) {
         result = block_attribute_values(block->block, FIELD_SPAN_ATTRIBUTE, question->key,
-                                        tally_value, question);
+                                        tally_value, question, &span_partial);
     }
     if (result == 0 && question->level != FIELD_SPAN_ATTRIBUTE) {
         result = block_attribute_values(block->block, FIELD_RESOURCE_ATTRIBUTE, question->key,
-                                        tally_value, question);
+                                        tally_value, question, &resource_partial);
     }
+    question->tally.truncated |= span_partial || resource_partial;
     return shelf_block_check(block, result);
 }
 

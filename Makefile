@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 600
 
 PAGE_SOURCES := $(shell find ui/src ui/package-lock.json ui/*.json ui/*.mjs ui/index.html 2>/dev/null)
 
-.PHONY: all demo test soak asan tsan fuzz bench bench-scale tidy format page setup setup-test clean
+.PHONY: all demo test soak asan tsan fuzz bench bench-peers bench-scale tidy format page setup setup-test clean
 
 all: setup page
 	@tools/build.sh $(BUILD)
@@ -65,6 +65,15 @@ bench-page: all setup-test
 # Minutes: 10,000 services, 100,000 calls, 1,000,000 operations.
 bench-scale: all
 	@nice python3 bench/scale.py $(BUILD)
+
+# An hour: the same spans and questions for databases, at 10 M spans of both data sets; `make bench-peers SPANS=1000000 KINDS=easy
+# PEERS="DuckDb RocksDb"` is a part of it.
+SPANS ?= 10000000
+KINDS ?= easy hard
+bench-peers: all
+	@test -x $(BUILD)/peers/bin/python || python3 -m venv $(BUILD)/peers
+	@$(BUILD)/peers/bin/pip install -q -r bench/peers/requirements.txt
+	@for kind in $(KINDS); do $(BUILD)/peers/bin/python bench/peers/compare.py $(BUILD) $(SPANS) $$kind $(PEERS) || exit 1; done
 
 tidy: setup-test
 	@tools/tidy.sh $(ASAN)

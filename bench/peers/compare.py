@@ -2,21 +2,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same spans and the same questions for Weft and for databases that people keep spans in.
 
-    python3 -m venv V && V/bin/pip install duckdb chdb
-    V/bin/python bench/peers/compare.py BUILD [SPANS] [easy|hard]
+    make bench-peers [SPANS=10000000] [KINDS="easy hard"] [PEERS="DuckDb ClickHouse RocksDb Sqlite"]
+
+or, with the packages of bench/peers/requirements.txt,
+
+    python3 bench/peers/compare.py BUILD [SPANS] [easy|hard] [PEER…]
 
 Weft gets the spans as its users send them (OTLP over HTTP, durable, everything on). Stopped, it leaves them in Parquet
 blocks; from these the peers load the very same spans, in bulk, with one thread, and with the columns that Weft has made:
 decoding OTLP, choosing columns, a log and a map are not in their cost. Peers are asked in their own process, Weft over
 HTTP with whole traces as JSON. CPU is user + system time of all threads; where the machine is busy it tells more than
-the clock. A peer whose package is absent is left out and named.
+the clock. A peer whose package is absent is left out and named. What is going on is told on standard error; a peer's
+files go when it has answered, so that the disk needs room for one of them (10 M hard spans: 12 GB).
 """
 
 import json
+import marshal
 import multiprocessing
 import os
 import pathlib
 import random
+import shutil
 import sqlite3
 import statistics
 import subprocess
@@ -29,8 +35,17 @@ import urllib.request
 BUILD = sys.argv[1] if len(sys.argv) > 1 else "build"
 SPANS = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
 KIND = sys.argv[3] if len(sys.argv) > 3 else "easy"
+PEERS = sys.argv[4:] or ["DuckDb", "ClickHouse", "RocksDb", "Sqlite"]
+BATCH = 10_000
 ASKED, LIMIT = 40, 20
 QUESTIONS = ("by id", "customer", "errors", "slow")
+
+
+STARTED = time.monotonic()
+
+
+def tell(text):
+    print(f"[{time.monotonic() - STARTED:6.0f} s] {text}", file=sys.stderr, flush=True)
 
 
 def cpu_of(pid):
@@ -87,6 +102,7 @@ def sample_ids(port):
 def measure_weft(root):
     data, ready = root / "weft", root / "ready.json"
     process, ports = start_weft(data, ready)
+    tell(f"Weft: sending {SPANS:,} {KIND} spans")
     sent = json.loads(subprocess.run([f"{BUILD}/bench/ingest_bench", str(ports["otlp_http"]), str(process.pid), str(SPANS), KIND],
                                      capture_output=True, text=True, check=True).stdout)
     process.terminate()
@@ -94,6 +110,7 @@ def measure_weft(root):
     figures = {"ingest": sent["cpu_s_per_million"], "bytes": size_of(data) / sent["spans"]}
     process, ports = start_weft(data, ready)
     port, pid = ports["http"], process.pid
+    tell("Weft: asking")
     ids = sample_ids(port)
 
     def cpu():
@@ -114,7 +131,8 @@ def measure_weft(root):
 # Peers
 
 ERRORS = "\"http.response.status_code\" = 500 AND service_name = 'cart'"
-SLOW = "duration_ns > 52800000"
+SLOW_NS = 52800000
+SLOW = f"duration_ns > {SLOW_NS}"
 BY_START = f"GROUP BY trace_id ORDER BY 2 DESC LIMIT {LIMIT}"
 
 
@@ -128,7 +146,10 @@ class DuckDb:
         self.name = f"DuckDB {duckdb.__version__}"
 
     def load(self, files):
-        self.db.execute(f"CREATE TABLE spans AS SELECT * FROM read_parquet({files!r}, union_by_name = true)")
+        self.db.execute(f"CREATE TABLE spans AS SELECT * FROM read_parquet({files!r}, union_by_name = true) LIMIT 0")
+        for number, file in enumerate(files):
+            self.db.execute(f"INSERT INTO spans BY NAME SELECT * FROM read_parquet({file!r})")
+            tell(f"DuckDB: {number + 1} of {len(files)} files")
         self.db.execute("CREATE INDEX by_trace ON spans (trace_id)")
         self.db.execute("CHECKPOINT")
         return size_of(self.path)
@@ -183,6 +204,94 @@ class ClickHouse:
                          f"FROM t.spans WHERE {condition}) {BY_START}")
 
 
+def read_rows(files, name):
+    """The column names, then lists of rows, of all files; DuckDB reads them."""
+    import duckdb
+    cursor = duckdb.connect(config={"threads": 1}).execute(f"SELECT * FROM read_parquet({files!r}, union_by_name = true)")
+    yield [column[0] for column in cursor.description]
+    done = 0
+    while rows := cursor.fetchmany(BATCH):
+        yield rows
+        done += len(rows)
+        if done % (BATCH * 50) == 0:
+            tell(f"{name}: {done:,} rows")
+
+
+class RocksDb:
+    """Spans by (trace, start, span); for each search an index as Jaeger keeps them in such stores. zstd, Bloom filters."""
+
+    def __init__(self, root):
+        import importlib.metadata
+        import rocksdict
+        self.module = rocksdict
+        options = rocksdict.Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_compression_type(rocksdict.DBCompressionType.zstd())
+        options.set_write_buffer_size(64 << 20)
+        table = rocksdict.BlockBasedOptions()
+        table.set_bloom_filter(10, False)
+        table.set_block_size(16 << 10)
+        options.set_block_based_table_factory(table)
+        self.path = root / "rocksdb"
+        self.db = rocksdict.Rdict(str(self.path), options)
+        self.name = f"rocksdict {importlib.metadata.version('rocksdict')}"
+
+    def load(self, files):
+        rows = read_rows(files, "RocksDB")
+        names = next(rows)
+        trace, span, start, duration, service, customer_id, status = (
+            names.index(name) for name in ("trace_id", "span_id", "start_time_unix_nano", "duration_ns", "service_name",
+                                           "customer.id", "http.response.status_code"))
+        for some in rows:
+            batch = self.module.WriteBatch(raw_mode=True)
+            for row in some:
+                begin = row[start].to_bytes(8, "big")
+                place = row[trace] + begin + row[span]
+                batch.put(b"s" + place, marshal.dumps([str(value) if isinstance(value, dict) else value for value in row]))
+                batch.put(b"d" + row[duration].to_bytes(8, "big") + place, b"")
+                if row[customer_id] is not None:
+                    batch.put(b"c" + row[customer_id].encode() + b"\0" + place, b"")
+                if row[status] is not None:
+                    batch.put(f"e{row[service]}\0{row[status]}\0".encode() + begin + place, b"")
+            self.db.write(batch)
+        self.db.flush()
+        self.db.compact_range(None, None)
+        return size_of(self.path)
+
+    def scan(self, prefix, start=None):
+        cursor = self.db.iter()
+        cursor.seek(start or prefix)
+        while cursor.valid() and cursor.key().startswith(prefix):
+            yield cursor.key(), cursor.value()
+            cursor.next()
+
+    @staticmethod
+    def newest(places):
+        """The newest traces of keys that end with trace, start and span."""
+        starts = {}
+        for place in places:
+            trace, start = place[-32:-16], place[-16:-8]
+            starts[trace] = min(starts.get(trace, start), start)
+        return len(sorted(starts.items(), key=lambda item: item[1], reverse=True)[:LIMIT])
+
+    def by_id(self, key):
+        return len([marshal.loads(value) for _, value in self.scan(b"s" + bytes.fromhex(key))])
+
+    def customer(self, value):
+        return self.newest(key for key, _ in self.scan(b"c" + value.encode() + b"\0"))
+
+    def where(self, condition):
+        if condition == SLOW:
+            return self.newest(key for key, _ in self.scan(b"d", b"d" + (SLOW_NS + 1).to_bytes(8, "big")))
+        prefix, traces = b"ecart\x00500\0", set()
+        cursor = self.db.iter()
+        cursor.seek_for_prev(prefix + b"\xff" * 8)
+        while cursor.valid() and cursor.key().startswith(prefix) and len(traces) < LIMIT:
+            traces.add(cursor.key()[-32:-16])
+            cursor.prev()
+        return len(traces)
+
+
 class Sqlite:
     """A row per span, a column per attribute, indexes for the two look-ups. DuckDB reads the Parquet files for it."""
 
@@ -193,13 +302,12 @@ class Sqlite:
         self.name = f"SQLite {sqlite3.sqlite_version}"
 
     def load(self, files):
-        import duckdb
-        cursor = duckdb.connect(config={"threads": 1}).execute(f"SELECT * FROM read_parquet({files!r}, union_by_name = true)")
-        names = [f'"{column[0]}"' for column in cursor.description]
+        all_rows = read_rows(files, "SQLite")
+        names = [f'"{name}"' for name in next(all_rows)]
         self.db.execute(f"CREATE TABLE spans ({', '.join(names)})")
         self.db.execute("CREATE INDEX by_trace ON spans (trace_id)")
         self.db.execute('CREATE INDEX by_customer ON spans ("customer.id")')
-        while rows := cursor.fetchmany(10000):
+        for rows in all_rows:
             self.db.executemany(f"INSERT INTO spans VALUES ({', '.join('?' * len(names))})",
                                 [[json.dumps(value) if isinstance(value, (dict, list)) else value for value in row] for row in rows])
             self.db.commit()
@@ -216,8 +324,10 @@ def measure_peer(peer_type, root, files, ids, results):
     except ImportError as error:
         results.put((peer_type.__name__, str(error)))
         return
+    tell(f"{peer.name}: loading")
     before = time.process_time()
     size = peer.load(files)
+    tell(f"{peer.name}: asking")
     figures = {"ingest": (time.process_time() - before) / (SPANS / 1e6), "bytes": size / SPANS}
     figures["by id"] = timed(peer.by_id, ids, time.process_time)
     figures["customer"] = timed(peer.customer, [customer(i) for i in range(ASKED)], time.process_time)
@@ -243,13 +353,14 @@ def main():
               "Weft's, rows found.")
         print(f"{'':16} {'CPU-s/M':>9} {'B/span':>9} | " + " | ".join(f"{question:^33}" for question in QUESTIONS))
         show("Weft over HTTP", weft, weft)
-        for peer_type in (DuckDb, ClickHouse, Sqlite):
+        for peer_type in (globals()[name] for name in PEERS):
             place = root / peer_type.__name__
             place.mkdir()
             results = context.SimpleQueue()
             process = context.Process(target=measure_peer, args=(peer_type, str(place), files, ids, results))
             process.start()
             process.join()
+            shutil.rmtree(place)
             if results.empty():
                 print(f"{peer_type.__name__:16} failed", flush=True)
                 continue

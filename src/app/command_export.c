@@ -18,9 +18,15 @@
 
 /*
  * Files out: asks the server which traces match, page by page, takes each as OTLP, which holds all
- * there is, and writes it in the format that is asked for.
+ * there is, and writes it in the format that is asked for. A Parquet file is written a row group at
+ * a time: memory is that of one.
  */
-enum { PAGE_TRACES = 100, PARQUET_SPANS_MAX = 1 << 22 };
+enum {
+    PAGE_TRACES = 100,
+    PARQUET_SPANS_MAX = 1 << 24,      /* of a block */
+    PARQUET_SPANS_EXPECTED = 1 << 22, /* nobody knows; its filter of values is made for so many */
+    GROUP_BYTES = 64 << 20,           /* of traces: large spans end a row group early */
+};
 
 typedef struct Export Export;
 
@@ -35,7 +41,7 @@ struct Export {
     Client *client;
     const ExportFormat *format;
     uint64_t n_traces, n_spans;
-    Arena arena;           /* of a trace; of all for parquet */
+    Arena arena;           /* of a trace; of a row group for parquet */
     BlockBuilder *builder; /* parquet */
 };
 
@@ -172,10 +178,14 @@ static int compare_starts(const void *a, const void *b)
 
 static void write_parquet(Export *export, Span *spans, size_t n, Buf *out)
 {
-    (void)out; /* all at the end */
     qsort(spans, n, sizeof(*spans), compare_starts);
     for (size_t i = 0; i < n; i++) {
         block_builder_add(export->builder, &spans[i]);
+    }
+    if (block_builder_group_spans(export->builder) >= BLOCK_GROUP_ROWS ||
+        export->arena.allocated >= GROUP_BYTES) {
+        block_builder_end_group(export->builder, PARQUET_SPANS_EXPECTED, out);
+        arena_deinit(&export->arena);
     }
 }
 

@@ -201,6 +201,17 @@ static void bench_reads(Block *block, size_t n_spans, const TraceId *traces)
     }
     printf("by id     %6.3f ms a trace of %zu spans\n", (seconds_now() - before) / 2000 * 1e3,
            n_read / 2000);
+    before = seconds_now();
+    for (size_t i = 0; i < 2000; i++) {
+        const BlockTraceQuestion question = {traces[i * 7919 % (n_spans / CORPUS_TRACE_SPANS)],
+                                             SIZE_MAX, true};
+        Span *spans = NULL;
+        size_t count = 0;
+
+        ASSERT(block_read_trace_part(block, &question, &arena, &spans, &count) == 0);
+        arena_reset(&arena);
+    }
+    printf("outline   %6.3f ms a trace\n", (seconds_now() - before) / 2000 * 1e3);
     arena_deinit(&arena);
 }
 

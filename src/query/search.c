@@ -168,7 +168,7 @@ static int summary_read(Store *store, TraceId id, Arena *scratch, Arena *arena,
     TraceSummary summary = {.trace_id = id};
     ServiceSpans *services;
 
-    TRY(store_read_trace(store, id, STORE_ALL, scratch, &spans, &n_spans));
+    TRY(store_read_outline(store, id, scratch, &spans, &n_spans));
     if (n_spans > 0) { /* else retention took it since the search: an empty trace says so */
         trace_summarise(spans, n_spans, scratch, &summary);
     }

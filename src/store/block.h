@@ -74,9 +74,17 @@ bool block_may_have_trace(const Block *block, TraceId id);
  * (also when it is not there), 1 when the file is damaged, or -errno. */
 MUST_USE int block_read_trace(Block *block, TraceId id, Arena *arena, Span **spans, size_t *n);
 
-/* As block_read_trace, but only the first @limit rows of it: the earliest. */
-MUST_USE int block_read_trace_start(Block *block, TraceId id, size_t limit, Arena *arena,
-                                    Span **spans, size_t *n);
+/* How much of a trace is read. */
+typedef struct BlockTraceQuestion {
+    TraceId id;
+    size_t limit;    /* only the first rows: the earliest */
+    bool is_outline; /* without what a list of traces does not show: events, links, and attributes
+                        of spans and scopes but a span's service.name */
+} BlockTraceQuestion;
+
+/* As block_read_trace. */
+MUST_USE int block_read_trace_part(Block *block, const BlockTraceQuestion *question, Arena *arena,
+                                   Span **spans, size_t *n);
 
 /* From pin to unpin, what reads have decoded of the block's dictionaries stays in memory. */
 void block_pin(Block *block);

@@ -170,6 +170,50 @@ static void every_trace_is_found_whole_by_id(void **state)
     close_fixture(&f);
 }
 
+static void check_outline(const Span *span, const Span *whole)
+{
+    const Value *service = attributes_find(whole->attributes, STR("service.name"));
+    const Value *found = attributes_find(span->attributes, STR("service.name"));
+
+    assert_memory_equal(&span->span_id, &whole->span_id, sizeof(span->span_id));
+    assert_memory_equal(&span->parent_span_id, &whole->parent_span_id, sizeof(SpanId));
+    assert_true(str_equal(span->name, whole->name));
+    assert_true(span->start_ns == whole->start_ns && span->end_ns == whole->end_ns);
+    assert_true(span->kind == whole->kind && span->status_code == whole->status_code);
+    assert_true(attributes_same_set(span->resource->attributes, whole->resource->attributes));
+    assert_true((service == NULL) == (found == NULL));
+    assert_true(service == NULL || value_equal(service, found));
+}
+
+static void an_outline_has_what_a_list_shows(void **state)
+{
+    Fixture f;
+
+    for (uint64_t seed = 40; seed < 42; seed++) {
+        open_fixture(&f, seed, 600, seed % 2 == 0);
+        for (size_t i = 0; i < f.n; i++) {
+            const BlockTraceQuestion question = {f.spans[i].trace_id, SIZE_MAX, true};
+            Span *spans = NULL;
+            size_t n = 0;
+
+            if (i > 0 && !ends_trace(f.spans, f.n, i - 1)) {
+                continue;
+            }
+            uint64_t before = parquet_pages_read();
+            assert_int_equal(block_read_trace_part(f.block, &question, &f.arena, &spans, &n), 0);
+            uint64_t n_pages = parquet_pages_read() - before;
+            for (size_t k = 0; k < n; k++) {
+                check_outline(&spans[k], &f.spans[i + k]);
+            }
+            spans = NULL;
+            n = 0;
+            assert_int_equal(block_read_trace(f.block, question.id, &f.arena, &spans, &n), 0);
+            assert_true(n_pages < parquet_pages_read() - before - n_pages);
+        }
+        close_fixture(&f);
+    }
+}
+
 /* --- Search --- */
 
 /* Matches are added up in a way that does not depend on their order, which differs. */
@@ -667,6 +711,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_span_comes_back_without_loss),
         cmocka_unit_test(every_trace_is_found_whole_by_id),
+        cmocka_unit_test(an_outline_has_what_a_list_shows),
         cmocka_unit_test(search_finds_the_same),
         cmocka_unit_test(keys_and_values_are_counted_over_all_groups),
         cmocka_unit_test(no_value_that_is_there_is_denied),

@@ -148,6 +148,11 @@ typedef enum StoreView {
 MUST_USE int store_read_trace(Store *store, TraceId id, StoreView view, Arena *arena,
                               Span **ret_spans, size_t *ret_n);
 
+/* As store_read_trace() of everything, for a list of traces: spans may lack events, links, and
+ * attributes other than their resource's and their own service.name. */
+MUST_USE int store_read_outline(Store *store, TraceId id, Arena *arena, Span **ret_spans,
+                                size_t *ret_n);
+
 /* A trace, and what is to be said of it besides. */
 typedef struct StoreTraceView {
     Span *spans;

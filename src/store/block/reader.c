@@ -278,12 +278,19 @@ static int count_rows(Block *block, TraceId id, size_t row, size_t limit, size_t
     }
 }
 
+/* The rows of a trace. */
+typedef struct BlockTraceRows {
+    size_t from, n;
+    bool is_outline;
+} BlockTraceRows;
+
 /* Reads the rows and copies them, so that the caller's arena does not keep whole pages. */
-static int read_rows(Block *block, size_t from, size_t n, Arena *arena, Span **spans,
+static int read_rows(Block *block, const BlockTraceRows *found, Arena *arena, Span **spans,
                      size_t *n_spans, ParseError *error)
 {
     CLEANUP(arena_deinit) Arena pages = {0};
-    BlockRows rows;
+    BlockRows rows = {.is_outline = found->is_outline};
+    size_t from = found->from, n = found->n;
 
     TRY(block_rows_load(block, from, from + n, &pages, &rows, error));
     Span *views = ARENA_ARRAY(&pages, Span, n);
@@ -317,7 +324,7 @@ void block_unpin(Block *block)
 int block_read_rows(Block *block, uint64_t from, uint64_t end, Arena *arena, Span *ret_spans)
 {
     ParseError error = {0};
-    BlockRows rows;
+    BlockRows rows = {0};
 
     ASSERT(from <= end && end <= block->summary.n_spans);
     int result = block_rows_load(block, (size_t)from, (size_t)end, arena, &rows, &error);
@@ -327,11 +334,12 @@ int block_read_rows(Block *block, uint64_t from, uint64_t end, Arena *arena, Spa
     return block_report(block, result, &error);
 }
 
-static int read_trace(Block *block, TraceId id, size_t limit, Arena *arena, Span **spans, size_t *n,
-                      ParseError *error)
+static int read_trace(Block *block, const BlockTraceQuestion *question, Arena *arena, Span **spans,
+                      size_t *n, ParseError *error)
 {
     CLEANUP(parquet_unpin) ParquetPin pin = parquet_pin(block->parquet);
     CLEANUP(arena_deinit) Arena found = {0};
+    TraceId id = question->id;
     uint32_t *rows;
     size_t n_rows;
 
@@ -343,9 +351,12 @@ static int read_trace(Block *block, TraceId id, size_t limit, Arena *arena, Span
         if (rows[i] >= parquet_n_rows(block->parquet)) {
             return fail(error, block->traces.entries_offset, "a trace begins behind the last row");
         }
-        TRY(count_rows(block, id, rows[i], limit, &count, error));
+        TRY(count_rows(block, id, rows[i], question->limit, &count, error));
         if (count > 0) { /* else another trace with such a hash */
-            TRY(read_rows(block, rows[i], MIN(count, limit), arena, spans, n, error));
+            const BlockTraceRows part = {rows[i], MIN(count, question->limit),
+                                         question->is_outline};
+
+            TRY(read_rows(block, &part, arena, spans, n, error));
         }
     }
     return 0;
@@ -353,20 +364,21 @@ static int read_trace(Block *block, TraceId id, size_t limit, Arena *arena, Span
 
 int block_read_trace(Block *block, TraceId id, Arena *arena, Span **spans, size_t *n)
 {
-    return block_read_trace_start(block, id, SIZE_MAX, arena, spans, n);
+    return block_read_trace_part(block, &(BlockTraceQuestion){.id = id, .limit = SIZE_MAX}, arena,
+                                 spans, n);
 }
 
-int block_read_trace_start(Block *block, TraceId id, size_t limit, Arena *arena, Span **spans,
-                           size_t *n)
+int block_read_trace_part(Block *block, const BlockTraceQuestion *question, Arena *arena,
+                          Span **spans, size_t *n)
 {
     ParseError error = {0};
     Span *all = *spans;
     size_t count = *n;
 
-    if (!block_may_have_trace(block, id)) {
+    if (!block_may_have_trace(block, question->id)) {
         return 0;
     }
-    TRY(block_report(block, read_trace(block, id, limit, arena, &all, &count, &error), &error));
+    TRY(block_report(block, read_trace(block, question, arena, &all, &count, &error), &error));
     *spans = all;
     *n = count;
     return 0;

@@ -91,6 +91,7 @@ enum { BLOCK_SHARED = 16 };
 
 typedef struct BlockRows {
     Block *block;
+    bool is_outline; /* as of BlockTraceQuestion */
     size_t from, to;
     ParquetVector fixed[BLOCK_N_COLUMNS];
     ParquetVector *attributes; /* as block->attributes */
@@ -103,9 +104,10 @@ typedef struct BlockRows {
     size_t n_resources, n_scopes;
 } BlockRows;
 
-/* Reads all columns of rows [from, to) into @arena. */
-MUST_USE int block_rows_load(Block *block, size_t from, size_t to, Arena *arena,
-                             BlockRows *ret_rows, ParseError *ret_error);
+/* Reads all columns of rows [from, to) into @arena; of an outline (@rows->is_outline, set before)
+ * those that it has. */
+MUST_USE int block_rows_load(Block *block, size_t from, size_t to, Arena *arena, BlockRows *rows,
+                             ParseError *ret_error);
 
 /* The span of a row of the block: arrays in @arena, strings, resource and scope in the rows'. */
 MUST_USE int block_rows_span(BlockRows *rows, size_t row, Arena *arena, Span *ret_span,

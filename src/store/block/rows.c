@@ -128,22 +128,74 @@ static bool maps_equal_at(const BlockMap *map, size_t a, size_t b)
 
 /* --- Loading --- */
 
+/* What an outline has of the fixed columns: what tells a span's place and time in its trace, its
+ * resource, and whether it failed. */
+static bool is_in_outline(BlockColumn column)
+{
+    switch (column) {
+    case BLOCK_STATUS_MESSAGE:
+    case BLOCK_TRACE_STATE:
+    case BLOCK_SCOPE_NAME:
+    case BLOCK_SCOPE_VERSION:
+    case BLOCK_FLAGS:
+    case BLOCK_SCOPE_ATTRIBUTES:
+    case BLOCK_SCOPE_ATTRIBUTES_TYPE:
+    case BLOCK_EVENTS:
+    case BLOCK_LINKS:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* A column without values, as a reader sees it. */
+static ParquetVector empty_vector(const BlockRows *rows, ParquetType type, const uint8_t *nulls)
+{
+    ParquetVector vector = {.type = type, .n_rows = rows->to - rows->from, .null = nulls};
+
+    if (type == PARQUET_MAP) {
+        vector.null = NULL;
+        vector.offsets = ARENA_ARRAY(rows->arena, uint32_t, vector.n_rows + 1);
+    }
+    return vector;
+}
+
+static int load_attribute(const BlockRows *rows, size_t number, const uint8_t *nulls,
+                          ParseError *error)
+{
+    const BlockAttributeColumn *column = &rows->block->attributes[number];
+
+    if (column->column == rows->block->fixed[BLOCK_SERVICE_NAME]) {
+        rows->attributes[number] = rows->fixed[BLOCK_SERVICE_NAME];
+        return 0;
+    }
+    if (rows->is_outline && column->level == BLOCK_SPAN_LEVEL &&
+        !str_equal(column->key, STR("service.name"))) {
+        rows->attributes[number] = empty_vector(rows, PARQUET_STRING, nulls);
+        return 0;
+    }
+    return block_read_attribute(rows->block, column, rows->from, rows->to, rows->arena,
+                                &rows->attributes[number], error);
+}
+
 int block_rows_load(Block *block, size_t from, size_t to, Arena *arena, BlockRows *ret_rows,
                     ParseError *ret_error)
 {
-    BlockRows rows = {.block = block, .from = from, .to = to, .arena = arena};
+    BlockRows rows = {
+        .block = block, .is_outline = ret_rows->is_outline, .from = from, .to = to, .arena = arena};
+    uint8_t *nulls = arena_alloc(arena, to - from);
 
+    mem_fill(nulls, 1, to - from);
     for (unsigned i = 0; i < BLOCK_N_COLUMNS; i++) {
+        if (rows.is_outline && !is_in_outline((BlockColumn)i)) {
+            rows.fixed[i] = empty_vector(&rows, block_columns[i].type, nulls);
+            continue;
+        }
         TRY(block_read_fixed(block, (BlockColumn)i, from, to, arena, &rows.fixed[i], ret_error));
     }
     rows.attributes = ARENA_ARRAY(arena, ParquetVector, block->n_attributes);
     for (size_t i = 0; i < block->n_attributes; i++) {
-        if (block->attributes[i].column == block->fixed[BLOCK_SERVICE_NAME]) {
-            rows.attributes[i] = rows.fixed[BLOCK_SERVICE_NAME];
-            continue;
-        }
-        TRY(block_read_attribute(block, &block->attributes[i], from, to, arena, &rows.attributes[i],
-                                 ret_error));
+        TRY(load_attribute(&rows, i, nulls, ret_error));
     }
     for (unsigned level = 0; level < BLOCK_N_LEVELS; level++) {
         rows.maps[level] =

@@ -248,7 +248,7 @@ static int scan_rows(BlockMatcher *matcher, const uint64_t *bitmap, MatchRange r
 {
     CLEANUP(arena_deinit) Arena arena = {0};
     size_t first = next_match(bitmap, range, range.from);
-    BlockRows rows;
+    BlockRows rows = {0};
 
     if (first == range.to) {
         return 0;

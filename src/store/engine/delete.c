@@ -216,7 +216,8 @@ static int holding(ShelfBlock *block, const ManifestDeletion *deletion)
         !block_may_have_trace(block->block, deletion->trace_id)) {
         return HOLDS_NOTHING;
     }
-    int result = block_read_trace_start(block->block, deletion->trace_id, 1, &arena, &spans, &n);
+    const BlockTraceQuestion question = {deletion->trace_id, 1, true};
+    int result = block_read_trace_part(block->block, &question, &arena, &spans, &n);
     if (result > 0 || (result == 0 && n > 0 && atomic_load(&block->unmergeable))) {
         return HOLDS_DAMAGE;
     }

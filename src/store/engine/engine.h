@@ -249,6 +249,7 @@ void view_deinit(View *view);
 typedef struct TracePart {
     Span *spans;
     size_t n, limit;
+    bool is_outline;  /* of rows in blocks, as BlockTraceQuestion says */
     size_t bytes_max; /* 0: none; when the arena has more, the rest is not read ... */
     bool large;       /* ... and this says so */
     bool cut;

@@ -74,8 +74,8 @@ static int read_block_traces(const Shelf *shelf, TraceId id, Arena *arena, Trace
             part->large = true;
             return 0;
         }
-        int result = block_read_trace_start(block->block, id, part->limit + 1, arena, &part->spans,
-                                            &part->n);
+        const BlockTraceQuestion question = {id, part->limit + 1, part->is_outline};
+        int result = block_read_trace_part(block->block, &question, arena, &part->spans, &part->n);
         part->damaged |= result > 0;
         TRY(shelf_block_check(block, result));
         if (part->n >= part->limit) {
@@ -236,6 +236,16 @@ int store_read_trace(Store *store, TraceId id, StoreView which, Arena *arena, Sp
     TracePart part = {0};
 
     TRY(read_part(store, id, which, arena, &part));
+    *ret_spans = part.spans;
+    *ret_n = part.n;
+    return 0;
+}
+
+int store_read_outline(Store *store, TraceId id, Arena *arena, Span **ret_spans, size_t *ret_n)
+{
+    TracePart part = {.is_outline = true};
+
+    TRY(read_part(store, id, STORE_ALL, arena, &part));
     *ret_spans = part.spans;
     *ret_n = part.n;
     return 0;

@@ -4,7 +4,7 @@
  * Writes a block of made spans to a file, and what other programs should find in it to standard
  * output, one JSON object a span (tests/e2e/test_parquet_duckdb.py):
  *
- *     block_sample FILE SEED SPANS
+ *     block_sample FILE SEED SPANS [SPANS OF A ROW GROUP]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,14 +57,15 @@ int main(int argc, char **argv)
     Buf content = {0};
     BlockSummary summary;
 
-    if (argc != 4) {
+    if (argc != 4 && argc != 5) {
         fprintf(stderr, "usage: block_sample FILE SEED SPANS\n");
         return 2;
     }
     size_t n = strtoul(argv[3], NULL, 10);
     Maker maker = {.state = strtoull(argv[2], NULL, 10), .arena = &arena, .is_wild = true};
     Span *spans = make_spans(&maker, n);
-    make_block(spans, n, &content, &summary);
+    make_grouped_block(spans, n, argc > 4 ? strtoul(argv[4], NULL, 10) : SIZE_MAX, &content,
+                       &summary);
     FILE *file = fopen(argv[1], "wb");
     if (file == NULL || fwrite(content.ptr, 1, content.len, file) != content.len ||
         fclose(file) != 0) {

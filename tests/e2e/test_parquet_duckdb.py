@@ -14,6 +14,11 @@ except ImportError:
     duckdb = None
     print("\nSKIPPED: pip install duckdb, or blocks are not checked with another reader\n")
 
+try:
+    import chdb
+except ImportError:
+    chdb = None
+
 SAMPLE = BINARY.parent / "bench/block_sample"
 
 pytestmark = [
@@ -26,11 +31,11 @@ COLUMNS = ["trace_id", "span_id", "parent_span_id", "service_name", "name", "kin
            "attributes", "resource_attributes", "events", "links"]
 
 
-@pytest.fixture(scope="module")
-def block(tmp_path_factory):
+@pytest.fixture(scope="module", params=[None, "3000"], ids=["one group", "several groups"])
+def block(request, tmp_path_factory):
     """The file and the spans that should be in it."""
     path = tmp_path_factory.mktemp("block") / "block.parquet"
-    out = subprocess.run([SAMPLE, path, "42", "20000"], check=True, capture_output=True)
+    out = subprocess.run([SAMPLE, path, "42", "20000", *filter(None, [request.param])], check=True, capture_output=True)
     return path, [json.loads(line) for line in out.stdout.decode().split("\n") if line]
 
 
@@ -43,6 +48,28 @@ def test_columns_have_their_documented_types(block):
     assert found["attributes"] == "MAP(VARCHAR, VARCHAR)"
     assert found["events"] == "VARCHAR"  # ClickHouse reads a column of Parquet's type JSON only when all are objects
     assert "http.method" in found and any(name.startswith("resource.") for name in found)
+
+
+def test_numbers_are_found_by_their_statistics(block):
+    """Readers pass over groups and pages by least and greatest values: nothing must be missing then."""
+    path, expected = block
+    durations = sorted(span["duration_ns"] for span in expected)
+    for bound in durations[::4000] + durations[-1:]:
+        (count,), = duckdb.sql(f"select count(*) from '{path}' where duration_ns >= {bound}").fetchall()
+        assert count == sum(duration >= bound for duration in durations)
+    (low, high), = duckdb.sql(f"select min(start_time_unix_nano), max(start_time_unix_nano) from '{path}'").fetchall()
+    starts = [span["start_time_unix_nano"] for span in expected]
+    assert (low, high) == (min(starts), max(starts))
+
+
+@pytest.mark.skipif(chdb is None, reason="chdb is not installed (900 MB)")
+def test_clickhouse_finds_the_same(block):
+    path, expected = block
+    out = str(chdb.query(f"select count(), sum(toInt128(duration_ns)), uniqExact(trace_id), countIf(duration_ns > 2500) "
+                         f"from file('{path}', Parquet)", "CSV"))
+    assert [int(cell) for cell in out.strip().split(",")] == [
+        len(expected), sum(span["duration_ns"] for span in expected), len({span["trace_id"] for span in expected}),
+        sum(span["duration_ns"] > 2500 for span in expected)]
 
 
 def test_every_span_has_the_same_values(block):

@@ -287,13 +287,25 @@ static inline Span *make_spans(Maker *maker, size_t n)
     return spans;
 }
 
-static inline void make_block(const Span *spans, size_t n, Buf *file, BlockSummary *ret_summary)
+/* As make_block(), in row groups that end with the first trace behind @group_spans. */
+static inline void make_grouped_block(const Span *spans, size_t n, size_t group_spans, Buf *file,
+                                      BlockSummary *ret_summary)
 {
     BlockBuilder *builder = block_builder_new(0);
 
     for (size_t i = 0; i < n; i++) {
+        bool is_last = i + 1 == n || !trace_id_equal(spans[i].trace_id, spans[i + 1].trace_id);
+
         block_builder_add(builder, &spans[i]);
+        if (is_last && i + 1 < n && block_builder_group_spans(builder) >= group_spans) {
+            block_builder_end_group(builder, n, file);
+        }
     }
     block_builder_finish(builder, file, ret_summary);
     block_builder_free(builder);
+}
+
+static inline void make_block(const Span *spans, size_t n, Buf *file, BlockSummary *ret_summary)
+{
+    make_grouped_block(spans, n, SIZE_MAX, file, ret_summary);
 }

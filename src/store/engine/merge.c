@@ -19,7 +19,7 @@ enum {
     WINDOW_ROWS = 4096,             /* a page: its decoding is paid once */
     WINDOW_ROWS_FIRST = 16,         /* then as many as the rows before let expect ... */
     WINDOW_GROWTH = 8,              /* ... but not too many at once more than before */
-    WINDOW_BYTES = 24 << 20,        /* of all sources together, ... */
+    WINDOW_BYTES = 12 << 20,        /* of all sources together, ... */
     WINDOW_BYTES_LEAST = 256 << 10, /* ... but not less for one */
     TRACE_BYTES_MAX = 64 << 20,
     GROUP_BYTES = 16 << 20, /* of a generation: a group of large spans has fewer */

@@ -69,6 +69,7 @@ typedef struct MapQuestion {
     bool with_layout;
     bool by_presence; /* what is there is told without looking at sums, which may not be in memory;
                          for windows of whole days */
+    bool only_nodes;  /* edges and hops are left out of the answer */
     bool with_profiles; /* edges get a profile, for comparisons */
 } MapQuestion;
 

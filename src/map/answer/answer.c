@@ -389,8 +389,10 @@ int answer_ask(const MapTables *tables, const MapOptions *options, const MapQues
     answer_nodes(&answering);
     answer_requests(&answering);
     answer_labels(&answering);
-    answer_edges(&answering);
-    answer_hops(&answering);
+    if (!question->only_nodes) {
+        answer_edges(&answering);
+        answer_hops(&answering);
+    }
     answering.answer.folded_nodes = graph.folded_nodes;
     answering.answer.folded_edges = graph.folded_edges;
     answering.answer.truncated =

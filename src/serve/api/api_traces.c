@@ -99,7 +99,7 @@ static size_t services_join(const StoreNames *names, const MapAnswer *map, Servi
 
 int api_services(ApiCall *call)
 {
-    MapQuestion question = {.types = 1u << NODE_SERVICE};
+    MapQuestion question = {.types = 1u << NODE_SERVICE, .only_nodes = true};
     uint64_t from = 0, to = 0;
     StoreNames names = {0};
     MapAnswer map = {0};

@@ -29,11 +29,11 @@ typedef struct Row {
 struct Store {
     Row rows[ROWS_MAX];
     size_t n_rows;
-    int read_error; /* what reads give from now on */
-    size_t n_reads;
-    uint64_t waiting_since_ns; /* 0: nothing is queued */
-    size_t trace_spans_max;    /* 0: no limit */
-    uint8_t damaged;           /* the trace whose first row cannot be read; 0: none */
+    int read_error;             /* what reads give from now on */
+    size_t n_reads, fail_after; /* this one of the next reads fails; 0: none */
+    uint64_t waiting_since_ns;  /* 0: nothing is queued */
+    size_t trace_spans_max;     /* 0: no limit */
+    uint8_t damaged;            /* the trace whose first row cannot be read; 0: none */
 };
 
 static bool is_unreadable(const Store *store, size_t row)
@@ -64,6 +64,9 @@ int store_read_trace(Store *store, TraceId id, StoreView view, Arena *arena, Spa
 int store_read_settling(Store *store, TraceId id, Arena *arena, StoreTrace *ret_trace)
 {
     store->n_reads++;
+    if (store->fail_after > 0 && --store->fail_after == 0) {
+        return -EMFILE;
+    }
     TRY(store->read_error);
     TRY(store_read_trace(store, id, STORE_SETTLED, arena, &ret_trace->settled,
                          &ret_trace->n_settled));
@@ -616,6 +619,31 @@ static void test_a_new_trace_without_links_reads_only_itself(void **state)
     rig_deinit(&rig);
 }
 
+/* The links of a batch that failed are not those of traces which are gone. */
+static void test_what_links_to_a_trace_and_is_put_off_is_not_gone(void **state)
+{
+    (void)state;
+    Rig rig;
+
+    rig_init(&rig);
+    Span publisher = message(&rig, 1, "send", 0), process = message(&rig, 2, "process", 1);
+    Span late = request(1, 9);
+    rig_send(&rig, &publisher, 1);
+    rig_tick(&rig, 6000, false);
+    rig_send(&rig, &process, 1);
+    rig_tick(&rig, 500, false);
+    rig_send(&rig, &late, 1);
+    rig.store->fail_after = 2;
+    rig_tick(&rig, 510, false); /* the process is due, and read; its publisher cannot be */
+    assert_int_equal(rig_status(&rig).failed_batches, 1);
+    rig_tick(&rig, 600, false); /* now the late span is due, the process is not yet again */
+    assert_int_equal(rig_status(&rig).open_traces, 1);
+    rig_tick(&rig, 10000, true);
+    assert_int_equal(rig_status(&rig).damaged_traces, 0);
+    assert_map_is_lawful(&rig, 2, 0);
+    rig_deinit(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -632,6 +660,7 @@ int main(void)
         cmocka_unit_test(test_a_trace_whose_neighbour_is_gone_stays_on_the_map_as_it_was),
         cmocka_unit_test(test_a_link_to_a_trace_that_never_came_holds_nothing_up),
         cmocka_unit_test(test_a_new_trace_without_links_reads_only_itself),
+        cmocka_unit_test(test_what_links_to_a_trace_and_is_put_off_is_not_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

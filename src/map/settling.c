@@ -10,7 +10,8 @@
  * settling now do not exist; "after" is the view in which they do. For a trace of the batch these
  * are two readings of the store, for any other trace they are the same one.
  *
- *   1. Both views of every trace of the batch are read, and its links are indexed.
+ *   1. Both views of every trace of the batch are read, and its links are indexed (for good only
+ * when the batch is applied: whom the index names has been on the map).
  *   2. The affected traces are collected (assembly.h); a trace without links in either direction
  *      affects itself only.
  *   3. For each of them contribution(before) is taken back and contribution(after) added, with the
@@ -143,6 +144,7 @@ void settling_learn_link(Settling *settling, TraceId from, TraceId to)
 {
     if (!trace_id_equal(from, to)) {
         links_add(&settling->links, to, from, true);
+        settling->links_next = settling->links.next;
     }
 }
 
@@ -463,6 +465,7 @@ void settling_note_applied(Settling *settling)
     for (size_t i = 0; i < settling->n_ids; i++) {
         links_note_there(&settling->links, settling->ids[i]);
     }
+    settling->links_next = settling->links.next;
 }
 
 const SettlingTrace *settling_find(const Settling *settling, TraceId id)
@@ -477,6 +480,7 @@ void settling_drop(Settling *settling)
     settling->n_spans = 0;
     settling->n_left = 0;
     settling->has_links = false;
+    links_rewind(&settling->links, settling->links_next);
     table_clear(&settling->traces);
     arena_reset(&settling->arena);
     arena_reset(&settling->delta_arena);
@@ -492,6 +496,7 @@ void settling_init(Settling *settling)
     *settling = (Settling){.ids = NEW_ARRAY(TraceId, SETTLING_TRACES_MAX)};
     table_init(&settling->traces, sizeof(SettlingTrace), TRACE_ID_SIZE);
     links_init(&settling->links, 0);
+    settling->links_next = settling->links.next;
     settling_drop(settling);
 }
 

@@ -32,9 +32,10 @@ typedef struct SettlingTrace {
 } SettlingTrace;
 
 typedef struct Settling {
-    Store *store;     /* not owned; set before the first trace */
-    Links links;      /* of all settled traces and the batch */
-    bool flows_known; /* some trace has attributes of flows */
+    Store *store;        /* not owned; set before the first trace */
+    Links links;         /* of all settled traces and the batch */
+    uint64_t links_next; /* number of the batch's first link */
+    bool flows_known;    /* some trace has attributes of flows */
 
     /* The batch. */
     TraceId *ids;

@@ -83,6 +83,21 @@ void links_add(Links *links, TraceId target, TraceId source, bool curious)
         .target = key, .source = source, .older = older & (UINT64_MAX >> 1), .curious = curious};
 }
 
+void links_rewind(Links *links, uint64_t next)
+{
+    while (links->next > MAX(next, links->first)) {
+        const LinkEntry *entry = entry_at(links, --links->next);
+        LinkTarget *target = table_find(&links->targets, &entry->target);
+
+        ASSERT(target != NULL && target->newest == links->next);
+        if (entry->older >= links->first) {
+            target->newest = entry->older;
+        } else {
+            table_remove(&links->targets, target);
+        }
+    }
+}
+
 void links_visit(const Links *links, TraceId target,
                  void (*visit)(void *context, TraceId source, bool curious), void *context)
 {

@@ -37,6 +37,10 @@ void links_deinit(Links *links);
  * the other traces that link to @target. */
 void links_add(Links *links, TraceId target, TraceId source, bool curious);
 
+/* Takes back those that were added since @next was links->next, and what was noted of targets that
+ * only these name. What was forgotten for them stays so. */
+void links_rewind(Links *links, uint64_t next);
+
 /* Calls @visit for each trace that links to @target (some perhaps twice), newest first. */
 void links_visit(const Links *links, TraceId target,
                  void (*visit)(void *context, TraceId source, bool curious), void *context);

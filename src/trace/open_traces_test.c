@@ -140,6 +140,34 @@ static void test_the_oldest_links_are_forgotten_at_the_limit(void **state)
     links_deinit(&links);
 }
 
+static void test_links_are_taken_back(void **state)
+{
+    (void)state;
+    enum { MAX = 128 };
+    Links links;
+    Seen seen = {0};
+
+    links_init(&links, MAX);
+    links_add(&links, id_of(1), id_of(2), false);
+    uint64_t next = links.next;
+    links_add(&links, id_of(1), id_of(3), false);
+    links_add(&links, id_of(4), id_of(3), false);
+    links_note_there(&links, id_of(4));
+    links_rewind(&links, next);
+    assert_int_equal(links_count(&links), 1);
+    assert_false(links_has(&links, id_of(4)) || links_was_there(&links, id_of(4)));
+    links_visit(&links, id_of(1), see, &seen);
+    assert_int_equal(seen.count, 1);
+    assert_true(trace_id_equal(seen.sources[0], id_of(2)));
+    for (uint32_t i = 0; i < 3 * MAX; i++) {
+        links_add(&links, id_of(i), id_of(5000), false);
+    }
+    links_rewind(&links, next); /* which is forgotten by now */
+    assert_int_equal(links_count(&links), 0);
+    assert_int_equal(links.targets.n_records, 0);
+    links_deinit(&links);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +175,7 @@ int main(void)
         cmocka_unit_test(test_orders_survive_any_sequence_of_changes),
         cmocka_unit_test(test_links_are_found_by_their_target),
         cmocka_unit_test(test_the_oldest_links_are_forgotten_at_the_limit),
+        cmocka_unit_test(test_links_are_taken_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

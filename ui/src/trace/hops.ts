@@ -18,11 +18,11 @@ function placesOf(rows: Row[]): Map<number, number> {
   return places
 }
 
-/** The row itself, or the one that it is folded into. */
-function visible(scene: Scene, places: Map<number, number>, index: number): [number, Row] | null {
+/** Where the row stands, or the one that it is folded into. */
+function visible(scene: Scene, places: Map<number, number>, index: number): number | null {
   for (let row = scene.trace.rows[index]; row; row = scene.trace.rows[row.parent]) {
     const at = places.get(row.index)
-    if (at !== undefined) return [at, row]
+    if (at !== undefined) return at
   }
   return null
 }
@@ -62,13 +62,16 @@ export function hops(
   for (const hop of all) {
     const from = visible(scene, places, hop.from)
     const to = visible(scene, places, hop.to)
-    if (!from || !to || from[0] === to[0]) continue
-    const seen = Math.max(from[0], to[0]) >= scene.first && Math.min(from[0], to[0]) < scene.last
+    if (from === null || to === null || from === to) continue
+    const seen = Math.max(from, to) >= scene.first && Math.min(from, to) < scene.last
     if (!seen || ++drawn > DRAWN_MAX) continue
-    const x = place(from[1].start + from[1].duration)
-    const toX = place(to[1].start)
+    // Folded away or not, it happened when it did.
+    const [sent, taken] = [scene.trace.rows[hop.from], scene.trace.rows[hop.to]]
+    if (!sent || !taken) continue
+    const x = place(sent.start + sent.duration)
+    const toX = place(taken.start)
     if (Math.max(x, toX) < scene.left || Math.min(x, toX) > scene.right) continue
-    arrow(context, [x, middle(from[0])], [toX, middle(to[0])])
+    arrow(context, [x, middle(from)], [toX, middle(to)])
   }
   context.globalAlpha = 1
 }

@@ -68,6 +68,22 @@ function guides(context: CanvasRenderingContext2D, scene: Scene, row: Row, top: 
   }
 }
 
+/** The ground of a row that stands for a trace, as the style sheet has it. */
+function clear(
+  context: CanvasRenderingContext2D,
+  area: [number, number, number, number],
+  colours: Look,
+): void {
+  const ink = context.fillStyle
+  context.fillStyle = colours.paper
+  context.fillRect(...area)
+  context.fillStyle = colours.line
+  context.globalAlpha = 0.4
+  context.fillRect(...area)
+  context.globalAlpha = 1
+  context.fillStyle = ink
+}
+
 function label(
   context: CanvasRenderingContext2D,
   scene: Scene,
@@ -84,7 +100,8 @@ function label(
   context.fillStyle = row.error ? colours.error : colours.muted
   const beside = (at: number) => {
     // Lines between traces may run below.
-    if (scene.trace.hops && !row.head) context.strokeText(text, at, y)
+    if (scene.trace.hops && row.head) clear(context, [at - 2, y - 7, wide + 4, 14], colours)
+    else if (scene.trace.hops) context.strokeText(text, at, y)
     context.fillText(text, at, y)
   }
   context.strokeStyle = colours.paper

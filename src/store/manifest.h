@@ -48,7 +48,7 @@ enum { MANIFEST_BYTES_MAX = 1 << 30, MANIFEST_PATH_MAX = 64 };
 
 /* The format of the directory, raised with every change of any file in it that an older program
  * would not understand, so that such a one stops instead of taking files for damaged. */
-enum { MANIFEST_FORMAT = 2, MANIFEST_NEWER = 2 };
+enum { MANIFEST_FORMAT = 3, MANIFEST_NEWER = 2 };
 
 void manifest_deinit(Manifest *manifest);
 

@@ -495,7 +495,7 @@ static void a_directory_of_a_newer_program_is_left_alone(void **state)
     CLEANUP(buf_deinit) Buf text = {0};
     CLEANUP(buf_deinit) Buf after = {0};
 
-    buf_append_str(&text, STR("weft-manifest 3\nedition 3\nlater 5\n"));
+    buf_append_str(&text, STR("weft-manifest 4\nedition 3\nlater 5\n"));
     buf_append_format(&text, "checksum %016" PRIx64 "\n", hash_stable(buf_str(&text)));
     assert_int_equal(fs_replace_file(fs, "MANIFEST", buf_str(&text)), 0);
     assert_int_equal(open_store(fixture), -EBADMSG);

@@ -706,9 +706,46 @@ static void ranges_never_hide_a_match(void **state)
     check_numbers(double_with_nan, 3);
 }
 
+static Attribute int_or_uuid(Arena *arena, size_t i)
+{
+    return (Attribute){STR("id"), i < 400 ? value_int((int64_t)i + 1)
+                                          : value_string(make_uuid(arena, i))};
+}
+
+static void a_key_of_numbers_here_and_uuids_there_survives_a_merge(void **state)
+{
+    Fixture f;
+    Buf content = {0}, a = {0}, b = {0};
+    Block *block, *first, *second;
+    BlockSummary summary;
+
+    open_made(&f, int_or_uuid);
+    make_block(f.spans, 400, &a, &summary);
+    make_block(f.spans + 400, 200, &b, &summary);
+    open_bytes(&a, &first);
+    open_bytes(&b, &second);
+    BlockBuilder *builder = block_builder_new(0);
+    assert_int_equal(block_builder_expect(builder, first), 0);
+    assert_int_equal(block_builder_expect(builder, second), 0);
+    build_groups(builder, f.spans, f.n, 100, &content);
+    block_builder_free(builder);
+    open_bytes(&content, &block);
+    block_close(f.block);
+    f.block = block;
+    assert_int_equal(column_type(&content, STR("id")), PARQUET_INT64);
+    check_scan(&f);
+    block_close(first);
+    block_close(second);
+    close_fixture(&f);
+    buf_deinit(&content);
+    buf_deinit(&a);
+    buf_deinit(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_key_of_numbers_here_and_uuids_there_survives_a_merge),
         cmocka_unit_test(every_span_comes_back_without_loss),
         cmocka_unit_test(every_trace_is_found_whole_by_id),
         cmocka_unit_test(an_outline_has_what_a_list_shows),

@@ -376,7 +376,7 @@ static void decide_key(BlockAttributes *attributes, const Ranked *ranked, bool b
     attributes->written[attributes->n_written++] = ranked->symbol;
     key->is_candidate = true;
     key->type = ranked->type;
-    if (!by_expected) {
+    if (!by_expected || key->type != TYPE_STRING) {
         key->binary_type = PARQUET_BOOL;
         if (key->type == TYPE_STRING) {
             key->binary = block_binary_column(key->columns[TYPE_STRING]);

@@ -416,6 +416,7 @@ static void run_seed(uint64_t seed)
         .retention_rules = &model->rule,
         .n_retention_rules = 1,
         .compaction_rows = 30 + seed % 100,
+        .group_rows = 7 + seed % 30,
     };
     open_model(model);
     for (int i = 0; i < STEPS; i++) {

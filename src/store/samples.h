@@ -56,9 +56,27 @@ static inline const Scope *sample_scope(Arena *arena)
     return scope;
 }
 
+/* A key whose values are of all sorts. */
+static inline Value sample_order(uint64_t random, Arena *arena)
+{
+    uint64_t a = sample_mix(random + 7), b = sample_mix(a);
+
+    switch (random % 4) {
+    case 0:
+        return value_int((int64_t)(a % 1000));
+    case 1:
+        return (Value){.type = VALUE_DOUBLE, .number = (double)(a % 1000) / 8};
+    case 2:
+        return value_string(arena_format(arena, "%08lx-%04lx-4%03lx-a%03lx-%012lx", a >> 32,
+                                         a >> 8 & 0xffff, a >> 24 & 0xfff, b & 0xfff, b >> 16));
+    default:
+        return value_string(arena_format(arena, "%016lx", a));
+    }
+}
+
 static inline Attributes sample_attributes(Sample sample, uint64_t random, Arena *arena)
 {
-    Attribute *items = ARENA_ARRAY(arena, Attribute, 6);
+    Attribute *items = ARENA_ARRAY(arena, Attribute, 7);
 
     items[0] = (Attribute){STR("http.request.method"), value_string(STR("GET"))};
     items[1] = (Attribute){STR("request.id"),
@@ -67,7 +85,8 @@ static inline Attributes sample_attributes(Sample sample, uint64_t random, Arena
     items[3] = (Attribute){STR("shard"), value_int((int64_t)(random % 7))};
     items[4] = (Attribute){STR("ratio"), {.type = VALUE_DOUBLE, .number = (double)(random % 100)}};
     items[5] = (Attribute){STR("cached"), {.type = VALUE_BOOL, .boolean = (random >> 8) % 2 == 0}};
-    return (Attributes){items, 6};
+    items[6] = (Attribute){STR("order"), sample_order(random, arena)};
+    return (Attributes){items, 7};
 }
 
 static inline void sample_extras(Span *span, Sample sample, uint64_t random, Arena *arena)

@@ -81,6 +81,7 @@ static StoreOptions with_defaults(const StoreOptions *options)
     filled.trace_spans_max = or_default(options->trace_spans_max, TRACE_SPANS_MAX);
     filled.compaction_rows = or_default(options->compaction_rows, COMPACTION_ROWS);
     filled.compaction_rows = MIN(filled.compaction_rows, (uint64_t)GENERATION_ROWS_MAX / 4);
+    filled.group_rows = or_default(options->group_rows, BLOCK_GROUP_ROWS);
     filled.compaction_bytes = or_default(options->compaction_bytes, COMPACTION_BYTES);
     filled.compaction_bytes_per_s =
         or_default(options->compaction_bytes_per_s, COMPACTION_BYTES_PER_S);

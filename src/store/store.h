@@ -47,6 +47,7 @@ typedef struct StoreOptions {
     size_t n_retention_rules;
     uint64_t trace_spans_max;        /* of a trace that is read; 0: default 200,000 */
     uint64_t compaction_rows;        /* blocks grow to about so many spans; 0: 2,097,152 */
+    uint64_t group_rows;             /* row groups of these; 0: BLOCK_GROUP_ROWS */
     uint64_t compaction_bytes;       /* ... or to so many bytes; 0: default 512 MiB */
     uint64_t compaction_bytes_per_s; /* read and written; 0: default 64 MiB; UINT64_MAX: no limit */
 } StoreOptions;

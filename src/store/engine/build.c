@@ -254,6 +254,7 @@ void output_deinit(BlockOutput *output)
 static int end_what_is_full(BlockOutput *output)
 {
     uint64_t n_rows = block_builder_spans(output->builder);
+    uint64_t group_rows = output->store->options.group_rows;
 
     if (output->block_rows == 0) {
         return 0;
@@ -261,8 +262,8 @@ static int end_what_is_full(BlockOutput *output)
     if (n_rows >= output->block_rows && output->cut->n_blocks + 1 < CUT_BLOCKS_MAX) {
         return output_finish_block(output);
     }
-    return block_builder_group_spans(output->builder) >= BLOCK_GROUP_ROWS &&
-                   n_rows + BLOCK_GROUP_ROWS / 2 < output->block_rows
+    return block_builder_group_spans(output->builder) >= group_rows &&
+                   n_rows + group_rows / 2 < output->block_rows
                ? output_end_group(output)
                : 0;
 }

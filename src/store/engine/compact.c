@@ -102,12 +102,39 @@ static void date_blocks(Store *store, const MergePlan *plan, Cut *cut)
     }
 }
 
-static int commit_plan(Store *store, const MergePlan *plan, uint64_t n_deleted, Cut *cut)
+static bool may_bring_back(const MergePlan *plan, const Shelf *shelf,
+                           const ManifestDeletion *deletion)
+{
+    for (size_t i = 0; i < plan->n_sources; i++) {
+        const ShelfBlock *source = plan->sources[i];
+
+        if (source->number < deletion->file_below &&
+            !shelf_hides(shelf, source->number, deletion->trace_id) &&
+            block_may_have_trace(source->block, deletion->trace_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool plan_is_outdated(const Store *store, const MergePlan *plan, const Shelf *shelf)
+{
+    const ManifestDeletions *deletions = &store->manifest.deletions;
+
+    for (size_t i = 0; i < deletions->count; i++) {
+        if (may_bring_back(plan, shelf, &deletions->items[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int commit_plan(Store *store, const MergePlan *plan, const Shelf *shelf, Cut *cut)
 {
     Manifest next;
 
     pthread_mutex_lock(&store->files);
-    if (store->n_deleted != n_deleted) { /* the new blocks may hold what must not be kept */
+    if (plan_is_outdated(store, plan, shelf)) {
         pthread_mutex_unlock(&store->files);
         return -EAGAIN;
     }
@@ -133,11 +160,9 @@ int compact(Store *store, const MergePlan *plan)
     uint64_t n_spans = 0;
 
     pthread_mutex_lock(&store->files);
-    uint64_t n_deleted = store->n_deleted;
     Shelf *shelf = shelf_ref(store->shelf);
     pthread_mutex_unlock(&store->files);
     int result = merge_write(store, plan, shelf, cut);
-    shelf_unref(shelf);
     bool is_written = result == 0,
          is_full = plan->n_sources > 1 && cut->n_blocks >= plan->n_sources;
     for (size_t i = 0; i < cut->n_blocks; i++) {
@@ -145,8 +170,9 @@ int compact(Store *store, const MergePlan *plan)
         atomic_store(&cut->blocks[i]->full, is_full); /* or they would be merged again for ever */
     }
     if (is_written) {
-        result = commit_plan(store, plan, n_deleted, cut);
+        result = commit_plan(store, plan, shelf, cut);
     }
+    shelf_unref(shelf);
     if (result != 0 && (!is_written || result == -EAGAIN)) {
         writer_undo(store, cut);
     }

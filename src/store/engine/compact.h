@@ -32,12 +32,16 @@ static inline uint64_t compaction_rows_most(const Store *store)
 
 /* merge.c: writes the rows of the plan's sources, but for those that @shelf hides, as new blocks,
  * which are then in @cut. Returns 0; 1 when a source is damaged (logged, marked); -ECANCELED when
- * the store closes; -EAGAIN when a trace was deleted meanwhile; or -errno. */
+ * the store closes; -EAGAIN when it is outdated; or -errno. */
 MUST_USE int merge_write(Store *store, const MergePlan *plan, const Shelf *shelf, Cut *cut);
 
 /* compact.c: writes and commits a plan: the sources go, what was made of them comes. Returns 0; 1
- * damaged; -EAGAIN when a trace was deleted meanwhile; -ECANCELED; or -errno. */
+ * damaged; -EAGAIN when it got outdated meanwhile; -ECANCELED; or -errno. */
 MUST_USE int compact(Store *store, const MergePlan *plan);
+
+/* Whether a source may hold a trace that was deleted since @shelf was taken: what is made of it
+ * must not be kept. Under files. */
+bool plan_is_outdated(const Store *store, const MergePlan *plan, const Shelf *shelf);
 
 /* Waits as the rate of the compactor's bytes asks. Returns 0, or -ECANCELED: the store closes. */
 MUST_USE int compactor_pace(Store *store, uint64_t bytes);

@@ -40,7 +40,7 @@ typedef struct Merge {
     const Shelf *shelf;
     Source *sources;
     size_t window_bytes;
-    uint64_t n_deleted; /* when it began */
+    uint64_t n_deleted; /* when it was known not to be outdated */
     Generation *generation;
     BlockOutput output;
 } Merge;
@@ -76,12 +76,15 @@ static void drop_window(Source *source)
     block_pin(source->block->block);
 }
 
-/* A trace was deleted meanwhile: what is written now would have to be written again. */
 static bool is_outdated(Merge *merge)
 {
-    pthread_mutex_lock(&merge->store->files);
-    bool is_outdated = merge->store->n_deleted != merge->n_deleted;
-    pthread_mutex_unlock(&merge->store->files);
+    Store *store = merge->store;
+
+    pthread_mutex_lock(&store->files);
+    bool is_outdated =
+        merge->n_deleted != store->n_deleted && plan_is_outdated(store, merge->plan, merge->shelf);
+    merge->n_deleted = store->n_deleted;
+    pthread_mutex_unlock(&store->files);
     return is_outdated;
 }
 
@@ -163,8 +166,8 @@ static int expect(Merge *merge)
 {
     BlockOutput *output = &merge->output;
 
-    output->n_expected =
-        MIN(rows_left(merge), compaction_rows_most(merge->store) + BLOCK_GROUP_ROWS);
+    output->n_expected = MIN(rows_left(merge),
+                             compaction_rows_most(merge->store) + merge->store->options.group_rows);
     for (size_t i = 0; i < merge->plan->n_sources; i++) {
         int result = block_builder_expect(output->builder, merge->sources[i].block->block);
 
@@ -218,6 +221,12 @@ static int finish_block(Merge *merge)
     return result;
 }
 
+/* The last block that one commit takes holds all the rest, however small blocks are to be. */
+static bool has_room(const Merge *merge)
+{
+    return merge->output.cut->n_blocks + 1 < CUT_BLOCKS_MAX;
+}
+
 /* A trace of any length must not take all memory. */
 static uint64_t trace_bytes_max(const Merge *merge)
 {
@@ -233,7 +242,7 @@ static int take_trace(Merge *merge, Source *source, TraceId id, bool keeps)
         if (taken) {
             generation_append(merge->generation, &source->spans[source->at], ROW_SETTLED);
         }
-        if (generation_bytes(merge->generation) >= trace_bytes_max(merge)) {
+        if (generation_bytes(merge->generation) >= trace_bytes_max(merge) && has_room(merge)) {
             TRY(finish_block(merge)); /* its rows are sorted in each block for itself */
         }
         source->at++;
@@ -248,11 +257,12 @@ static int end_what_is_full(Merge *merge)
     uint64_t rows = merge->generation->n_rows, bytes = generation_bytes(merge->generation);
     uint64_t all_rows = rows + block_builder_spans(merge->output.builder);
 
-    if (all_rows >= compaction_rows_most(merge->store) ||
-        bytes + merge->output.n_bytes >= merge->store->options.compaction_bytes) {
+    if (has_room(merge) &&
+        (all_rows >= compaction_rows_most(merge->store) ||
+         bytes + merge->output.n_bytes >= merge->store->options.compaction_bytes)) {
         return finish_block(merge);
     }
-    return rows >= BLOCK_GROUP_ROWS || bytes >= GROUP_BYTES ? end_group(merge) : 0;
+    return rows >= merge->store->options.group_rows || bytes >= GROUP_BYTES ? end_group(merge) : 0;
 }
 
 static int merge_all(Merge *merge)

@@ -65,7 +65,9 @@ static void note_result(void *context, int result)
     atomic_fetch_add((_Atomic size_t *)context, 1);
 }
 
-static void append_all(Store *store, CorpusKind kind, size_t n_batches, TraceId *traces)
+/* The clock goes on by a millisecond a batch: a head that is full of bytes is cut by the clock. */
+static void append_all(Store *store, CorpusKind kind, size_t n_batches, TraceId *traces,
+                       uint64_t *now_ns)
 {
     _Atomic size_t n_told = 0;
 
@@ -83,7 +85,9 @@ static void append_all(Store *store, CorpusKind kind, size_t n_batches, TraceId 
                0);
         while (store_append(store, batch, note_result, &n_told) == STORE_BUSY) {
             usleep(200);
+            __atomic_fetch_add(now_ns, 200000, __ATOMIC_RELAXED);
         }
+        __atomic_fetch_add(now_ns, 1000000, __ATOMIC_RELAXED);
         while (i % 64 == 0 && atomic_load(&n_told) + 1 < i) {
             usleep(100);
         }
@@ -168,7 +172,7 @@ int main(int argc, char **argv)
     log_set_level(LOG_ERROR);
     ASSERT(directory != NULL && n_batches > 0 && fs_open_directory(directory, &fs) == 0);
     Store *store = open_store(fs, &clock, block_spans);
-    append_all(store, kind, n_batches, traces);
+    append_all(store, kind, n_batches, traces, &now_ns);
     store_close(store); /* which writes the head out */
     fs->ops->free(fs);
     ASSERT(fs_open_directory(directory, &fs) == 0);

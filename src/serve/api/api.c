@@ -5,10 +5,10 @@
 #include "serve/api/api_flows.h"
 #include "serve/api/api_map.h"
 #include "serve/api/api_traces.h"
-#include "serve/api/jaeger_api.h"
 #include "serve/api/metrics.h"
 #include "serve/api/saved.h"
 #include "serve/http/router.h"
+#include "serve/jaeger/jaeger_api.h"
 #include "serve/mcp/mcp.h"
 
 static int run_openapi(ApiCall *call)

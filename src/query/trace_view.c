@@ -128,20 +128,29 @@ static int edges_read(Store *store, Map *map, Arena *arena, TraceView *view)
     return 0;
 }
 
-int trace_view_read(Store *store, Map *map, TraceId id, Arena *arena, TraceView *ret_view)
+void trace_view_derive(const Span *spans, size_t n_spans, Arena *arena, TraceView *ret_view)
 {
     TraceView view = {0};
-    Span *spans = NULL;
-    size_t n_spans = 0;
 
-    TRY(store_read_trace(store, id, STORE_ALL, arena, &spans, &n_spans));
-    if (n_spans == 0) {
-        return TRACE_VIEW_NOT_FOUND;
-    }
     trace_summarise(spans, n_spans, arena, &view.summary);
     tree_build(spans, n_spans, arena, &view.tree);
     trace_analyse(&view.tree, arena, &view.analysis);
     view.services = span_services(spans, n_spans, arena);
+    *ret_view = view;
+}
+
+int trace_view_read(Store *store, Map *map, TraceId id, Arena *arena, TraceView *ret_view)
+{
+    StoreTraceView stored = {0};
+    TraceView view;
+
+    TRY(store_view_trace(store, id, arena, &stored));
+    if (stored.n_spans == 0) {
+        return TRACE_VIEW_NOT_FOUND;
+    }
+    trace_view_derive(stored.spans, stored.n_spans, arena, &view);
+    view.cut = stored.cut;
+    view.damaged = stored.damaged;
     if (map != NULL) {
         TRY(edges_read(store, map, arena, &view));
     }

@@ -22,12 +22,18 @@ typedef struct TraceView {
     Str *services;   /* per span, with adoption */
     SpanEdge *edges; /* sorted by span */
     size_t n_edges;
+    bool cut;     /* the trace has more spans than are read; these are the earliest */
+    bool damaged; /* a block that may hold more of it cannot be read */
 } TraceView;
 
 enum {
     TRACE_VIEW_NOT_FOUND = 1,
     TRACE_VIEW_NEIGHBOURS_MAX = 64, /* linked traces that are read for the map's edges */
 };
+
+/* Derives all but edges from @spans (one per identity, sorted by start, at least one), which
+ * outlive the view. */
+void trace_view_derive(const Span *spans, size_t n_spans, Arena *arena, TraceView *ret_view);
 
 /* Reads and derives in @arena. @map may be NULL: then there are no edges. Returns 0;
  * TRACE_VIEW_NOT_FOUND; -errno. */

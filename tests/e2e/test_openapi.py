@@ -89,6 +89,7 @@ def known(url):
     service = ask(url, "/api/v1/services")["items"][0]["name"]
     return {
         "/api/v1/traces/{id}": ask(url, "/api/v1/traces")["items"][0]["trace_id"],
+        "/api/v1/traces/{id}/diff/{other}": (ask(url, "/api/v1/traces")["items"][0]["trace_id"],) * 2,
         "/api/traces/{id}": ask(url, "/api/v1/traces")["items"][0]["trace_id"],
         "/api/v3/traces/{id}": ask(url, "/api/v1/traces")["items"][0]["trace_id"],
         "/api/v1/nodes/{id}": whole["nodes"][0]["id"],
@@ -164,6 +165,7 @@ def test_the_native_api_names_a_parameter_that_it_does_not_know(url, path):
     ("/api/v1/traces", {"limit": "0"}, 400, "bad_parameter"),
     ("/api/v1/traces", {"cursor": "AAAA"}, 400, "bad_cursor"),
     ("/api/v1/traces/{id}", {}, 404, "trace_not_found"),
+    ("/api/v1/traces/{id}/diff/{other}", {}, 404, "trace_not_found"),
     ("/api/v1/nodes/{id}", {}, 404, "not_found"),
     ("/api/v1/edges/{id}", {}, 404, "not_found"),
     ("/api/v1/map", {"type": "planet"}, 400, "bad_parameter"),

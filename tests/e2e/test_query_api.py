@@ -9,6 +9,7 @@ import requests
 
 import otlp
 from test_openapi import spans_of_a_shop
+from weft import Weft
 
 
 def send(weft, body):
@@ -37,6 +38,46 @@ def test_a_trace_has_depth_self_time_path_and_orphans(shop):
     assert spans[2]["status"] == {"code": "error", "message": "no such row"}
     assert spans[2]["events"][0]["name"] == "exception"
     assert len(spans[3]["links"]) == 1
+
+
+def test_two_traces_are_compared_step_by_step(weft):
+    ids = []
+    for slower_ns in (0, 50_000_000):
+        trace_id, body = spans_of_a_shop()
+        root = otlp.spans(body)[0]
+        root.end_time_unix_nano += slower_ns
+        if slower_ns:
+            otlp.spans(body)[1].name = "PUT"
+        send(weft, body)
+        ids.append(trace_id)
+    same = weft.get(f"/api/v1/traces/{ids[0]}/diff/{ids[0]}").json()
+    assert (same["same"], same["changed"], same["added"], same["removed"]) == (5, 0, 0, 0)
+    assert [(step["service"], step["depth"]) for step in same["steps"]] == [
+        (span["service"], span["depth"]) for span in weft.trace(ids[0])["spans"]]
+    diff = weft.get(f"/api/v1/traces/{ids[0]}/diff/{ids[1]}").json()
+    assert (diff["same"], diff["changed"], diff["added"], diff["removed"]) == (1, 1, 3, 3)  # POST, PUT and all below
+    root = diff["steps"][0]
+    assert root["parent"] is None and root["change"] == "changed" and root["what"] == ["duration"]
+    assert root["b"]["duration_ns"] - root["a"]["duration_ns"] == 50_000_000
+    assert all(diff["steps"][step["parent"]]["depth"] == step["depth"] - 1 for step in diff["steps"] if step["depth"])
+    assert weft.get(f"/api/v1/traces/{ids[0]}/diff/zz").status_code == 400
+
+
+def test_a_trace_that_is_cut_says_so(tmp_path):
+    weft = Weft(tmp_path / "data", "--set", "exporters.weft.assembly.trace_spans=5").start()
+    body = otlp.request("cart", 8)
+    for i, span in enumerate(otlp.spans(body)):
+        span.trace_id = b"c" * 16
+        span.start_time_unix_nano += i
+    send(weft, body)
+    trace = weft.trace((b"c" * 16).hex())
+    assert len(trace["spans"]) == 5 and trace["truncated"]["reason"] == "too_many_spans"
+    assert "more than 5 spans" in trace["truncated"]["message"]
+    assert weft.get(f"/api/traces/{'63' * 16}").json()["data"]
+    small = otlp.request("cart", 1)
+    send(weft, small)
+    assert weft.trace(otlp.spans(small)[0].trace_id.hex())["truncated"] is None
+    assert weft.stop() == 0
 
 
 def test_a_trace_names_the_map_edges_that_its_spans_gave(shop):

@@ -60,6 +60,8 @@ static const ApiEndpoint endpoints[] = {
     {HTTP_GET, "/api/v1/traces", api_traces, API_NATIVE, NULL, "q from to limit cursor", false},
     {HTTP_GET, "/api/v1/traces/{id}", api_trace, API_NATIVE, "id", "", false},
     {HTTP_DELETE, "/api/v1/traces/{id}", api_trace_delete, API_NATIVE, "id", "", false},
+    {HTTP_GET, "/api/v1/traces/{id}/diff/{other}", api_trace_diff, API_NATIVE, "id", "", false,
+     false, "other"},
     {HTTP_GET, "/api/v1/map", api_map, API_NATIVE, NULL, MAP_WINDOW " " MAP_FILTERS, false},
     {HTTP_GET, "/api/v1/map/diff", api_map_diff, API_NATIVE, NULL,
      "a_from a_to b_from b_to a_at b_at window wait " MAP_FILTERS, false},

@@ -296,6 +296,7 @@ export interface TraceAnswer {
   duration_ns: number
   errors: number
   orphans: number
+  truncated?: { reason: string; message: string } | null
   services: { name: string; spans: number; errors: number }[]
   spans: Span[]
 }

@@ -79,6 +79,11 @@ function Head({ trace }: { trace: Trace }) {
             {answer.orphans === 1 ? '1 orphan' : `${exact(answer.orphans)} orphans`}
           </span>
         )}
+        {answer.truncated && (
+          <span class="bad" title={answer.truncated.message}>
+            Not whole
+          </span>
+        )}
       </div>
     </div>
   )

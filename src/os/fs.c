@@ -20,6 +20,7 @@
  */
 typedef struct KernelFileSystem {
     FileSystem base;
+    FsTransfer transfer;
     int directory;
     int lock; /* -1: not taken */
 } KernelFileSystem;
@@ -34,6 +35,11 @@ static const char lock_name[] = "LOCK";
 static int directory_of(FileSystem *fs)
 {
     return ((KernelFileSystem *)fs)->directory;
+}
+
+static const FsTransfer *transfer_of(const File *file)
+{
+    return &((const KernelFileSystem *)file->fs)->transfer;
 }
 
 static int descriptor_of(File *file)
@@ -76,7 +82,7 @@ static int kernel_append(File *file, const void *bytes, size_t len)
     const uint8_t *next = bytes;
 
     while (len > 0) {
-        ssize_t written = write(descriptor_of(file), next, len);
+        ssize_t written = transfer_of(file)->write(descriptor_of(file), next, len);
 
         if (written < 0 && errno == EINTR) {
             continue;
@@ -101,7 +107,7 @@ static int kernel_read_at(File *file, uint64_t offset, void *bytes, size_t len)
         return -EIO;
     }
     while (len > 0) {
-        ssize_t got = pread(descriptor_of(file), next, len, (off_t)offset);
+        ssize_t got = transfer_of(file)->pread(descriptor_of(file), next, len, (off_t)offset);
 
         if (got < 0 && errno == EINTR) {
             continue;
@@ -327,10 +333,17 @@ int fs_open_directory(const char *directory, FileSystem **ret_fs)
     }
     KernelFileSystem *fs = NEW(KernelFileSystem);
     fs->base.ops = &kernel_ops;
+    fs->transfer = (FsTransfer){.write = write, .pread = pread};
     fs->directory = descriptor;
     fs->lock = -1;
     *ret_fs = &fs->base;
     return 0;
+}
+
+void fs_use_transfer(FileSystem *fs, FsTransfer transfer)
+{
+    ASSERT(fs->ops == &kernel_ops);
+    ((KernelFileSystem *)fs)->transfer = transfer;
 }
 
 static int read_whole(File *file, size_t limit, Buf *buf)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/buf.h"
 
 /*
@@ -59,3 +61,12 @@ MUST_USE int fs_read_file(FileSystem *fs, const char *path, size_t limit, Buf *b
  * crash
  * @path is the old file or the new one, whole. */
 MUST_USE int fs_replace_file(FileSystem *fs, const char *path, Str content);
+
+/* The system calls that may do less than they are asked: a test puts others in their place, on what
+ * fs_open_directory() gave and before any use. */
+typedef struct FsTransfer {
+    ssize_t (*write)(int descriptor, const void *bytes, size_t len);
+    ssize_t (*pread)(int descriptor, void *bytes, size_t len, off_t offset);
+} FsTransfer;
+
+void fs_use_transfer(FileSystem *fs, FsTransfer transfer);

@@ -82,6 +82,70 @@ static void files_keep_what_is_appended_and_read_exactly(void **state)
     fs->ops->free(fs);
 }
 
+/* What the kernel's calls may do: a part, or nothing because of a signal; then an error or the end.
+ */
+static unsigned n_transfers;
+static size_t left_to_transfer;
+
+static ssize_t part_of(size_t len)
+{
+    if (++n_transfers % 3 == 0) {
+        errno = EINTR;
+        return -1;
+    }
+    size_t most = 1 + n_transfers % 7, part = MIN(len, left_to_transfer);
+
+    part = MIN(part, most);
+    left_to_transfer -= part;
+    return (ssize_t)part;
+}
+
+static ssize_t short_write(int descriptor, const void *bytes, size_t len)
+{
+    ssize_t part = part_of(len);
+
+    if (part == 0) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return part < 0 ? part : write(descriptor, bytes, (size_t)part);
+}
+
+static ssize_t short_pread(int descriptor, void *bytes, size_t len, off_t offset)
+{
+    ssize_t part = part_of(len);
+
+    return part <= 0 ? part : pread(descriptor, bytes, (size_t)part, offset);
+}
+
+static void short_transfers_go_on_until_all_is_done_or_an_error(void **state)
+{
+    FileSystem *fs = open_below("");
+    uint8_t bytes[1000], back[1000] = {0};
+    uint64_t size = 0;
+    File *file;
+
+    fs_use_transfer(fs, (FsTransfer){.write = short_write, .pread = short_pread});
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(i * 7);
+    }
+    assert_int_equal(fs->ops->open(fs, "short", FILE_CREATE, &file), 0);
+    left_to_transfer = SIZE_MAX;
+    n_transfers = 0;
+    assert_int_equal(fs->ops->append(file, bytes, sizeof(bytes)), 0);
+    assert_true(n_transfers > 200);
+    assert_int_equal(fs->ops->read_at(file, 0, back, sizeof(back)), 0);
+    assert_memory_equal(back, bytes, sizeof(bytes));
+    left_to_transfer = 10;
+    assert_int_equal(fs->ops->append(file, bytes, sizeof(bytes)), -ENOSPC);
+    assert_int_equal(fs->ops->size(file, &size), 0);
+    assert_int_equal(size, sizeof(bytes) + 10); /* half done, and told */
+    left_to_transfer = 10;
+    assert_int_equal(fs->ops->read_at(file, 0, back, sizeof(back)), -EIO);
+    fs->ops->close(file);
+    fs->ops->free(fs);
+}
+
 static void a_removed_file_cannot_be_synced(void **state)
 {
     FsSim *sim = fs_sim_new(1);
@@ -156,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opening_makes_the_directory_and_its_parents),
         cmocka_unit_test(files_keep_what_is_appended_and_read_exactly),
+        cmocka_unit_test(short_transfers_go_on_until_all_is_done_or_an_error),
         cmocka_unit_test(a_removed_file_cannot_be_synced),
         cmocka_unit_test(replace_leaves_one_whole_file),
         cmocka_unit_test(the_lock_is_exclusive_until_its_holder_goes),

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "codec/json.h"
 #include "os/loop.h"
+#include "serve/api/live_picture.h"
 #include "serve/api/map_json.h"
 #include "serve/api/saved.h"
 
@@ -22,22 +23,7 @@
  * An event's id names the state that a reader has after it. One who comes back with the id of the
  * channel's present state has missed nothing and gets no picture.
  */
-typedef enum Kind { KIND_NODE, KIND_EDGE, KIND_HOP, KINDS } Kind;
-
-enum { ID_MAX = 3 * NODE_ID_LENGTH, EVENT_ID_MAX = 64, KEY_MAX = 16 << 10 };
-
-/* An element as the readers know it. */
-typedef struct Shown {
-    uint64_t key; /* hash of kind and id */
-    uint64_t content;
-    uint64_t round; /* when it was last there */
-    double x, y, width, height;
-    uint32_t layer;
-    bool is_pinned;
-    Kind kind;
-    uint8_t id_len;
-    char id[ID_MAX];
-} Shown;
+enum { EVENT_ID_MAX = 64, KEY_MAX = 16 << 10 };
 
 typedef struct Reader {
     Exchange *exchange;
@@ -53,9 +39,9 @@ typedef struct Channel {
     Str key;
     MapQuestion question;
     uint32_t window_minutes;
-    Table shown;
+    LiveShown shown;
     uint64_t number; /* no other one of this program had it */
-    uint64_t round, version, positions;
+    uint64_t version, positions;
     uint32_t to_minute;
     char event_id[EVENT_ID_MAX];
     LIST_HEAD(, Reader) readers;
@@ -74,16 +60,6 @@ struct Live {
     _Atomic uint64_t readers, refused, cut_off, events;
 };
 
-/* A channel's new picture, written twice: whole, and what changed. */
-typedef struct Picture {
-    Channel *channel;
-    const MapAnswer *map;
-    Buf scratch;
-    Buf whole[KINDS], changed[KINDS], removed[KINDS];
-    size_t n_changes;
-    bool wants_whole;
-} Picture;
-
 static uint64_t now_ms(const Live *live)
 {
     return clock_monotonic_ns(live->options.clock) / 1000000;
@@ -94,196 +70,11 @@ static uint64_t positions_version(const Live *live)
     return live->options.saved == NULL ? 0 : saved_positions_version(live->options.saved);
 }
 
-/* --- Comparing --- */
-
-static size_t append_id(const MapAnswer *map, Kind kind, size_t at, char id[ID_MAX])
-{
-    Str parts[3] = {0};
-    size_t len = 0;
-
-    if (kind == KIND_NODE) {
-        parts[0] = map->nodes[at].id;
-    } else if (kind == KIND_EDGE) {
-        parts[0] = map->edges[at].id;
-    } else {
-        parts[0] = map->nodes[map->hops[at].producer].id;
-        parts[1] = map->nodes[map->hops[at].queue].id;
-        parts[2] = map->nodes[map->hops[at].consumer].id;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(parts) && parts[i].len > 0; i++) {
-        ASSERT(len + parts[i].len <= ID_MAX);
-        mem_copy(id + len, parts[i].ptr, parts[i].len);
-        len += parts[i].len;
-    }
-    return len;
-}
-
-static size_t count_of(const MapAnswer *map, Kind kind)
-{
-    return kind == KIND_NODE ? map->n_nodes : kind == KIND_EDGE ? map->n_edges : map->n_hops;
-}
-
-static Shown *show(Channel *channel, const MapAnswer *map, Kind kind, size_t at, bool *ret_new)
-{
-    char id[ID_MAX];
-    size_t len = append_id(map, kind, at, id);
-    uint64_t key = str_hash(str_from_bytes(id, len)) * KINDS + kind;
-    Shown *shown = table_put(&channel->shown, &key, ret_new);
-
-    if (*ret_new) {
-        shown->kind = kind;
-        shown->id_len = (uint8_t)len;
-        mem_copy(shown->id, id, len);
-    }
-    return shown;
-}
-
-/* Marks what is there. Returns whether an element came or went. */
-static bool mark_present(Channel *channel, const MapAnswer *map)
-{
-    bool changed = false, is_new;
-    size_t n = 0;
-
-    channel->round++;
-    for (Kind kind = 0; kind < KINDS; kind++) {
-        for (size_t i = 0; i < count_of(map, kind); i++) {
-            show(channel, map, kind, i, &is_new)->round = channel->round;
-            changed |= is_new;
-            n++;
-        }
-    }
-    return changed || n < channel->shown.n_records;
-}
-
-/* Positions: new ones, or those of before. */
-static void place_nodes(const Live *live, Channel *channel, MapAnswer *map, bool anew)
-{
-    bool is_new;
-
-    if (anew) {
-        map_place(live->options.map, &channel->question, map);
-        saved_place_nodes(live->options.saved, map);
-    }
-    for (size_t i = 0; i < map->n_nodes; i++) {
-        Shown *shown = show(channel, map, KIND_NODE, i, &is_new);
-        MapNode *node = &map->nodes[i];
-
-        if (anew) {
-            shown->x = node->x, shown->y = node->y;
-            shown->width = node->width, shown->height = node->height;
-            shown->layer = node->layer;
-            shown->is_pinned = node->is_pinned;
-        } else {
-            node->x = shown->x, node->y = shown->y;
-            node->width = shown->width, node->height = shown->height;
-            node->layer = shown->layer;
-            node->is_pinned = shown->is_pinned;
-        }
-    }
-}
-
-static void element_write(const MapAnswer *map, Kind kind, size_t at, Buf *buf)
-{
-    JsonWriter json = {.buf = buf};
-
-    if (kind == KIND_NODE) {
-        node_write(&json, &map->nodes[at]);
-    } else if (kind == KIND_EDGE) {
-        edge_write(&json, map, &map->edges[at]);
-    } else {
-        hop_write(&json, map, &map->hops[at]);
-    }
-}
-
-static void append_item(Buf *list, Str item)
-{
-    if (list->len > 0) {
-        buf_append_byte(list, ',');
-    }
-    buf_append_str(list, item);
-}
-
-static void picture_elements(Picture *picture, Kind kind)
-{
-    for (size_t i = 0; i < count_of(picture->map, kind); i++) {
-        bool is_new;
-        Shown *shown = show(picture->channel, picture->map, kind, i, &is_new);
-
-        buf_clear(&picture->scratch);
-        element_write(picture->map, kind, i, &picture->scratch);
-        uint64_t content = str_hash(buf_str(&picture->scratch));
-        if (content != shown->content) {
-            shown->content = content;
-            append_item(&picture->changed[kind], buf_str(&picture->scratch));
-            picture->n_changes++;
-        }
-        if (picture->wants_whole) {
-            append_item(&picture->whole[kind], buf_str(&picture->scratch));
-        }
-    }
-}
-
-static void removed_write(const Shown *shown, Buf *buf)
-{
-    JsonWriter json = {.buf = buf};
-    Str id = str_from_bytes(shown->id, shown->id_len);
-
-    if (shown->kind != KIND_HOP) {
-        json_string(&json, id);
-        return;
-    }
-    json_open(&json, '{');
-    json_key_string(&json, "producer", str_slice(id, 0, NODE_ID_LENGTH));
-    json_key_string(&json, "queue", str_slice(id, NODE_ID_LENGTH, 2 * NODE_ID_LENGTH));
-    json_key_string(&json, "consumer", str_slice(id, 2 * NODE_ID_LENGTH, 3 * NODE_ID_LENGTH));
-    json_close(&json, '}');
-}
-
-/* Forgets what is there no more. */
-static void picture_removals(Picture *picture)
-{
-    Table *table = &picture->channel->shown;
-
-    for (size_t i = table->n_records; i > 0; i--) {
-        Shown *shown = table_at(table, i - 1);
-
-        if (shown->round != picture->channel->round) {
-            buf_clear(&picture->scratch);
-            removed_write(shown, &picture->scratch);
-            append_item(&picture->removed[shown->kind], buf_str(&picture->scratch));
-            picture->n_changes++;
-            table_remove(table, shown);
-        }
-    }
-}
-
-static void picture_deinit(Picture *picture)
-{
-    buf_deinit(&picture->scratch);
-    for (Kind kind = 0; kind < KINDS; kind++) {
-        buf_deinit(&picture->whole[kind]);
-        buf_deinit(&picture->changed[kind]);
-        buf_deinit(&picture->removed[kind]);
-    }
-}
-
 /* --- Events --- */
 
-static void lists_append(Buf *buf, const Buf lists[KINDS])
-{
-    static const Str names[KINDS] = {STR("nodes"), STR("edges"), STR("hops")};
-
-    for (Kind kind = 0; kind < KINDS; kind++) {
-        buf_append_format(buf, "%s\"%.*s\":[", kind == 0 ? "" : ",", STR_ARG(names[kind]));
-        buf_append_str(buf, buf_str(&lists[kind]));
-        buf_append_byte(buf, ']');
-    }
-}
-
 /* One line of data: JSON has no line ends outside of strings, and none unescaped inside. */
-static void event_append(const Picture *picture, bool whole, uint64_t complete_to_ns, Buf *buf)
+static void event_append(const Channel *channel, const LivePicture *picture, bool whole, Buf *buf)
 {
-    const Channel *channel = picture->channel;
     JsonWriter json = {.buf = buf};
 
     buf_append_format(buf, "event: map\nid: %s\ndata: ", channel->event_id);
@@ -291,11 +82,11 @@ static void event_append(const Picture *picture, bool whole, uint64_t complete_t
     json_key_bool(&json, "snapshot", whole);
     minute_write(&json, "from", channel->question.from_minute);
     minute_write(&json, "to", channel->question.to_minute);
-    json_key_time(&json, "complete_to", complete_to_ns);
+    json_key_time(&json, "complete_to", picture->complete_to_ns);
     buf_append_byte(buf, ',');
-    lists_append(buf, whole ? picture->whole : picture->changed);
+    live_lists_append(buf, whole ? picture->whole : picture->changed);
     buf_append_str(buf, STR(",\"removed\":{"));
-    lists_append(buf, whole ? (const Buf[KINDS]){{0}} : picture->removed);
+    live_lists_append(buf, whole ? (const Buf[LIVE_KINDS]){{0}} : picture->removed);
     buf_append_str(buf, STR("}}\n\n"));
 }
 
@@ -314,7 +105,7 @@ static void drop_channel(Live *live, Channel *channel)
     }
     LIST_REMOVE(channel, others);
     live->n_channels--;
-    table_deinit(&channel->shown);
+    live_shown_deinit(&channel->shown);
     arena_deinit(&channel->arena);
     mem_free(channel);
 }
@@ -387,15 +178,14 @@ static void send_whole(Live *live, Reader *reader, Str event)
     }
 }
 
-static void send_picture(Live *live, Picture *picture, uint64_t complete_to_ns)
+static void send_picture(Live *live, Channel *channel, const LivePicture *picture)
 {
     CLEANUP(buf_deinit) Buf whole = {0}, changed = {0};
-    Channel *channel = picture->channel;
 
     if (picture->wants_whole) {
-        event_append(picture, true, complete_to_ns, &whole);
+        event_append(channel, picture, true, &whole);
     }
-    event_append(picture, false, complete_to_ns, &changed);
+    event_append(channel, picture, false, &changed);
     for (Reader *reader = LIST_FIRST(&channel->readers), *next; reader != NULL; reader = next) {
         next = LIST_NEXT(reader, others);
         if (reader->is_behind) {
@@ -430,23 +220,24 @@ static void draw(Live *live, Channel *channel, uint64_t complete_to_ns)
     if (map_ask(live->options.map, &channel->question, &arena, &map) != 0) {
         map = (MapAnswer){0}; /* the focus is not there now: an empty picture */
     }
-    Picture picture = {
-        .channel = channel, .map = &map, .wants_whole = anybody_wants_whole(channel)};
+    LivePicture picture = {.complete_to_ns = complete_to_ns,
+                           .wants_whole = anybody_wants_whole(channel)};
     uint64_t positions = positions_version(live);
-    bool anew = mark_present(channel, &map) || positions != channel->positions;
+    bool anew = live_shown_mark(&channel->shown, &map) || positions != channel->positions;
     channel->positions = positions;
-    place_nodes(live, channel, &map, anew);
-    for (Kind kind = 0; kind < KINDS; kind++) {
-        picture_elements(&picture, kind);
+    if (anew) {
+        map_place(live->options.map, &channel->question, &map);
+        saved_place_nodes(live->options.saved, &map);
     }
-    picture_removals(&picture);
+    live_shown_places(&channel->shown, &map, anew);
+    live_picture_draw(&picture, &channel->shown, &map);
     if (picture.n_changes > 0 || channel->event_id[0] == '\0') {
         snprintf(channel->event_id, sizeof(channel->event_id), "%llx-%llx-%llx",
                  (unsigned long long)live->started_ns, (unsigned long long)channel->number,
-                 (unsigned long long)channel->round);
+                 (unsigned long long)channel->shown.round);
     }
-    send_picture(live, &picture, complete_to_ns);
-    picture_deinit(&picture);
+    send_picture(live, channel, &picture);
+    live_picture_deinit(&picture);
 }
 
 static void send_heartbeats(Live *live, Channel *channel)
@@ -526,7 +317,7 @@ static Channel *channel_new(Live *live, const LiveQuestion *question, Str key)
     Channel *channel = NEW(Channel);
     MapQuestion *own = &channel->question;
 
-    table_init(&channel->shown, sizeof(Shown), sizeof(uint64_t));
+    live_shown_init(&channel->shown);
     *own = question->filters;
     own->scope = arena_copy(&channel->arena, own->scope);
     own->environment = arena_copy(&channel->arena, own->environment);

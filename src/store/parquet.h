@@ -9,7 +9,7 @@
  * file to a Buf, and a reader that takes named columns back into arrays. What they need of the
  * format and no more: one level of columns, plus MAP<string,string>; zstd level 1; a page index; a
  * CRC on every page. Files by other writers are read when they keep to that (plain, dictionary,
- * delta and RLE encodings; data pages version 1; zstd, snappy or no compression).
+ * delta, delta-length and RLE encodings; data pages version 1; zstd, snappy or no compression).
  *
  * Writer and reader share no state. A ParquetWriter belongs to one thread. A ParquetFile may be
  * read by many threads at once when its source's read_at may, each with its own arena.
@@ -32,6 +32,9 @@ typedef enum ParquetEncoding {
     PARQUET_PLAIN,      /* no dictionary */
     PARQUET_DELTA,      /* INT32 and INT64: DELTA_BINARY_PACKED, for times and counters */
     PARQUET_PLAIN_BARE, /* plain and without compression, for random bytes */
+    PARQUET_LENGTHS,    /* BYTES: DELTA_LENGTH_BYTE_ARRAY, lengths apart from the bytes: where four
+                           bytes a value count and values hardly repeat */
+    PARQUET_LENGTHS_BARE, /* ... without compression */
 } ParquetEncoding;
 
 typedef struct ParquetColumn {

@@ -17,7 +17,7 @@ static uint64_t next_random(uint64_t *state)
     return x * 0xbf58476d1ce4e5b9U >> 16;
 }
 
-enum { N_KINDS = 12 };
+enum { N_KINDS = 14 };
 
 static const ParquetColumn kinds[N_KINDS] = {
     {STR("bool"), PARQUET_BOOL, true, PARQUET_AUTO, 0},
@@ -32,6 +32,8 @@ static const ParquetColumn kinds[N_KINDS] = {
     {STR("fixed"), PARQUET_FIXED, false, PARQUET_PLAIN_BARE, 16},
     {STR("json"), PARQUET_JSON, true, PARQUET_AUTO, 0},
     {STR("map"), PARQUET_MAP, false, PARQUET_AUTO, 0},
+    {STR("lengths"), PARQUET_BYTES, true, PARQUET_LENGTHS, 0},
+    {STR("lengths bare"), PARQUET_BYTES, false, PARQUET_LENGTHS_BARE, 0},
 };
 
 /* The value of a row is a function of the row, so the test needs no second copy of the data. */

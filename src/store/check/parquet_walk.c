@@ -10,7 +10,15 @@
  * in node_number() are field numbers of parquet.thrift.
  */
 enum { BOOLEAN = 0, INT32 = 1, INT64 = 2, DOUBLE = 5, BYTE_ARRAY = 6, FIXED = 7 };
-enum { PLAIN = 0, DELTA = 5, DICTIONARY = 8, UNCOMPRESSED = 0, ZSTD = 6, TAIL = 8 };
+enum {
+    PLAIN = 0,
+    DELTA = 5,
+    DELTA_LENGTH = 6,
+    DICTIONARY = 8,
+    UNCOMPRESSED = 0,
+    ZSTD = 6,
+    TAIL = 8
+};
 enum { DATA_PAGE = 0, DICTIONARY_PAGE = 2, REPEATED = 2, OPTIONAL = 1, PAGE_MAX = 1 << 30 };
 
 typedef struct Leaf {
@@ -83,24 +91,53 @@ static bool walk_codes(Chunk *chunk, Cursor *cursor, const Page *page, uint64_t 
     return true;
 }
 
-static void walk_delta(Cursor *cursor, uint64_t n)
+/* The numbers of a miniblock, added to @at. */
+static uint64_t walk_miniblock(Cursor *cursor, uint64_t per, uint64_t width, uint64_t n,
+                               int64_t least, int32_t *at)
+{
+    Str packed = cursor_bytes(cursor, per * width / 8);
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < MIN(n, per) && !cursor->is_bad; i++) {
+        uint64_t value = 0;
+
+        for (uint64_t bit = i * width; bit < (i + 1) * width; bit++) {
+            value |= (uint64_t)((uint8_t)packed.ptr[bit / 8] >> bit % 8 & 1) << (bit - i * width);
+        }
+        *at = (int32_t)((uint32_t)*at + (uint32_t)value + (uint32_t)least);
+        cursor->is_bad |= *at < 0;
+        sum += (uint64_t)MAX(*at, 0);
+    }
+    return sum;
+}
+
+/* Returns their sum when they are lengths (@sums), else 0. */
+static uint64_t walk_delta(Cursor *cursor, uint64_t n, bool sums)
 {
     uint64_t block = cursor_leb(cursor), minis = cursor_leb(cursor), total = cursor_leb(cursor);
     uint64_t left = total == 0 ? 0 : total - 1;
+    int32_t at = (int32_t)cursor_zigzag(cursor);
+    uint64_t sum = n == 0 ? 0 : (uint64_t)MAX(at, 0);
 
-    (void)cursor_zigzag(cursor);
-    cursor->is_bad |= total != n || minis == 0 || block == 0 || block % minis != 0 || block > 65536;
+    cursor->is_bad |= total != n || minis == 0 || block == 0 || block % minis != 0 ||
+                      block > 65536 || (sums && at < 0);
     while (left > 0 && !cursor->is_bad) {
-        (void)cursor_zigzag(cursor);
+        int64_t least = cursor_zigzag(cursor);
         Str widths = cursor_bytes(cursor, minis);
+
         for (uint64_t i = 0; i < minis && left > 0 && !cursor->is_bad; i++) {
             uint64_t per = block / minis, width = (uint8_t)widths.ptr[i];
 
-            cursor->is_bad |= width > 64;
-            (void)cursor_bytes(cursor, per * width / 8);
+            cursor->is_bad |= width > (sums ? 32 : 64);
+            if (sums && !cursor->is_bad) {
+                sum += walk_miniblock(cursor, per, width, left, least, &at);
+            } else {
+                (void)cursor_bytes(cursor, per * width / 8);
+            }
             left -= MIN(left, per);
         }
     }
+    return sums ? sum : 0;
 }
 
 static bool walk_values(Chunk *chunk, Cursor *cursor, const Page *page, uint64_t n)
@@ -112,7 +149,9 @@ static bool walk_values(Chunk *chunk, Cursor *cursor, const Page *page, uint64_t
             return false;
         }
     } else if (page->encoding == DELTA) {
-        walk_delta(cursor, n);
+        (void)walk_delta(cursor, n, false);
+    } else if (page->encoding == DELTA_LENGTH) {
+        (void)cursor_bytes(cursor, walk_delta(cursor, n, true));
     } else if (page->encoding == PLAIN) {
         walk_plain(cursor, chunk->leaf, n);
     } else {

@@ -28,8 +28,12 @@ ColumnData *column_new(const ParquetColumn *description)
     column->name = str_from_bytes(mem_alloc(name.len), name.len);
     mem_copy((char *)column->name.ptr, name.ptr, name.len);
     column->description.name = column->name;
-    column->is_plain = description->encoding == PARQUET_PLAIN ||
-                       description->encoding == PARQUET_PLAIN_BARE || is_fixed(description->type);
+    column->is_plain =
+        (description->encoding != PARQUET_AUTO && description->encoding != PARQUET_DELTA) ||
+        is_fixed(description->type);
+    ASSERT((description->encoding != PARQUET_LENGTHS &&
+            description->encoding != PARQUET_LENGTHS_BARE) ||
+           (is_bytes(description->type) && !is_fixed(description->type)));
     if (description->type == PARQUET_MAP) {
         ASSERT(!description->optional);
         column->keys = column_new(&(ParquetColumn){.name = STR("key"), .type = PARQUET_STRING});

@@ -117,7 +117,9 @@ static int take_page(ParquetSlots *slots, int32_t codec, Str *in, uint64_t offse
     }
     /* Strings of the result are views into plain pages; other pages are dropped soon. */
     bool is_kept = page.meta.type == PAGE_DICTIONARY ||
-                   (page.meta.encoding == ENCODING_PLAIN && slots->leaf->type >= PARQUET_BYTES);
+                   ((page.meta.encoding == ENCODING_PLAIN ||
+                     page.meta.encoding == ENCODING_DELTA_LENGTH_BYTE_ARRAY) &&
+                    slots->leaf->type >= PARQUET_BYTES);
     if (page.meta.type == PAGE_DATA || page.meta.type == PAGE_DICTIONARY) {
         TRY(unpack_page(slots, codec, packed, is_kept ? slots->arena : &slots->scratch, &page));
     }

@@ -116,8 +116,13 @@ static void choose_encoding(Encoder *encoder, Leaf *leaf)
     const ColumnData *column = leaf->column;
     ParquetType type = column->description.type;
 
-    leaf->encoding = ENCODING_PLAIN;
-    leaf->codec = column->description.encoding == PARQUET_PLAIN_BARE ? CODEC_NONE : CODEC_ZSTD;
+    ParquetEncoding wanted = column->description.encoding;
+
+    leaf->encoding = wanted == PARQUET_LENGTHS || wanted == PARQUET_LENGTHS_BARE
+                         ? ENCODING_DELTA_LENGTH_BYTE_ARRAY
+                         : ENCODING_PLAIN;
+    leaf->codec =
+        wanted == PARQUET_PLAIN_BARE || wanted == PARQUET_LENGTHS_BARE ? CODEC_NONE : CODEC_ZSTD;
     if (column->n_values == 0) {
         return;
     }
@@ -174,6 +179,22 @@ static void append_plain_bytes(Buf *buf, Leaf *leaf, size_t n)
     }
 }
 
+/* All lengths, then all bytes. */
+static void append_lengths_bytes(Buf *buf, Leaf *leaf, size_t n)
+{
+    const ColumnData *column = leaf->column;
+    CLEANUP(mem_freep) int64_t *lengths = NEW_ARRAY(int64_t, n + 1);
+    size_t size = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        lengths[i] = column->lengths[leaf->value + i];
+        size += column->lengths[leaf->value + i];
+    }
+    delta_append(buf, lengths, n, 32);
+    buf_append(buf, column->bytes.ptr + leaf->byte, size);
+    leaf->byte += size;
+}
+
 static void append_fixed(Buf *buf, Leaf *leaf, size_t n)
 {
     size_t size = n * leaf->column->description.size;
@@ -217,6 +238,8 @@ static void append_values(Buf *buf, Leaf *leaf, size_t n)
     } else if (leaf->encoding == ENCODING_DELTA_BINARY_PACKED) {
         unsigned bits = column->description.type == PARQUET_INT32 ? 32 : 64;
         delta_append(buf, column->ints + leaf->value, n, bits);
+    } else if (leaf->encoding == ENCODING_DELTA_LENGTH_BYTE_ARRAY) {
+        append_lengths_bytes(buf, leaf, n);
     } else {
         append_plain(buf, leaf, n);
     }
@@ -392,7 +415,8 @@ static size_t page_rows(const Leaf *leaf, size_t from)
     if (leaf->map != NULL) {
         return map_page_rows(leaf, from, rows);
     }
-    if (leaf->encoding != ENCODING_PLAIN || column->total_bytes < PAGE_BYTES) {
+    if ((leaf->encoding != ENCODING_PLAIN && leaf->encoding != ENCODING_DELTA_LENGTH_BYTE_ARRAY) ||
+        column->total_bytes < PAGE_BYTES) {
         return rows;
     }
     size_t bytes = 0, value = leaf->value;

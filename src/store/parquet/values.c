@@ -48,6 +48,23 @@ static int take_plain_strs(const ParquetLeaf *leaf, Str *in, Str *strs, size_t f
     return 0;
 }
 
+/* As take_plain_strs(), of @n whose lengths come first. */
+static int take_lengths_strs(const ParquetPage *page, Str *in, Arena *arena, Str *strs)
+{
+    size_t n = page->values.n;
+    int64_t *lengths = arena_alloc(arena, n * sizeof(*lengths));
+    Str skipped;
+
+    TRY(delta_take(in, 32, lengths, n));
+    for (size_t i = 0; i < page->end; i++) {
+        if (lengths[i] < 0) {
+            return 1;
+        }
+        TRY(bytes_take(in, (uint64_t)lengths[i], i >= page->first ? &strs[i] : &skipped));
+    }
+    return 0;
+}
+
 static int take_bools(const ParquetPage *page, Str *in, Arena *arena, int64_t *ints, size_t n)
 {
     uint32_t *bits = arena_alloc(arena, n * sizeof(*bits));
@@ -72,6 +89,10 @@ int parquet_take_values(const ParquetLeaf *leaf, ParquetPage *page, Str *in, Are
     int32_t encoding = page->meta.encoding;
     bool is_plain = encoding == ENCODING_PLAIN;
 
+    if (encoding == ENCODING_DELTA_LENGTH_BYTE_ARRAY && leaf->physical == PHYSICAL_BYTE_ARRAY) {
+        values->strs = arena_alloc(arena, values->n * sizeof(Str));
+        return take_lengths_strs(page, in, arena, values->strs);
+    }
     if (leaf->physical == PHYSICAL_BYTE_ARRAY || leaf->physical == PHYSICAL_FIXED) {
         /* Each value takes at least its length, so that n is bounded by the page before memory. */
         size_t least = leaf->physical == PHYSICAL_FIXED ? leaf->size : 4;

@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 600
 
 PAGE_SOURCES := $(shell find ui/src ui/package-lock.json ui/*.json ui/*.mjs ui/index.html 2>/dev/null)
 
-.PHONY: all demo test soak asan tsan fuzz bench bench-peers bench-scale tidy format page setup setup-test clean
+.PHONY: all demo test soak asan tsan fuzz bench bench-peers bench-runs bench-scale tidy format page setup setup-test clean
 
 all: setup page
 	@tools/build.sh $(BUILD)
@@ -61,6 +61,12 @@ bench: all
 # The page in Chromium, against the demo.
 bench-page: all setup-test
 	@node bench/page/measure.mjs $(BUILD)/weft
+
+# What N runs of a flow over 30 days cost: make bench-runs N=10000000
+N ?= 1000000
+bench-runs: setup page
+	@ninja -C $(BUILD) --quiet bench/flow_bench
+	@dir=$$(mktemp -d) && $(BUILD)/bench/flow_bench $(N) $$dir whole; rm -rf $$dir
 
 # Minutes: 10,000 services, 100,000 calls, 1,000,000 operations.
 bench-scale: all

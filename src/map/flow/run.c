@@ -145,6 +145,8 @@ typedef struct Contribution {
     RunSummary summary;
     Deltas *deltas;
     Str *steps; /* node keys, by member */
+    NodeKey flow;
+    Buf *scratch;
 } Contribution;
 
 static Delta *add(const Contribution *run, DeltaKind kind, Str source, const Member *from)
@@ -163,14 +165,13 @@ static Delta *add(const Contribution *run, DeltaKind kind, Str source, const Mem
 
 static Str step_key(const Contribution *run, const Member *member)
 {
-    CLEANUP(buf_deinit) Buf buf = {0};
-    NodeKey key;
+    NodeKey key = run->flow;
 
-    ASSERT(node_key_parse(member->flow, &key) == 0);
     key.type = NODE_STEP;
     key.part = member->step;
-    node_key_append(&key, &buf);
-    return arena_copy(run->deltas->arena, buf_str(&buf));
+    buf_clear(run->scratch);
+    node_key_append(&key, run->scratch);
+    return arena_copy(run->deltas->arena, buf_str(run->scratch));
 }
 
 static void set_duration(Delta *delta, uint64_t from_ns, uint64_t to_ns)
@@ -193,12 +194,12 @@ static void contribute_run(const Contribution *run)
 
 static void contribute_variant(const Contribution *run)
 {
-    CLEANUP(buf_deinit) Buf buf = {0};
     const Member *first = &run->members[0];
     Delta *delta = add(run, DELTA_VARIANT, first->flow, first);
 
-    variant_append(run->members, run->summary.n_steps, &buf);
-    delta->name = arena_copy(run->deltas->arena, buf_str(&buf));
+    buf_clear(run->scratch);
+    variant_append(run->members, run->summary.n_steps, run->scratch);
+    delta->name = arena_copy(run->deltas->arena, buf_str(run->scratch));
     delta->errors = run->summary.failed;
     set_duration(delta, run->summary.start_ns, run->summary.end_ns);
 }
@@ -297,8 +298,12 @@ static void name_steps(Contribution *run)
 
 void run_contribute(const Member *members, size_t n, Deltas *deltas)
 {
-    Contribution run = {
-        .members = members, .n = n, .summary = run_summary(members, n), .deltas = deltas};
+    CLEANUP(buf_deinit) Buf scratch = {0};
+    Contribution run = {.members = members,
+                        .n = n,
+                        .summary = run_summary(members, n),
+                        .deltas = deltas,
+                        .scratch = &scratch};
     size_t n_steps = run.summary.n_steps;
 
     if (!run.summary.counts) {
@@ -308,6 +313,7 @@ void run_contribute(const Member *members, size_t n, Deltas *deltas)
     if (n_steps == 0) {
         return;
     }
+    ASSERT(node_key_parse(members[0].flow, &run.flow) == 0);
     name_steps(&run);
     contribute_variant(&run);
     contribute_ends(&run);

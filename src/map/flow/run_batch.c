@@ -13,16 +13,32 @@
  * A run that grows over days has its older members in files, so a batch holds changes, not runs. A
  * subject's changes are few (a trace's steps), so they are an array that is searched from its end.
  */
-enum { CANCEL_LOOK_BACK = 64 }; /* what is further back is cancelled when it is written */
+enum {
+    CANCEL_LOOK_BACK = 64, /* what is further back is cancelled when it is written */
+    KEY_BYTES_SMALL = 512, /* longer ones need the heap */
+};
 
 SubjectKey subject_key(const Subject *subject)
 {
     CLEANUP(buf_deinit) Buf buf = {0};
+    uint8_t small[KEY_BYTES_SMALL];
+    size_t room = subject->owner.len + subject->id.len + 1 + VARINT_SIZE_MAX;
+    uint8_t *bytes = room <= sizeof(small) ? small : buf_grow(&buf, room);
+    size_t n = 0;
 
-    buf_append_byte(&buf, (uint8_t)subject->kind);
-    bytes_append_counted(&buf, subject->owner);
-    buf_append_str(&buf, subject->id);
-    XXH128_hash_t hash = XXH3_128bits(buf.ptr, buf.len);
+    bytes[n++] = (uint8_t)subject->kind;
+    for (uint64_t len = subject->owner.len; n == 1 || len > 0; len >>= 7) {
+        bytes[n++] = (uint8_t)((len & 0x7f) | (len >= 0x80 ? 0x80 : 0));
+    }
+    if (subject->owner.len > 0) {
+        mem_copy(bytes + n, subject->owner.ptr, subject->owner.len);
+        n += subject->owner.len;
+    }
+    if (subject->id.len > 0) {
+        mem_copy(bytes + n, subject->id.ptr, subject->id.len);
+        n += subject->id.len;
+    }
+    XXH128_hash_t hash = XXH3_128bits(bytes, n);
     return (SubjectKey){hash.high64, hash.low64};
 }
 
@@ -64,9 +80,8 @@ static Str keep_name(RunBatch *batch, Str name)
     return symbols_get(&batch->names, symbols_intern(&batch->names, name));
 }
 
-SubjectChanges *run_batch_subject(RunBatch *batch, const Subject *subject)
+SubjectChanges *run_batch_subject(RunBatch *batch, SubjectKey key, const Subject *subject)
 {
-    SubjectKey key = subject_key(subject);
     bool is_new;
     SubjectChanges *changes = table_put(&batch->subjects, &key, &is_new);
 
@@ -105,6 +120,7 @@ void run_batch_add_member(RunBatch *batch, SubjectChanges *run, const Member *me
 {
     uint32_t least = run->n > CANCEL_LOOK_BACK ? run->n - CANCEL_LOOK_BACK : 0;
 
+    run->net += member->sign;
     for (uint32_t i = run->n; i > least; i--) {
         const Member *other = &run->members[i - 1];
 
@@ -127,6 +143,7 @@ void run_batch_add_link(RunBatch *batch, SubjectChanges *entity, const EntityLin
 {
     uint32_t least = entity->n > CANCEL_LOOK_BACK ? entity->n - CANCEL_LOOK_BACK : 0;
 
+    entity->net += link->sign;
     for (uint32_t i = entity->n; i > least; i--) {
         const EntityLink *other = &entity->links[i - 1];
 
@@ -235,4 +252,20 @@ void changes_reduce(SubjectChanges *changes)
     } else {
         reduce_links(changes);
     }
+}
+
+void changes_drop_taken(SubjectChanges *changes)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < changes->n; i++) {
+        if (changes->subject.kind == SUBJECT_ENTITY) {
+            changes->links[kept] = changes->links[i];
+            kept += changes->links[i].sign > 0;
+        } else {
+            changes->members[kept] = changes->members[i];
+            kept += changes->members[i].sign > 0;
+        }
+    }
+    changes->n = kept;
 }

@@ -32,6 +32,7 @@ typedef struct SubjectChanges {
     Member *members;   /* of a run */
     EntityLink *links; /* of an entity */
     uint32_t n, capacity;
+    int64_t net; /* sum of all signs, also of those that have cancelled out */
 } SubjectChanges;
 
 typedef struct RunBatch {
@@ -45,7 +46,7 @@ RunBatch *run_batch_new(void);
 RunBatch *run_batch_free(RunBatch *batch);
 
 /* Copies what they point to. Equal ones of opposite sign cancel. */
-SubjectChanges *run_batch_subject(RunBatch *batch, const Subject *subject);
+SubjectChanges *run_batch_subject(RunBatch *batch, SubjectKey key, const Subject *subject);
 void run_batch_add_member(RunBatch *batch, SubjectChanges *run, const Member *member);
 void run_batch_add_link(RunBatch *batch, SubjectChanges *entity, const EntityLink *link);
 
@@ -54,6 +55,9 @@ const SubjectChanges *run_batch_find(const RunBatch *batch, SubjectKey key);
 /* Cancels equal changes of opposite sign, however far apart, and sorts: members as run_sort() does,
  * links by start. */
 void changes_reduce(SubjectChanges *changes);
+
+/* Drops what is taken back of something that is not there (any more). Reduced before. */
+void changes_drop_taken(SubjectChanges *changes);
 
 /* Whether all but their signs is equal. */
 bool members_equal(const Member *a, const Member *b);

@@ -2,45 +2,107 @@
 #include "map/flow/run_changes.h"
 
 #include "base/assert.h"
+#include "codec/bits.h"
 #include "codec/bytes.h"
+#include "map/flow/run_changes_private.h"
 
 /*
- * A run is mostly one trace whose steps follow each other, so a trace id is told once, starts are
- * differences, and what stays is the span id and some bytes a step.
+ * A run is mostly one trace whose steps follow each other, so a trace id is told once, and a start
+ * is told from the end of the step before it.
  */
-enum {
-    FLAG_KIND = 3,
-    FLAG_CLIENT = 1 << 2,
-    FLAG_FAILED = 1 << 3,
-    FLAG_SHADOWED = 1 << 4,
-    FLAG_NO_RUN_ID = 1 << 5,
-    FLAG_THRESHOLD = 1 << 6,
-    FLAG_TAKEN = 1 << 7,
-    CHANGE_BYTES_MIN = 12, /* so that a count can be checked before it is believed */
-    TRACES_MAX = 64,       /* remembered: the last */
-};
-
-typedef struct TraceRing {
-    TraceId ids[TRACES_MAX];
-    size_t n;
-} TraceRing;
-
-static void ring_add(TraceRing *ring, TraceId id)
+void change_bufs_clear(ChangeBufs *bufs)
 {
-    ring->ids[ring->n++ % TRACES_MAX] = id;
+    buf_clear(&bufs->shape);
+    buf_clear(&bufs->sizes);
+    buf_clear(&bufs->bits);
+    buf_clear(&bufs->numbers);
+    bufs->last = bufs->n_last = 0;
 }
 
-/* How many new ids ago @id was told; TRACES_MAX: not, or too long ago. */
+void change_bufs_deinit(ChangeBufs *bufs)
+{
+    buf_deinit(&bufs->shape);
+    buf_deinit(&bufs->sizes);
+    buf_deinit(&bufs->bits);
+    buf_deinit(&bufs->numbers);
+}
+
+/* ---- numbers ---- */
+
+/* How many bits it has, and those below the highest. */
+static void put_number(ChangeBufs *bufs, uint64_t value)
+{
+    unsigned size = bits_needed(value);
+
+    buf_append_byte(&bufs->sizes, (uint8_t)size);
+    if (size < 2) {
+        return;
+    }
+    unsigned n = size - 1;
+    value &= (UINT64_C(1) << n) - 1;
+    bufs->last |= value << bufs->n_last;
+    if (bufs->n_last + n >= 64) {
+        buf_append_u64le(&bufs->numbers, bufs->last);
+        bufs->last = value >> (64 - bufs->n_last); /* n < 64, so n_last > 0 */
+        bufs->n_last += n - 64;
+    } else {
+        bufs->n_last += n;
+    }
+}
+
+static void append_numbers(ChangeBufs *bufs)
+{
+    buf_append(&bufs->numbers, &bufs->last, (bufs->n_last + 7) / 8);
+    buf_append_str(&bufs->bits, buf_str(&bufs->numbers));
+}
+
+/* Numbers that are taken, one behind the other. */
+typedef struct NumberReader {
+    Str sizes, bits;
+    size_t at; /* bit */
+} NumberReader;
+
+static int take_number(NumberReader *in, uint64_t *ret_value)
+{
+    uint64_t value;
+    Str byte;
+
+    TRY(bytes_take(&in->sizes, 1, &byte));
+    unsigned size = (uint8_t)byte.ptr[0];
+    if (size > 64 || (size > 1 && in->at + size - 1 > 8 * in->bits.len)) {
+        return 1;
+    }
+    value = size == 0 ? 0 : UINT64_C(1) << (size - 1);
+    for (unsigned got = 0; got + 1 < size;) {
+        unsigned shift = in->at % 8, n = MIN(8 - shift, size - 1 - got);
+        uint64_t bits = (uint8_t)in->bits.ptr[in->at / 8] >> shift & ((1U << n) - 1);
+
+        value |= bits << got;
+        got += n;
+        in->at += n;
+    }
+    *ret_value = value;
+    return 0;
+}
+
+/* ---- changes ---- */
+
+void trace_ring_add(TraceRing *ring, TraceId id)
+{
+    ring->ids[ring->n++ % CHANGE_TRACES_MAX] = id;
+}
+
+/* How many new ids ago @id was told; CHANGE_TRACES_MAX: not, or too long ago. */
 static size_t ring_find(const TraceRing *ring, TraceId id)
 {
-    size_t n = MIN(ring->n, (size_t)TRACES_MAX);
+    size_t n = MIN(ring->n, (size_t)CHANGE_TRACES_MAX);
 
     for (size_t ago = 0; ago < n; ago++) {
-        if (trace_id_equal(ring->ids[(ring->n - 1 - ago) % TRACES_MAX], id)) {
+        if (trace_id_equal(ring->ids[(ring->n - 1 - ago) % CHANGE_TRACES_MAX], id)) {
             return ago;
         }
     }
-    return TRACES_MAX;
+    return CHANGE_TRACES_MAX;
 }
 
 static void append_name(Buf *buf, const Symbols *names, Str name)
@@ -51,17 +113,17 @@ static void append_name(Buf *buf, const Symbols *names, Str name)
     varint_append(buf, name.len == 0 ? 0 : (uint64_t)number + 1);
 }
 
-static void append_trace(Buf *buf, TraceRing *ring, TraceId id)
+static void append_trace(ChangeBufs *bufs, TraceRing *ring, TraceId id)
 {
     size_t ago = ring_find(ring, id);
 
-    if (ago < TRACES_MAX) {
-        varint_append(buf, 1 + ago);
+    if (ago < CHANGE_TRACES_MAX) {
+        varint_append(&bufs->shape, 1 + ago);
         return;
     }
-    varint_append(buf, 0);
-    buf_append(buf, id.bytes, TRACE_ID_SIZE);
-    ring_add(ring, id);
+    varint_append(&bufs->shape, 0);
+    buf_append(&bufs->bits, id.bytes, TRACE_ID_SIZE);
+    trace_ring_add(ring, id);
 }
 
 static uint8_t member_flags(const Member *member)
@@ -77,50 +139,53 @@ static uint8_t member_flags(const Member *member)
     return (uint8_t)flags;
 }
 
-static void append_member(Buf *buf, const Member *member, const Symbols *names, TraceRing *ring,
-                          uint64_t before_ns)
+static void pack_member(ChangeBufs *bufs, const Member *member, const Symbols *names,
+                        TraceRing *ring, uint64_t before_ns)
 {
-    buf_append_byte(buf, member_flags(member));
-    append_trace(buf, ring, member->trace_id);
-    buf_append(buf, member->span_id.bytes, SPAN_ID_SIZE);
-    zigzag_append(buf, (int64_t)(member->start_ns - before_ns));
-    varint_append(buf, member->end_ns - member->start_ns);
+    buf_append_byte(&bufs->shape, member_flags(member));
+    append_trace(bufs, ring, member->trace_id);
+    append_name(&bufs->shape, names, member->step);
+    append_name(&bufs->shape, names, member->service);
+    put_number(bufs, zigzag_encode((int64_t)(member->start_ns - before_ns)));
+    put_number(bufs, member->end_ns - member->start_ns);
     if (member->threshold != 0) {
-        buf_append_u64le(buf, member->threshold);
+        put_number(bufs, member->threshold);
     }
-    append_name(buf, names, member->step);
-    append_name(buf, names, member->service);
+    buf_append(&bufs->bits, member->span_id.bytes, SPAN_ID_SIZE);
 }
 
-static void append_link(Buf *buf, const EntityLink *link, const Symbols *names, uint64_t before_ns)
+static void pack_link(ChangeBufs *bufs, const EntityLink *link, const Symbols *names,
+                      uint64_t before_ns)
 {
-    buf_append_byte(buf, (uint8_t)(link->sign < 0 ? FLAG_TAKEN : 0));
-    buf_append(buf, link->trace_id.bytes, TRACE_ID_SIZE);
-    zigzag_append(buf, (int64_t)(link->start_ns - before_ns));
-    append_name(buf, names, link->flow);
-    bytes_append_counted(buf, link->run_id);
+    buf_append_byte(&bufs->shape, (uint8_t)(link->sign < 0 ? FLAG_TAKEN : 0));
+    append_name(&bufs->shape, names, link->flow);
+    put_number(bufs, zigzag_encode((int64_t)(link->start_ns - before_ns)));
+    bytes_append_counted(&bufs->sizes, link->run_id);
+    buf_append(&bufs->bits, link->trace_id.bytes, TRACE_ID_SIZE);
 }
 
-void changes_append(const SubjectChanges *changes, const Symbols *names, Buf *buf)
+void changes_pack(const SubjectChanges *changes, uint64_t first_ns, const Symbols *names,
+                  ChangeBufs *bufs)
 {
     TraceRing ring = {.n = 0};
-    uint64_t before_ns = 0;
+    uint64_t before_ns = first_ns;
 
-    varint_append(buf, changes->n);
+    change_bufs_clear(bufs);
     for (uint32_t i = 0; i < changes->n; i++) {
         if (changes->subject.kind == SUBJECT_RUN) {
-            append_member(buf, &changes->members[i], names, &ring, before_ns);
-            before_ns = changes->members[i].start_ns;
+            pack_member(bufs, &changes->members[i], names, &ring, before_ns);
+            before_ns = changes->members[i].end_ns;
         } else {
-            append_link(buf, &changes->links[i], names, before_ns);
+            pack_link(bufs, &changes->links[i], names, before_ns);
             before_ns = changes->links[i].start_ns;
         }
     }
+    append_numbers(bufs);
 }
 
 /* ---- back ---- */
 
-static int take_name(Str *in, ChangeNames names, Str *ret_name)
+int change_take_name(Str *in, ChangeNames names, Str *ret_name)
 {
     uint64_t number;
 
@@ -132,35 +197,42 @@ static int take_name(Str *in, ChangeNames names, Str *ret_name)
     return 0;
 }
 
-static int take_trace(Str *in, TraceRing *ring, TraceId *ret_id)
+int change_take_trace(Str *numbers, Str *ids, TraceRing *ring, TraceId *ret_id)
 {
     uint64_t told;
     Str bytes;
 
-    TRY(varint_take(in, &told));
-    if (told > MIN(ring->n, (size_t)TRACES_MAX)) {
+    TRY(varint_take(numbers, &told));
+    if (told > MIN(ring->n, (size_t)CHANGE_TRACES_MAX)) {
         return 1;
     }
     if (told > 0) {
-        *ret_id = ring->ids[(ring->n - told) % TRACES_MAX];
+        *ret_id = ring->ids[(ring->n - told) % CHANGE_TRACES_MAX];
         return 0;
     }
-    TRY(bytes_take(in, TRACE_ID_SIZE, &bytes));
+    TRY(bytes_take(ids, TRACE_ID_SIZE, &bytes));
     mem_copy(ret_id->bytes, bytes.ptr, TRACE_ID_SIZE);
-    ring_add(ring, *ret_id);
+    trace_ring_add(ring, *ret_id);
     return 0;
 }
 
-static int take_flags(Str *in, uint8_t *ret_flags)
+int change_take_flags(Str *in, Member *member, bool *ret_threshold)
 {
     Str byte;
 
     TRY(bytes_take(in, 1, &byte));
-    *ret_flags = (uint8_t)byte.ptr[0];
-    return 0;
+    uint8_t flags = (uint8_t)byte.ptr[0];
+    member->kind = (MemberKind)(flags & FLAG_KIND);
+    member->client = (flags & FLAG_CLIENT) != 0;
+    member->failed = (flags & FLAG_FAILED) != 0;
+    member->shadowed = (flags & FLAG_SHADOWED) != 0;
+    member->no_run_id = (flags & FLAG_NO_RUN_ID) != 0;
+    member->sign = (flags & FLAG_TAKEN) != 0 ? -1 : 1;
+    *ret_threshold = (flags & FLAG_THRESHOLD) != 0;
+    return member->kind > MEMBER_JOINER;
 }
 
-static int take_times(Str *in, uint64_t before_ns, Member *member)
+int change_take_times(Str *in, uint64_t before_ns, Member *member)
 {
     int64_t difference;
     uint64_t duration_ns;
@@ -171,109 +243,184 @@ static int take_times(Str *in, uint64_t before_ns, Member *member)
     return __builtin_add_overflow(member->start_ns, duration_ns, &member->end_ns);
 }
 
-static int take_threshold(Str *in, uint8_t flags, uint64_t *ret_threshold)
+int change_take_threshold(Str *in, uint64_t *ret_threshold)
 {
     Str bytes;
 
-    if ((flags & FLAG_THRESHOLD) == 0) {
-        return 0;
-    }
     TRY(bytes_take(in, sizeof(uint64_t), &bytes));
     *ret_threshold = load_u64le(bytes.ptr);
-    return *ret_threshold >> 56 != 0;
+    return *ret_threshold >> 56 != 0 || *ret_threshold == 0;
 }
 
-static int take_member(Str *in, ChangeNames names, TraceRing *ring, uint64_t before_ns,
-                       Member *member)
+int change_take_span(Str *in, SpanId *ret_id)
 {
-    uint8_t flags;
     Str bytes;
 
-    TRY(take_flags(in, &flags));
-    member->kind = (MemberKind)(flags & FLAG_KIND);
-    if (member->kind > MEMBER_JOINER) {
-        return 1;
-    }
-    member->client = (flags & FLAG_CLIENT) != 0;
-    member->failed = (flags & FLAG_FAILED) != 0;
-    member->shadowed = (flags & FLAG_SHADOWED) != 0;
-    member->no_run_id = (flags & FLAG_NO_RUN_ID) != 0;
-    member->sign = (flags & FLAG_TAKEN) != 0 ? -1 : 1;
-    TRY(take_trace(in, ring, &member->trace_id));
     TRY(bytes_take(in, SPAN_ID_SIZE, &bytes));
-    mem_copy(member->span_id.bytes, bytes.ptr, SPAN_ID_SIZE);
-    TRY(take_times(in, before_ns, member));
-    TRY(take_threshold(in, flags, &member->threshold));
-    TRY(take_name(in, names, &member->step));
-    TRY(take_name(in, names, &member->service));
-    return (member->kind == MEMBER_STEP) != (member->step.len > 0);
+    mem_copy(ret_id->bytes, bytes.ptr, SPAN_ID_SIZE);
+    return 0;
 }
 
-static int take_link(Str *in, ChangeNames names, uint64_t before_ns, EntityLink *link)
-{
-    int64_t difference;
-    uint8_t flags;
-    Str bytes;
+/* What is left of packed changes. */
+typedef struct Unpacking {
+    Str shape, ids;
+    NumberReader numbers;
+    ChangeNames names;
+    TraceRing ring;
+} Unpacking;
 
-    TRY(take_flags(in, &flags));
-    link->sign = (flags & FLAG_TAKEN) != 0 ? -1 : 1;
-    TRY(bytes_take(in, TRACE_ID_SIZE, &bytes));
-    mem_copy(link->trace_id.bytes, bytes.ptr, TRACE_ID_SIZE);
-    TRY(zigzag_take(in, &difference));
-    link->start_ns = before_ns + (uint64_t)difference;
-    TRY(take_name(in, names, &link->flow));
-    return bytes_take_counted(in, &link->run_id);
+static int unpack_times(NumberReader *in, uint64_t before_ns, Member *member)
+{
+    uint64_t difference, duration_ns;
+
+    TRY(take_number(in, &difference));
+    TRY(take_number(in, &duration_ns));
+    member->start_ns = before_ns + (uint64_t)zigzag_decode(difference);
+    member->end_ns = member->start_ns + duration_ns;
+    return 0;
 }
 
-static int take_members(Str in, ChangeNames names, SubjectChanges *changes)
+static int unpack_member(Unpacking *in, uint64_t before_ns, Member *member)
 {
-    TraceRing ring = {.n = 0};
-    uint64_t before_ns = 0;
+    bool has_threshold;
 
-    for (uint32_t i = 0; i < changes->n; i++) {
-        Member *member = &changes->members[i];
+    TRY(change_take_flags(&in->shape, member, &has_threshold));
+    TRY(change_take_trace(&in->shape, &in->ids, &in->ring, &member->trace_id));
+    TRY(change_take_name(&in->shape, in->names, &member->step));
+    TRY(change_take_name(&in->shape, in->names, &member->service));
+    TRY(unpack_times(&in->numbers, before_ns, member));
+    if (has_threshold) {
+        TRY(take_number(&in->numbers, &member->threshold));
+    }
+    TRY(change_take_span(&in->ids, &member->span_id));
+    return (member->kind == MEMBER_STEP) != (member->step.len > 0) || member->threshold >> 56 != 0;
+}
 
-        TRY(take_member(&in, names, &ring, before_ns, member));
+static int unpack_members(Unpacking *in, uint64_t before_ns, SubjectChanges *changes)
+{
+    while (in->shape.len > 0) {
+        Member *member = &changes->members[changes->n];
+
+        if (in->ids.len < SPAN_ID_SIZE) {
+            return 1;
+        }
+        TRY(unpack_member(in, before_ns, member));
         member->flow = changes->subject.owner;
         member->run_id = changes->subject.id;
-        before_ns = member->start_ns;
+        before_ns = member->end_ns;
+        changes->n++;
     }
-    return in.len != 0;
+    return 0;
 }
 
-static int take_links(Str in, ChangeNames names, SubjectChanges *changes)
+static int unpack_link(Unpacking *in, uint64_t before_ns, EntityLink *link)
 {
-    uint64_t before_ns = 0;
+    uint64_t difference;
+    Str byte;
+    Str bytes;
 
-    for (uint32_t i = 0; i < changes->n; i++) {
-        EntityLink *link = &changes->links[i];
+    TRY(bytes_take(&in->shape, 1, &byte));
+    link->sign = ((uint8_t)byte.ptr[0] & FLAG_TAKEN) != 0 ? -1 : 1;
+    TRY(change_take_name(&in->shape, in->names, &link->flow));
+    TRY(take_number(&in->numbers, &difference));
+    link->start_ns = before_ns + (uint64_t)zigzag_decode(difference);
+    TRY(bytes_take_counted(&in->numbers.sizes, &link->run_id));
+    TRY(bytes_take(&in->ids, TRACE_ID_SIZE, &bytes));
+    mem_copy(link->trace_id.bytes, bytes.ptr, TRACE_ID_SIZE);
+    return 0;
+}
 
-        TRY(take_link(&in, names, before_ns, link));
+static int unpack_links(Unpacking *in, uint64_t before_ns, SubjectChanges *changes)
+{
+    while (in->shape.len > 0) {
+        EntityLink *link = &changes->links[changes->n];
+
+        if (in->ids.len < TRACE_ID_SIZE) {
+            return 1;
+        }
+        TRY(unpack_link(in, before_ns, link));
         link->type = changes->subject.owner;
         link->id = changes->subject.id;
         before_ns = link->start_ns;
+        changes->n++;
     }
-    return in.len != 0;
+    return 0;
 }
 
-int changes_parse(Str bytes, const Subject *subject, ChangeNames names, Arena *arena,
-                  SubjectChanges *ret_changes)
+/* How many bytes of ids there are: the shape tells. */
+static int measure_ids(Str shape, SubjectKind kind, size_t *ret_size)
+{
+    size_t size = 0;
+
+    while (shape.len > 0) {
+        uint64_t number;
+        Str flags;
+
+        TRY(bytes_take(&shape, 1, &flags));
+        size += kind == SUBJECT_RUN ? SPAN_ID_SIZE : TRACE_ID_SIZE;
+        if (kind == SUBJECT_RUN) {
+            TRY(varint_take(&shape, &number));
+            size += number == 0 ? TRACE_ID_SIZE : 0;
+            TRY(varint_take(&shape, &number));
+        }
+        TRY(varint_take(&shape, &number));
+    }
+    *ret_size = size;
+    return 0;
+}
+
+/* Each change has an id, so that memory is bounded by what was read. */
+int changes_unpack(const PackedChanges *packed, const Subject *subject, uint64_t first_ns,
+                   ChangeNames names, Arena *arena, SubjectChanges *ret_changes)
 {
     SubjectChanges changes = {.subject = *subject};
-    uint64_t n;
+    Unpacking in = {.shape = packed->shape, .names = names};
+    Str numbers = packed->bits;
+    size_t size = 0;
 
-    TRY(varint_take(&bytes, &n));
-    if (n > bytes.len / CHANGE_BYTES_MIN) {
-        return 1;
-    }
-    changes.n = (uint32_t)n;
+    TRY(measure_ids(packed->shape, subject->kind, &size));
+    TRY(bytes_take(&numbers, size, &in.ids));
+    in.numbers = (NumberReader){.sizes = packed->sizes, .bits = numbers};
     if (subject->kind == SUBJECT_RUN) {
-        changes.members = ARENA_ARRAY(arena, Member, changes.n);
-        TRY(take_members(bytes, names, &changes));
+        changes.members = ARENA_ARRAY(arena, Member, size / SPAN_ID_SIZE + 1);
+        TRY(unpack_members(&in, first_ns, &changes));
     } else {
-        changes.links = ARENA_ARRAY(arena, EntityLink, changes.n);
-        TRY(take_links(bytes, names, &changes));
+        changes.links = ARENA_ARRAY(arena, EntityLink, size / TRACE_ID_SIZE + 1);
+        TRY(unpack_links(&in, first_ns, &changes));
     }
     *ret_changes = changes;
+    return in.ids.len != 0 || in.numbers.sizes.len != 0 ||
+           (in.numbers.at + 7) / 8 != in.numbers.bits.len;
+}
+
+/* ---- other names ---- */
+
+static int rename_one(Str *shape, ChangeNumbers numbers, Buf *buf)
+{
+    uint64_t number;
+
+    TRY(varint_take(shape, &number));
+    if (number > numbers.count) {
+        return 1;
+    }
+    varint_append(buf, number == 0 ? 0 : (uint64_t)numbers.items[number - 1] + 1);
+    return 0;
+}
+
+int changes_rename(Str shape, SubjectKind kind, ChangeNumbers numbers, Buf *buf)
+{
+    while (shape.len > 0) {
+        uint64_t told;
+        Str flags;
+
+        TRY(bytes_take(&shape, 1, &flags));
+        buf_append_str(buf, flags);
+        if (kind == SUBJECT_RUN) {
+            TRY(varint_take(&shape, &told));
+            varint_append(buf, told);
+            TRY(rename_one(&shape, numbers, buf));
+        }
+        TRY(rename_one(&shape, numbers, buf));
+    }
     return 0;
 }

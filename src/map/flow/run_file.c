@@ -2,205 +2,39 @@
 #include "map/flow/run_file.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "codec/bloom.h"
 #include "codec/bytes.h"
-#include "codec/hash.h"
-#include "map/flow/run_changes.h"
-#include "store/parquet.h"
 
 /*
  * Keys are hashes, so they lie evenly: where a key stands is guessed from its value, and the guess
- * is wrong by about the square root of the number of rows.
+ * is wrong by about the square root of the number of rows. The column has its upper bits only,
+ * as differences; who it really is, owner and id tell.
  */
-enum {
-    SCAN_ROWS = 1 << 14,
-    NAMES_MAX = 1 << 24,
+enum { NAMES_MAX = 1 << 24 };
+
+const ParquetColumn run_columns[RUN_COLUMNS] = {
+    [RUN_COLUMN_KEY] = {.name = {"key", 3}, .type = PARQUET_INT64, .encoding = PARQUET_DELTA},
+    [RUN_COLUMN_KIND] = {.name = {"kind", 4}, .type = PARQUET_INT64},
+    [RUN_COLUMN_OWNER] = {.name = {"owner", 5}, .type = PARQUET_BYTES},
+    [RUN_COLUMN_ID] = {.name = {"id", 2}, .type = PARQUET_BYTES, .encoding = PARQUET_LENGTHS},
+    [RUN_COLUMN_FIRST] = {.name = {"first", 5}, .type = PARQUET_INT64, .encoding = PARQUET_DELTA},
+    [RUN_COLUMN_COUNT] = {.name = {"count", 5}, .type = PARQUET_INT64},
+    [RUN_COLUMN_STEPS] = {.name = {"steps", 5}, .type = PARQUET_INT64},
+    [RUN_COLUMN_FLAGS] = {.name = {"flags", 5}, .type = PARQUET_INT64},
+    [RUN_COLUMN_VARIANT] = {.name = {"variant", 7}, .type = PARQUET_INT64},
+    [RUN_COLUMN_SHAPE] = {.name = {"shape", 5}, .type = PARQUET_BYTES},
+    [RUN_COLUMN_SIZES] = {.name = {"sizes", 5}, .type = PARQUET_BYTES, .encoding = PARQUET_LENGTHS},
+    [RUN_COLUMN_BITS] = {.name = {"bits", 4},
+                         .type = PARQUET_BYTES,
+                         .encoding = PARQUET_LENGTHS_BARE},
 };
 
-#define FORMAT_KEY STR("weft.run_table")
-#define FORMAT_VERSION STR("1")
-#define SECTION_FILTER STR("filter")
-#define SECTION_NAMES STR("names")
-#define SECTION_SPREAD STR("spread")
-#define MINUTE_NS UINT64_C(60000000000)
-
-enum { ROW_COUNTS = 1, ROW_FAILED = 2, ROW_NO_RUN_ID = 4, ROW_KNOWN_BEFORE = 8 };
-
-typedef enum Column {
-    COLUMN_KEY,
-    COLUMN_KIND,
-    COLUMN_OWNER,
-    COLUMN_ID,
-    COLUMN_FIRST,
-    COLUMN_BEFORE,
-    COLUMN_DURATION,
-    COLUMN_STEPS,
-    COLUMN_FLAGS,
-    COLUMN_VARIANT,
-    COLUMN_CHANGES,
-    COLUMNS,
-} Column;
-
-static const ParquetColumn columns[COLUMNS] = {
-    [COLUMN_KEY] = {.name = {"key", 3},
-                    .type = PARQUET_FIXED,
-                    .size = 8,
-                    .encoding = PARQUET_PLAIN_BARE},
-    [COLUMN_KIND] = {.name = {"kind", 4}, .type = PARQUET_INT64},
-    [COLUMN_OWNER] = {.name = {"owner", 5}, .type = PARQUET_BYTES},
-    [COLUMN_ID] = {.name = {"id", 2}, .type = PARQUET_BYTES, .encoding = PARQUET_PLAIN},
-    [COLUMN_FIRST] = {.name = {"first", 5}, .type = PARQUET_INT64, .encoding = PARQUET_PLAIN},
-    [COLUMN_BEFORE] = {.name = {"before", 6}, .type = PARQUET_INT64, .encoding = PARQUET_DELTA},
-    [COLUMN_DURATION] = {.name = {"duration", 8}, .type = PARQUET_INT64, .encoding = PARQUET_DELTA},
-    [COLUMN_STEPS] = {.name = {"steps", 5}, .type = PARQUET_INT64},
-    [COLUMN_FLAGS] = {.name = {"flags", 5}, .type = PARQUET_INT64},
-    [COLUMN_VARIANT] = {.name = {"variant", 7}, .type = PARQUET_INT64},
-    [COLUMN_CHANGES] = {.name = {"changes", 7}, .type = PARQUET_BYTES, .encoding = PARQUET_PLAIN},
-};
-
-/* ---- writing ---- */
-
-typedef struct Writing {
-    ParquetWriter *writer;
-    Symbols names;
-    uint8_t *filter;
-    Buf spread;
-    size_t filter_size, n_rows;
-    uint64_t first_ns, last_ns;
-} Writing;
-
-static int compare_changes(const void *a, const void *b)
-{
-    const SubjectChanges *left = *(SubjectChanges *const *)a;
-    const SubjectChanges *right = *(SubjectChanges *const *)b;
-
-    return subject_key_compare(left->key, right->key);
-}
-
-static void intern_names(Symbols *names, const SubjectChanges *changes)
-{
-    for (uint32_t i = 0; i < changes->n; i++) {
-        if (changes->subject.kind == SUBJECT_ENTITY) {
-            (void)symbols_intern(names, changes->links[i].flow);
-            continue;
-        }
-        if (changes->members[i].step.len > 0) {
-            (void)symbols_intern(names, changes->members[i].step);
-        }
-        (void)symbols_intern(names, changes->members[i].service);
-    }
-}
-
-static void put_int(Writing *writing, Column column, uint64_t value)
-{
-    parquet_put_int(writing->writer, column, writing->n_rows, (int64_t)value);
-}
-
-/* Any of the members may turn out to be the run's first, when another file takes back those before
- * it. */
-static void note_times(Writing *writing, const SubjectChanges *run)
-{
-    for (uint32_t i = 0; i < run->n; i++) {
-        writing->first_ns = MIN(writing->first_ns, run->members[i].start_ns);
-        writing->last_ns = MAX(writing->last_ns, run->members[i].start_ns);
-    }
-}
-
-/* What the row tells of a run without its changes being read. */
-static void put_summary(Writing *writing, SubjectChanges *changes)
-{
-    CLEANUP(buf_deinit) Buf variant = {0};
-    RunSummary summary = {0};
-
-    if (changes->subject.kind == SUBJECT_RUN) {
-        summary = run_summary(changes->members, changes->n);
-        variant_append(changes->members, summary.n_steps, &variant);
-        note_times(writing, changes);
-    }
-    put_int(writing, COLUMN_FIRST, summary.first_ns);
-    put_int(writing, COLUMN_BEFORE, summary.first_ns - summary.start_ns);
-    put_int(writing, COLUMN_DURATION, summary.end_ns - summary.start_ns);
-    put_int(writing, COLUMN_STEPS, summary.n_steps);
-    put_int(writing, COLUMN_FLAGS,
-            (summary.counts ? ROW_COUNTS : 0U) | (summary.failed ? ROW_FAILED : 0U) |
-                (summary.no_run_id ? ROW_NO_RUN_ID : 0U) |
-                (changes->known_before ? ROW_KNOWN_BEFORE : 0U));
-    put_int(writing, COLUMN_VARIANT, hash_stable(buf_str(&variant)));
-}
-
-static void put_row(Writing *writing, SubjectChanges *changes)
-{
-    CLEANUP(buf_deinit) Buf buf = {0};
-    uint64_t key = __builtin_bswap64(changes->key.high);
-
-    parquet_put_str(writing->writer, COLUMN_KEY, writing->n_rows,
-                    str_from_bytes(&key, sizeof(key)));
-    put_int(writing, COLUMN_KIND, (uint64_t)changes->subject.kind);
-    parquet_put_str(writing->writer, COLUMN_OWNER, writing->n_rows, changes->subject.owner);
-    parquet_put_str(writing->writer, COLUMN_ID, writing->n_rows, changes->subject.id);
-    put_summary(writing, changes);
-    intern_names(&writing->names, changes);
-    changes_append(changes, &writing->names, &buf);
-    parquet_put_str(writing->writer, COLUMN_CHANGES, writing->n_rows, buf_str(&buf));
-    if (changes->known_before) {
-        buf_append_u64le(&writing->spread, changes->key.high);
-    }
-    bloom_add(writing->filter, writing->filter_size, changes->key.high);
-    writing->n_rows++;
-}
-
-static void put_names(const Writing *writing)
-{
-    CLEANUP(buf_deinit) Buf buf = {0};
-
-    for (uint32_t i = 0; i < symbols_count(&writing->names); i++) {
-        bytes_append_counted(&buf, symbols_get(&writing->names, i));
-    }
-    parquet_add_section(writing->writer, SECTION_NAMES, buf_str(&buf));
-}
-
-int run_file_write(SubjectChanges **changes, size_t n, Buf *ret_file, TableInfo *ret_info,
-                   size_t *ret_n)
-{
-    Writing writing = {.first_ns = UINT64_MAX, .filter_size = bloom_size(n)};
-
-    if (n > RUN_FILE_ROWS_MAX) {
-        return -EFBIG;
-    }
-    qsort(changes, n, sizeof(changes[0]), compare_changes);
-    writing.writer = parquet_writer_new();
-    writing.filter = mem_zero(writing.filter_size);
-    for (size_t i = 0; i < COLUMNS; i++) {
-        parquet_writer_add(writing.writer, &columns[i]);
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (changes[i]->n > 0) {
-            put_row(&writing, changes[i]);
-        }
-    }
-    parquet_set_metadata(writing.writer, FORMAT_KEY, FORMAT_VERSION);
-    parquet_add_section(writing.writer, SECTION_FILTER,
-                        str_from_bytes(writing.filter, writing.filter_size));
-    put_names(&writing);
-    parquet_add_section(writing.writer, SECTION_SPREAD, buf_str(&writing.spread));
-    parquet_writer_finish(writing.writer, writing.n_rows, ret_file);
-    *ret_info = table_info("runs");
-    if (writing.first_ns <= writing.last_ns) {
-        ret_info->from_minute = (uint32_t)(writing.first_ns / MINUTE_NS);
-        ret_info->to_minute = (uint32_t)(writing.last_ns / MINUTE_NS) + 1;
-    }
-    *ret_n = writing.n_rows;
-    parquet_writer_free(writing.writer);
-    symbols_deinit(&writing.names);
-    buf_deinit(&writing.spread);
-    mem_free(writing.filter);
-    return 0;
-}
+/* What version 1 had: its key was FIXED[8], and `changes` held them all. */
+static const ParquetColumn changes_1 = {.name = {"changes", 7}, .type = PARQUET_BYTES};
 
 /* ---- opening ---- */
 
@@ -211,32 +45,66 @@ static int read_at(void *context, uint64_t offset, void *bytes, size_t len)
     return file->fs->ops->read_at(file, offset, bytes, len);
 }
 
-static int check_columns(const RunFile *file, ParseError *ret_error)
+static int find_column(RunFile *file, RunColumn column, const ParquetColumn *wanted)
+{
+    size_t at = parquet_find(file->parquet, wanted->name);
+
+    if (at == SIZE_MAX || parquet_column(file->parquet, at)->type != wanted->type ||
+        parquet_column(file->parquet, at)->optional) {
+        return 1;
+    }
+    file->columns[column] = at;
+    return 0;
+}
+
+static int find_columns_1(RunFile *file)
+{
+    ParquetColumn key = {.name = STR("key"), .type = PARQUET_FIXED};
+
+    TRY(find_column(file, RUN_COLUMN_KEY, &key));
+    if (parquet_column(file->parquet, file->columns[RUN_COLUMN_KEY])->size != sizeof(uint64_t)) {
+        return 1;
+    }
+    for (RunColumn column = RUN_COLUMN_KIND; column <= RUN_COLUMN_VARIANT; column++) {
+        if (column != RUN_COLUMN_COUNT) {
+            TRY(find_column(file, column, &run_columns[column]));
+        }
+    }
+    return find_column(file, RUN_COLUMN_CHANGES, &changes_1);
+}
+
+static int find_columns(RunFile *file)
+{
+    if (file->version == 1) {
+        return find_columns_1(file);
+    }
+    for (RunColumn column = 0; column < RUN_COLUMNS; column++) {
+        TRY(find_column(file, column, &run_columns[column]));
+    }
+    return 0;
+}
+
+static int check_columns(RunFile *file, ParseError *ret_error)
 {
     Str version;
 
-    *ret_error = (ParseError){.text = "not a run table of version 1"};
-    if (!parquet_metadata(file->parquet, FORMAT_KEY, &version) ||
-        !str_equal(version, FORMAT_VERSION) || parquet_n_columns(file->parquet) < COLUMNS) {
+    *ret_error = (ParseError){.text = "not a run table of version 1 or 2"};
+    if (!parquet_metadata(file->parquet, RUN_FILE_FORMAT_KEY, &version)) {
         return 1;
     }
-    for (size_t i = 0; i < COLUMNS; i++) {
-        const ParquetColumn *have = parquet_column(file->parquet, i);
-
-        if (!str_equal(have->name, columns[i].name) || have->type != columns[i].type ||
-            have->size != columns[i].size) {
-            ret_error->text = "a column of the run table is missing or of another type";
-            return 1;
-        }
+    file->version = str_equal(version, STR("1")) ? 1 : 2;
+    if (file->version == 2 && !str_equal(version, RUN_FILE_VERSION)) {
+        return 1;
     }
-    return 0;
+    ret_error->text = "a column of the run table is missing or of another type";
+    return parquet_n_groups(file->parquet) > 1 || find_columns(file) != 0;
 }
 
 static int read_names(RunFile *file, ParseError *ret_error)
 {
     size_t capacity = 0;
 
-    TRY(parquet_read_section(file->parquet, SECTION_NAMES, &file->names_bytes, ret_error));
+    TRY(parquet_read_section(file->parquet, RUN_FILE_SECTION_NAMES, &file->names_bytes, ret_error));
     for (Str rest = buf_str(&file->names_bytes); rest.len > 0;) {
         Str name;
 
@@ -250,6 +118,21 @@ static int read_names(RunFile *file, ParseError *ret_error)
     return 0;
 }
 
+static int read_taken(RunFile *file, ParseError *ret_error)
+{
+    if (file->version == 1) {
+        return 0;
+    }
+    TRY(parquet_read_section(file->parquet, RUN_FILE_SECTION_TAKEN, &file->taken, ret_error));
+    ret_error->text = "the list of changed rows of the run table is damaged";
+    for (size_t i = 0; i < run_file_n_taken(file); i++) {
+        if (run_file_taken(file, i) >= file->n_rows) {
+            return 1;
+        }
+    }
+    return file->taken.len % sizeof(uint32_t) != 0;
+}
+
 static int open_parts(RunFile *file, ParseError *ret_error)
 {
     TRY(table_file_open(file->table, &file->file));
@@ -261,14 +144,14 @@ static int open_parts(RunFile *file, ParseError *ret_error)
     TRY(check_columns(file, ret_error));
     file->n_rows = parquet_n_rows(file->parquet);
     TRY(read_names(file, ret_error));
-    TRY(parquet_read_section(file->parquet, SECTION_FILTER, &file->filter, ret_error));
-    TRY(parquet_read_section(file->parquet, SECTION_SPREAD, &file->spread, ret_error));
+    TRY(parquet_read_section(file->parquet, RUN_FILE_SECTION_FILTER, &file->filter, ret_error));
+    TRY(parquet_read_section(file->parquet, RUN_FILE_SECTION_SPREAD, &file->spread, ret_error));
     if (file->spread.len % sizeof(uint64_t) != 0 || file->filter.len == 0 ||
         file->filter.len % BLOOM_BLOCK != 0) {
         ret_error->text = "the filter of the run table is damaged";
         return 1;
     }
-    return 0;
+    return read_taken(file, ret_error);
 }
 
 int run_file_open(TableFile *table, RunFile **ret_file, ParseError *ret_error)
@@ -303,6 +186,7 @@ RunFile *run_file_unref(RunFile *file)
         buf_deinit(&file->filter);
         buf_deinit(&file->names_bytes);
         buf_deinit(&file->spread);
+        buf_deinit(&file->taken);
         mem_free(file->names);
         mem_free(file);
     }
@@ -335,34 +219,192 @@ bool run_file_is_spread(const RunFile *file, SubjectKey key)
     return false;
 }
 
+size_t run_file_n_taken(const RunFile *file)
+{
+    return file->taken.len / sizeof(uint32_t);
+}
+
+size_t run_file_taken(const RunFile *file, size_t at)
+{
+    uint32_t row;
+
+    mem_copy(&row, file->taken.ptr + at * sizeof(row), sizeof(row));
+    return row;
+}
+
 /* ---- reading ---- */
 
-/* Tells once per file. What the disk cannot give back (EIO) is as lost as bytes that are none; any
- * other error passes. */
-static int damaged(RunFile *file, int result, const char *what)
+int run_file_damage(RunFile *file, const char *what)
 {
-    if (result == 0 || (result < 0 && result != -EIO)) {
-        return result;
-    }
     if (!atomic_exchange(&file->table->damaged, true)) {
         log_error("a run table cannot be read: its runs are missing in answers",
-                  LOG_U64("file", file->table->number), LOG_STR("what", str_from_cstr(what)));
+                  LOG_U64("file", file->table->number), LOG_CSTR("what", what));
     }
     return RUN_FILE_DAMAGED;
 }
 
-static int read_column(RunFile *file, Column column, size_t from, size_t to, Arena *arena,
+/* What the disk cannot give back (EIO) is as lost as bytes that are none; any other error passes.
+ */
+static int damaged(RunFile *file, int result, const char *what)
+{
+    return result == 0 || (result < 0 && result != -EIO) ? result : run_file_damage(file, what);
+}
+
+static int read_column(RunFile *file, RunColumn column, size_t from, size_t to, Arena *arena,
                        ParquetVector *ret_vector)
 {
     ParseError error = {.text = "it cannot be read"};
-    int result = parquet_read(file->parquet, column, from, to, arena, ret_vector, &error);
+    int result =
+        parquet_read(file->parquet, file->columns[column], from, to, arena, ret_vector, &error);
 
     return damaged(file, result, error.text);
 }
 
-static uint64_t key_at(const ParquetVector *keys, size_t at)
+static int read_columns(RunFileChunk *chunk, size_t from, size_t to, RunColumn first,
+                        RunColumn last)
 {
-    return __builtin_bswap64(load_u64le(parquet_str(keys, at).ptr));
+    for (RunColumn column = first; column <= last; column++) {
+        TRY(read_column(chunk->file, column, from, to, chunk->arena, &chunk->vector[column]));
+    }
+    return 0;
+}
+
+/* All but the id and, unless they are needed to tell the rest, the changes. */
+static int read_numbers(RunFileChunk *chunk, size_t from, size_t to)
+{
+    TRY(read_columns(chunk, from, to, RUN_COLUMN_KIND, RUN_COLUMN_OWNER));
+    if (chunk->file->version == 1) {
+        TRY(read_columns(chunk, from, to, RUN_COLUMN_FIRST, RUN_COLUMN_FIRST));
+        TRY(read_columns(chunk, from, to, RUN_COLUMN_STEPS, RUN_COLUMN_VARIANT));
+        return read_columns(chunk, from, to, RUN_COLUMN_CHANGES, RUN_COLUMN_CHANGES);
+    }
+    return read_columns(chunk, from, to, RUN_COLUMN_FIRST, RUN_COLUMN_VARIANT);
+}
+
+static int read_ids(RunFileChunk *chunk, size_t from, size_t to)
+{
+    return read_columns(chunk, from, to, RUN_COLUMN_ID, RUN_COLUMN_ID);
+}
+
+int run_file_read(RunFile *file, size_t from, size_t to, bool changes, Arena *arena,
+                  RunFileChunk *ret_chunk)
+{
+    *ret_chunk = (RunFileChunk){.file = file, .n = to - from, .arena = arena};
+    TRY(read_numbers(ret_chunk, from, to));
+    TRY(read_ids(ret_chunk, from, to));
+    if (changes && file->version > 1) {
+        TRY(read_columns(ret_chunk, from, to, RUN_COLUMN_SHAPE, RUN_COLUMN_BITS));
+        ret_chunk->has_changes = true;
+    }
+    return 0;
+}
+
+static int64_t number_at(const RunFileChunk *chunk, RunColumn column, size_t at)
+{
+    return chunk->vector[column].ints[at];
+}
+
+static Str bytes_at(const RunFileChunk *chunk, RunColumn column, size_t at)
+{
+    return parquet_str(&chunk->vector[column], at);
+}
+
+/* What version 1 does not tell of a row, from its changes. */
+static int parse_row(const RunFileChunk *chunk, size_t at, RunFileRow *row)
+{
+    const ChangeNames names = {chunk->file->names, chunk->file->n_names};
+
+    if (changes_unpack_1(bytes_at(chunk, RUN_COLUMN_CHANGES, at), &row->subject, names,
+                         chunk->arena, &row->parsed) != 0) {
+        return damaged(chunk->file, 1, "changes are damaged");
+    }
+    for (uint32_t i = 0; i < row->parsed.n; i++) {
+        int32_t sign = row->subject.kind == SUBJECT_RUN ? row->parsed.members[i].sign
+                                                        : row->parsed.links[i].sign;
+
+        row->count += sign;
+        row->takes_back |= sign < 0;
+    }
+    return 0;
+}
+
+/* Without the id. */
+static int take_numbers(const RunFileChunk *chunk, size_t at, RunFileRow *row)
+{
+    int64_t kind = number_at(chunk, RUN_COLUMN_KIND, at);
+    uint64_t flags = (uint64_t)number_at(chunk, RUN_COLUMN_FLAGS, at);
+
+    if (kind < 0 || kind > SUBJECT_ENTITY) {
+        return damaged(chunk->file, 1, "kinds are damaged");
+    }
+    *row = (RunFileRow){
+        .subject = {.kind = (SubjectKind)kind, .owner = bytes_at(chunk, RUN_COLUMN_OWNER, at)},
+        .first_ns = (uint64_t)number_at(chunk, RUN_COLUMN_FIRST, at),
+        .n_steps = (size_t)number_at(chunk, RUN_COLUMN_STEPS, at),
+        .variant = (uint64_t)number_at(chunk, RUN_COLUMN_VARIANT, at),
+        .counts = (flags & RUN_ROW_COUNTS) != 0,
+        .failed = (flags & RUN_ROW_FAILED) != 0,
+        .no_run_id = (flags & RUN_ROW_NO_RUN_ID) != 0,
+        .known_before = (flags & RUN_ROW_KNOWN_BEFORE) != 0,
+        .takes_back = (flags & RUN_ROW_TAKES_BACK) != 0,
+        .is_part = (flags & RUN_ROW_IS_PART) != 0,
+    };
+    if (chunk->file->version > 1) {
+        row->count = number_at(chunk, RUN_COLUMN_COUNT, at);
+    }
+    return 0;
+}
+
+static int take_changes(const RunFileChunk *chunk, size_t at, RunFileRow *row)
+{
+    if (chunk->file->version == 1) {
+        return parse_row(chunk, at, row);
+    }
+    if (chunk->has_changes) {
+        row->packed = (PackedChanges){bytes_at(chunk, RUN_COLUMN_SHAPE, at),
+                                      bytes_at(chunk, RUN_COLUMN_SIZES, at),
+                                      bytes_at(chunk, RUN_COLUMN_BITS, at)};
+    }
+    return 0;
+}
+
+int run_file_row(const RunFileChunk *chunk, size_t at, RunFileRow *ret_row)
+{
+    TRY(take_numbers(chunk, at, ret_row));
+    ret_row->subject.id = bytes_at(chunk, RUN_COLUMN_ID, at);
+    return take_changes(chunk, at, ret_row);
+}
+
+int run_file_changes(RunFile *file, const RunFileRow *row, Arena *arena,
+                     SubjectChanges *ret_changes)
+{
+    const ChangeNames names = {file->names, file->n_names};
+
+    if (file->version == 1) {
+        *ret_changes = row->parsed;
+        return 0;
+    }
+    return damaged(
+        file, changes_unpack(&row->packed, &row->subject, row->first_ns, names, arena, ret_changes),
+        "changes are damaged");
+}
+
+/* ---- finding ---- */
+
+/* Beginnings of the keys of rows [from, to). */
+static int read_keys(RunFile *file, size_t from, size_t to, Arena *arena, uint64_t **ret_keys)
+{
+    uint64_t *keys = ARENA_ARRAY(arena, uint64_t, to - from + 1);
+    ParquetVector vector;
+
+    TRY(read_column(file, RUN_COLUMN_KEY, from, to, arena, &vector));
+    for (size_t i = 0; i < to - from; i++) {
+        keys[i] = file->version == 1
+                      ? __builtin_bswap64(load_u64le(parquet_str(&vector, i).ptr)) >> RUN_KEY_SHIFT
+                      : (uint64_t)vector.ints[i];
+    }
+    *ret_keys = keys;
+    return 0;
 }
 
 static size_t root_of(size_t n)
@@ -375,157 +417,104 @@ static size_t root_of(size_t n)
     return root;
 }
 
-/* The keys around the place where @key must be: the first is smaller or row 0, the last greater or
- * the end. */
-static int read_keys_around(RunFile *file, uint64_t key, Arena *arena, size_t *ret_from,
-                            ParquetVector *ret_keys)
+/* The rows whose key begins with @begin: where it must be is read, wider and wider until what lies
+ * beside them is seen, too. */
+static int find_begin(RunFile *file, uint64_t begin, Arena *arena, size_t *ret_from, size_t *ret_to)
 {
-    size_t guess = (size_t)(((unsigned __int128)key * file->n_rows) >> 64);
+    size_t guess = (size_t)((begin * file->n_rows) >> (64 - RUN_KEY_SHIFT));
 
-    for (size_t reach = 8 * root_of(file->n_rows);; reach *= 8) {
-        size_t from = guess > reach ? guess - reach : 0;
-        size_t to = MIN(guess + reach, file->n_rows);
+    for (size_t reach = 4 * root_of(file->n_rows);; reach *= 8) {
+        size_t first = guess > reach ? guess - reach : 0;
+        size_t end = MIN(guess + reach, file->n_rows);
+        size_t low = 0;
+        uint64_t *keys;
 
-        TRY(read_column(file, COLUMN_KEY, from, to, arena, ret_keys));
-        *ret_from = from;
-        if ((from == 0 || key_at(ret_keys, 0) < key) &&
-            (to == file->n_rows || key_at(ret_keys, to - from - 1) > key)) {
-            return 0;
+        TRY(read_keys(file, first, end, arena, &keys));
+        if ((first > 0 && keys[0] >= begin) ||
+            (end < file->n_rows && keys[end - first - 1] <= begin)) {
+            continue;
         }
+        while (low < end - first && keys[low] < begin) {
+            low++;
+        }
+        *ret_from = *ret_to = first + low;
+        while (*ret_to < end && keys[*ret_to - first] == begin) {
+            (*ret_to)++;
+        }
+        return 0;
     }
 }
 
-static bool is_subject(const ParquetVector *owners, const ParquetVector *ids, size_t at,
-                       const Subject *subject)
+static bool is_subject(const RunFileChunk *chunk, size_t at, const Subject *subject)
 {
-    return str_equal(parquet_str(ids, at), subject->id) &&
-           str_equal(parquet_str(owners, at), subject->owner);
+    return number_at(chunk, RUN_COLUMN_KIND, at) == (int64_t)subject->kind &&
+           str_equal(bytes_at(chunk, RUN_COLUMN_ID, at), subject->id) &&
+           str_equal(bytes_at(chunk, RUN_COLUMN_OWNER, at), subject->owner);
 }
 
-/* The changes of row @row, if it is the subject's. */
-static int read_row(RunFile *file, size_t row, const Subject *subject, Arena *arena,
-                    SubjectChanges *ret_changes)
+int run_file_find(RunFile *file, SubjectKey key, const Subject *subject, size_t *ret_from,
+                  size_t *ret_to)
 {
-    const ChangeNames names = {file->names, file->n_names};
-    ParquetVector kinds;
-    ParquetVector owners;
-    ParquetVector ids;
-    ParquetVector changes;
-
-    TRY(read_column(file, COLUMN_KIND, row, row + 1, arena, &kinds));
-    TRY(read_column(file, COLUMN_OWNER, row, row + 1, arena, &owners));
-    TRY(read_column(file, COLUMN_ID, row, row + 1, arena, &ids));
-    if (kinds.ints[0] != (int64_t)subject->kind || !is_subject(&owners, &ids, 0, subject)) {
-        return RUN_FILE_NONE;
-    }
-    TRY(read_column(file, COLUMN_CHANGES, row, row + 1, arena, &changes));
-    return damaged(file,
-                   changes_parse(parquet_str(&changes, 0), subject, names, arena, ret_changes),
-                   "changes are damaged");
-}
-
-int run_file_find(RunFile *file, SubjectKey key, const Subject *subject, Arena *arena,
-                  SubjectChanges *ret_changes)
-{
-    CLEANUP(arena_deinit) Arena scratch = {0};
-    ParquetVector keys;
-    size_t from;
+    CLEANUP(arena_deinit) Arena arena = {0};
+    RunFileChunk chunk = {.file = file, .arena = &arena};
+    size_t from, to, first = 0;
 
     if (file->n_rows == 0 || !run_file_may_have(file, key)) {
         return RUN_FILE_NONE;
     }
-    TRY(read_keys_around(file, key.high, &scratch, &from, &keys));
-    size_t low = 0;
-    size_t high = keys.n_rows;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (key_at(&keys, middle) < key.high) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
+    TRY(find_begin(file, key.high >> RUN_KEY_SHIFT, &arena, &from, &to));
+    if (from == to) {
+        return RUN_FILE_NONE;
     }
-    for (; low < keys.n_rows && key_at(&keys, low) == key.high; low++) {
-        int result = read_row(file, from + low, subject, arena, ret_changes);
-
-        if (result != RUN_FILE_NONE) {
-            return result;
-        }
+    TRY(read_columns(&chunk, from, to, RUN_COLUMN_KIND, RUN_COLUMN_ID));
+    while (first < to - from && !is_subject(&chunk, first, subject)) {
+        first++;
     }
-    return RUN_FILE_NONE;
+    *ret_from = *ret_to = from + first;
+    while (*ret_to < to && is_subject(&chunk, *ret_to - from, subject)) {
+        (*ret_to)++;
+    }
+    return *ret_from == *ret_to ? RUN_FILE_NONE : 0;
 }
 
 /* ---- scanning ---- */
 
-typedef struct Chunk {
-    ParquetVector vector[COLUMNS];
-} Chunk;
-
-static uint64_t number_at(const Chunk *chunk, Column column, size_t at)
+/* The rows of a chunk; ids are read once one of them is wanted. */
+static int scan_chunk(RunFileChunk *chunk, size_t from, const RunFileScan *scan)
 {
-    return (uint64_t)chunk->vector[column].ints[at];
-}
+    bool has_ids = false;
 
-static RunSummary summary_at(const Chunk *chunk, size_t at)
-{
-    uint64_t flags = number_at(chunk, COLUMN_FLAGS, at);
-    RunSummary summary = {
-        .counts = (flags & ROW_COUNTS) != 0,
-        .failed = (flags & ROW_FAILED) != 0,
-        .no_run_id = (flags & ROW_NO_RUN_ID) != 0,
-        .n_steps = (size_t)number_at(chunk, COLUMN_STEPS, at),
-        .first_ns = number_at(chunk, COLUMN_FIRST, at),
-    };
+    TRY(read_numbers(chunk, from, from + chunk->n));
+    for (size_t at = 0; at < chunk->n; at++) {
+        RunFileRow row;
 
-    summary.start_ns = summary.first_ns - number_at(chunk, COLUMN_BEFORE, at);
-    summary.end_ns = summary.start_ns + number_at(chunk, COLUMN_DURATION, at);
-    return summary;
-}
-
-static int visit_row(RunFile *file, const RunFileScan *scan, const Chunk *chunk, size_t at,
-                     Arena *arena)
-{
-    const ChangeNames names = {file->names, file->n_names};
-    int64_t kind = chunk->vector[COLUMN_KIND].ints[at];
-    RunFileRow row = {.summary = summary_at(chunk, at),
-                      .variant = (uint64_t)chunk->vector[COLUMN_VARIANT].ints[at]};
-    Subject subject = {.kind = (SubjectKind)kind,
-                       .owner = parquet_str(&chunk->vector[COLUMN_OWNER], at),
-                       .id = parquet_str(&chunk->vector[COLUMN_ID], at)};
-
-    if (kind < 0 || kind > SUBJECT_ENTITY) {
-        return damaged(file, 1, "kinds are damaged");
+        TRY(take_numbers(chunk, at, &row));
+        if (row.subject.kind != SUBJECT_RUN || !scan->wants(scan->context, row.subject.owner)) {
+            continue;
+        }
+        TRY(take_changes(chunk, at, &row));
+        if (!scan->may(scan->context, &row)) {
+            continue;
+        }
+        if (!has_ids) {
+            TRY(read_ids(chunk, from, from + chunk->n));
+            has_ids = true;
+        }
+        row.subject.id = bytes_at(chunk, RUN_COLUMN_ID, at);
+        TRY(scan->visit(scan->context, &row));
     }
-    if ((!scan->all_kinds && subject.kind != scan->kind) ||
-        (scan->wants != NULL && !scan->wants(scan->context, subject.owner))) {
-        return 0;
-    }
-    row.changes.subject = subject;
-    if (!scan->summaries_only && changes_parse(parquet_str(&chunk->vector[COLUMN_CHANGES], at),
-                                               &subject, names, arena, &row.changes) != 0) {
-        return damaged(file, 1, "changes are damaged");
-    }
-    row.key = row.changes.key = subject_key(&subject);
-    row.changes.known_before = (chunk->vector[COLUMN_FLAGS].ints[at] & ROW_KNOWN_BEFORE) != 0;
-    return scan->visit(scan->context, &row);
+    return 0;
 }
 
 int run_file_scan(RunFile *file, const RunFileScan *scan)
 {
-    for (size_t from = 0; from < file->n_rows; from += SCAN_ROWS) {
+    for (size_t from = 0; from < file->n_rows; from += RUN_FILE_CHUNK) {
         CLEANUP(arena_deinit) Arena arena = {0};
-        size_t to = MIN(from + SCAN_ROWS, file->n_rows);
-        Chunk chunk;
+        RunFileChunk chunk = {
+            .file = file, .n = MIN(file->n_rows - from, (size_t)RUN_FILE_CHUNK), .arena = &arena};
 
-        for (Column column = COLUMN_KIND; column < COLUMNS; column++) {
-            if (column != COLUMN_CHANGES || !scan->summaries_only) {
-                TRY(read_column(file, column, from, to, &arena, &chunk.vector[column]));
-            }
-        }
-        for (size_t at = 0; at < to - from; at++) {
-            TRY(visit_row(file, scan, &chunk, at, &arena));
-        }
+        TRY(scan_chunk(&chunk, from, scan));
+        TRY(scan->turn(scan->context));
     }
     return 0;
 }

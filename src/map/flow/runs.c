@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "base/memory.h"
-#include "map/flow/run_file.h"
 #include "map/flow/runs_private.h"
 
 /*
@@ -17,8 +17,8 @@
  *   2. Frozen batches are not changed any more: they are sorted when they are cut, so that the
  *      writer and questions only read them.
  *   3. A batch leaves when its file is among the committed ones, under the same lock.
- *
- * A new run is the common case: it is not in the batches, and the files' filters say no.
+ *   4. A run of more than RUN_MEMBERS_MAX members adds nothing to the map. Which runs are so large
+ * is a function of the set; how many members one has is counted, not read.
  */
 Runs *runs_new(void)
 {
@@ -26,6 +26,7 @@ Runs *runs_new(void)
 
     ASSERT(pthread_rwlock_init(&runs->lock, NULL) == 0);
     runs->current = run_batch_new();
+    table_init(&runs->large, sizeof(LargeRun), sizeof(SubjectKey));
     return runs;
 }
 
@@ -39,6 +40,7 @@ Runs *runs_free(Runs *runs)
         }
         mem_free(runs->files);
         mem_free(runs->staged);
+        table_deinit(&runs->large);
         pthread_rwlock_destroy(&runs->lock);
         mem_free(runs);
     }
@@ -58,167 +60,6 @@ void runs_share(Runs *runs)
 void runs_unlock(Runs *runs)
 {
     ASSERT(pthread_rwlock_unlock(&runs->lock) == 0);
-}
-
-/* ---- one subject ---- */
-
-typedef struct Gathered {
-    SubjectChanges changes;
-    Arena *arena;
-    bool found;
-    bool incomplete; /* a damaged file may have had more */
-} Gathered;
-
-static Str copy_into(Gathered *to, Str text, bool copies)
-{
-    return copies ? arena_copy(to->arena, text) : text;
-}
-
-/* Adds @from's changes; @copies: what they point to does not outlive the lock. */
-static void gather(Gathered *to, const SubjectChanges *from, bool copies)
-{
-    SubjectChanges *all = &to->changes;
-    uint32_t n = all->n + from->n;
-    Member *members = NULL;
-    EntityLink *links = NULL;
-
-    to->found = true;
-    if (all->subject.kind == SUBJECT_RUN) {
-        members = ARENA_ARRAY(to->arena, Member, n + 1);
-        if (all->n > 0) {
-            mem_copy(members, all->members, all->n * sizeof(Member));
-        }
-    } else {
-        links = ARENA_ARRAY(to->arena, EntityLink, n + 1);
-        if (all->n > 0) {
-            mem_copy(links, all->links, all->n * sizeof(EntityLink));
-        }
-    }
-    for (uint32_t i = 0; i < from->n && members != NULL; i++) {
-        Member *member = &members[all->n + i];
-
-        *member = from->members[i];
-        member->flow = all->subject.owner;
-        member->run_id = all->subject.id;
-        member->step = copy_into(to, member->step, copies);
-        member->service = copy_into(to, member->service, copies);
-    }
-    for (uint32_t i = 0; i < from->n && links != NULL; i++) {
-        EntityLink *link = &links[all->n + i];
-
-        *link = from->links[i];
-        link->type = all->subject.owner;
-        link->id = all->subject.id;
-        link->flow = copy_into(to, link->flow, copies);
-        link->run_id = copy_into(to, link->run_id, copies);
-    }
-    all->members = members;
-    all->links = links;
-    all->n = n;
-}
-
-static void gather_batch(Gathered *to, const RunBatch *batch, SubjectKey key)
-{
-    const SubjectChanges *changes = run_batch_find(batch, key);
-
-    if (changes != NULL) {
-        gather(to, changes, true);
-    }
-}
-
-static int gather_file(Gathered *to, RunFile *file, SubjectKey key)
-{
-    SubjectChanges changes;
-    int result = run_file_find(file, key, &to->changes.subject, to->arena, &changes);
-
-    if (result == 0) {
-        gather(to, &changes, true);
-    }
-    to->incomplete |= result == RUN_FILE_DAMAGED;
-    return MIN(result, 0);
-}
-
-/* Under the shared lock. */
-static void gather_batches(Runs *runs, Gathered *to)
-{
-    gather_batch(to, runs->current, to->changes.key);
-    to->found = false;
-    for (size_t i = 0; i < runs->n_frozen; i++) {
-        gather_batch(to, runs->frozen[i], to->changes.key);
-    }
-}
-
-static int gather_files(RunFile *const *files, size_t n, Gathered *to)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (run_file_may_have(files[i], to->changes.key)) {
-            TRY(gather_file(to, files[i], to->changes.key));
-        }
-    }
-    changes_reduce(&to->changes);
-    return 0;
-}
-
-/* References to the files that may have the subject, in the arena. Under the shared lock. */
-static RunFile **reference_files(Runs *runs, SubjectKey key, Arena *arena, size_t *ret_n)
-{
-    RunFile **files = ARENA_ARRAY(arena, RunFile *, runs->n_files + 1);
-    size_t n = 0;
-
-    for (size_t i = 0; i < runs->n_files; i++) {
-        if (run_file_may_have(runs->files[i], key)) {
-            files[n++] = run_file_ref(runs->files[i]);
-        }
-    }
-    *ret_n = n;
-    return files;
-}
-
-/* Files are read without the lock: the applier waits for it. */
-int runs_gather(Runs *runs, SubjectKey key, const Subject *subject, Arena *arena,
-                SubjectChanges *ret_changes, bool *incomplete)
-{
-    Gathered all = {.arena = arena, .changes = {.key = key, .subject = *subject}};
-    size_t n_files;
-
-    runs_share(runs);
-    gather_batches(runs, &all);
-    RunFile **files = reference_files(runs, key, arena, &n_files);
-    runs_unlock(runs);
-    int result = gather_files(files, n_files, &all);
-    for (size_t i = 0; i < n_files; i++) {
-        run_file_unref(files[i]);
-    }
-    TRY(result);
-    *ret_changes = all.changes;
-    *incomplete |= all.incomplete;
-    return 0;
-}
-
-int runs_read(Runs *runs, Str flow, Str run_id, Arena *arena, RunMembers *ret_run)
-{
-    const Subject subject = {.kind = SUBJECT_RUN, .owner = flow, .id = run_id};
-    SubjectChanges changes;
-    RunMembers run = {0};
-
-    TRY(runs_gather(runs, subject_key(&subject), &subject, arena, &changes, &run.incomplete));
-    run.items = changes.members;
-    run.n = changes.n;
-    *ret_run = run;
-    return 0;
-}
-
-int runs_entity(Runs *runs, Str type, Str id, Arena *arena, EntityLinks *ret_entity)
-{
-    const Subject subject = {.kind = SUBJECT_ENTITY, .owner = type, .id = id};
-    SubjectChanges changes;
-    EntityLinks entity = {0};
-
-    TRY(runs_gather(runs, subject_key(&subject), &subject, arena, &changes, &entity.incomplete));
-    entity.items = changes.links;
-    entity.n = changes.n;
-    *ret_entity = entity;
-    return 0;
 }
 
 /* ---- changes ---- */
@@ -267,6 +108,8 @@ static int compare_moves(const void *a, const void *b)
     return subject_key_compare(((const Moved *)a)->key, ((const Moved *)b)->key);
 }
 
+enum { LARGE_RUNS_MAX = 1 << 16 }; /* remembered; more are found again */
+
 /* The @n moves of one subject as changes, those that cancel out. */
 static SubjectChanges net_changes(const Moved *moves, size_t n, Arena *arena)
 {
@@ -285,31 +128,57 @@ static SubjectChanges net_changes(const Moved *moves, size_t n, Arena *arena)
             changes.links[changes.n] = *moves[i].link;
             changes.links[changes.n++].sign = moves[i].sign;
         }
+        changes.net += moves[i].sign;
     }
     changes_reduce(&changes);
     return changes;
 }
 
-/* Appends what the run was, and what it will be. A damaged file must not stop the map: the run then
- * is what can be read of it. An error that passes must: what was added once would stay. */
-static int contribute_change(Runs *runs, SubjectChanges *change, Deltas *minus, Deltas *plus)
+/* Appends what the run was, and what it will be, or marks it as too large: then it is nothing. A
+ * damaged file must not stop the map: the run then is what can be read of it. An error that passes
+ * must: what was added once would stay. */
+static int stage_run(Runs *runs, StagedChange *staged, Deltas *minus, Deltas *plus)
 {
-    Gathered after = {.arena = plus->arena, .changes = {.subject = change->subject}};
+    SubjectChanges *change = &staged->changes;
+    const LargeRun *large = table_find(&runs->large, &change->key);
     Gathered before = {.arena = plus->arena,
+                       .limit = RUN_MEMBERS_MAX,
                        .changes = {.key = change->key, .subject = change->subject}};
+    Gathered after = before;
 
-    /* A business object adds nothing to the map, and may have more links than one wants to read. */
-    if (change->subject.kind != SUBJECT_RUN) {
+    if (large == NULL) {
+        gather_batches(runs, &before);
+        TRY(gather_files(runs->files, runs->n_files, false, &before));
+        change->known_before = before.found;
+    }
+    bool counted = large != NULL || before.gross > RUN_MEMBERS_MAX;
+    int64_t count = large != NULL ? large->count : before.count;
+    if (counted && count > RUN_MEMBERS_MAX && count + change->net > RUN_MEMBERS_MAX) {
+        change->known_before = true;
+        staged->is_large = true;
+        staged->count = count + change->net;
         return 0;
     }
-    gather_batches(runs, &before);
-    TRY(gather_files(runs->files, runs->n_files, &before));
-    change->known_before = before.found;
-    run_contribute(before.changes.members, before.changes.n, minus);
-    gather(&after, &before.changes, false);
-    gather(&after, change, false);
+    if (counted) { /* at the limit: all of it, whatever it takes */
+        before = after;
+        before.limit = UINT32_MAX;
+        gather_batches(runs, &before);
+        TRY(gather_files(runs->files, runs->n_files, true, &before));
+        change->known_before = before.found;
+    }
+    gather_add(&after, &before.changes, before.changes.n, false);
+    gather_add(&after, change, change->n, false);
     changes_reduce(&after.changes);
-    run_contribute(after.changes.members, after.changes.n, plus);
+    changes_drop_taken(&after.changes);
+    changes_drop_taken(&before.changes);
+    if (before.changes.n <= RUN_MEMBERS_MAX) {
+        run_contribute(before.changes.members, before.changes.n, minus);
+    }
+    staged->count = after.changes.n;
+    staged->is_large = after.changes.n > RUN_MEMBERS_MAX;
+    if (!staged->is_large) {
+        run_contribute(after.changes.members, after.changes.n, plus);
+    }
     return 0;
 }
 
@@ -321,13 +190,17 @@ static int stage(Runs *runs, const Moves *moves, Deltas *minus, Deltas *plus)
                subject_key_compare(moves->items[i].key, moves->items[end].key) == 0) {
             end++;
         }
-        SubjectChanges change = net_changes(&moves->items[i], end - i, plus->arena);
-        if (change.n == 0) {
+        StagedChange staged = {.changes = net_changes(&moves->items[i], end - i, plus->arena)};
+        if (staged.changes.n == 0) {
             continue;
         }
-        TRY(contribute_change(runs, &change, minus, plus));
+        /* A business object adds nothing to the map, and may have more links than one wants to
+         * read. */
+        if (staged.changes.subject.kind == SUBJECT_RUN) {
+            TRY(stage_run(runs, &staged, minus, plus));
+        }
         ARRAY_RESERVE(runs->staged, runs->n_staged, runs->staged_capacity);
-        runs->staged[runs->n_staged++] = change;
+        runs->staged[runs->n_staged++] = staged;
     }
     return 0;
 }
@@ -351,6 +224,28 @@ int runs_prepare(Runs *runs, const Members *minus, const Members *plus, Deltas *
     return result;
 }
 
+/* Large runs are remembered, so that not all files are asked about them with each trace. */
+static void note_large(Runs *runs, const StagedChange *staged)
+{
+    LargeRun *large = table_find(&runs->large, &staged->changes.key);
+
+    if (!staged->is_large) {
+        if (large != NULL) {
+            table_remove(&runs->large, large);
+        }
+        return;
+    }
+    if (large == NULL) {
+        if (runs->large.n_records >= LARGE_RUNS_MAX) {
+            table_clear(&runs->large);
+        }
+        log_warn("a run has too many spans: the map leaves it out",
+                 LOG_STR("run_id", staged->changes.subject.id), LOG_U64("limit", RUN_MEMBERS_MAX));
+        large = table_put(&runs->large, &staged->changes.key, NULL);
+    }
+    large->count = staged->count;
+}
+
 void runs_commit(Runs *runs)
 {
     if (runs->n_staged == 0) {
@@ -358,9 +253,10 @@ void runs_commit(Runs *runs)
     }
     runs_lock(runs);
     for (size_t i = 0; i < runs->n_staged; i++) {
-        const SubjectChanges *change = &runs->staged[i];
-        SubjectChanges *kept = run_batch_subject(runs->current, &change->subject);
+        const SubjectChanges *change = &runs->staged[i].changes;
+        SubjectChanges *kept = run_batch_subject(runs->current, change->key, &change->subject);
 
+        note_large(runs, &runs->staged[i]);
         kept->known_before |= change->known_before;
         for (uint32_t k = 0; k < change->n; k++) {
             if (change->subject.kind == SUBJECT_RUN) {

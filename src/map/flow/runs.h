@@ -3,6 +3,7 @@
 
 #include "map/flow/run.h"
 #include "map/flow/run_batch.h"
+#include "os/clock.h"
 #include "store/observer.h"
 
 /*
@@ -22,6 +23,10 @@
 typedef struct Runs Runs;
 
 #define RUNS_FAMILY "runs"
+
+/* A run of more spans than that is none for the map, and of a question sees its first so many: a
+ * constant run id would else have each trace read all before it. */
+enum { RUN_MEMBERS_MAX = 1 << 16 };
 
 Runs *runs_new(void);
 Runs *runs_free(Runs *runs);
@@ -54,7 +59,7 @@ MUST_USE int runs_merge(Runs *runs, const TablePlan *plan, TableSink *sink);
 typedef struct RunMembers {
     Member *items;
     size_t n;
-    bool incomplete; /* a table that cannot be read may have more */
+    bool incomplete; /* there are more than RUN_MEMBERS_MAX, or a table that cannot be read */
 } RunMembers;
 
 /* In @arena. Returns 0 or -errno. */
@@ -81,6 +86,8 @@ typedef struct RunsQuestion {
     uint64_t after_ns;
     SubjectKey after_key;
     size_t limit;
+    const Clock *clock;
+    uint64_t deadline_ns; /* monotonic; 0: none */
 } RunsQuestion;
 
 typedef struct RunFound {
@@ -94,14 +101,16 @@ typedef struct RunsPage {
     RunFound *items;
     size_t n;
     bool more;       /* there are others behind them */
-    bool incomplete; /* a table that cannot be read may have others */
+    bool incomplete; /* there may be others: in a table that cannot be read, or the deadline came;
+                        then the page is as far as all is known, and may be empty */
 } RunsPage;
 
-/* The runs, by (first step, key), newest first, at most limit, which count. */
+/* The runs, by (first step, key), newest first, at most limit, which count. Returns 0 or -errno. */
 MUST_USE int runs_list(Runs *runs, const RunsQuestion *question, Arena *arena, RunsPage *ret_page);
 
 typedef struct RunsStatus {
     uint64_t open_changes, files, file_bytes;
+    uint64_t large_runs;    /* of more than RUN_MEMBERS_MAX, which were met */
     uint64_t damaged_files; /* that cannot be read: answers lack their runs */
 } RunsStatus;
 

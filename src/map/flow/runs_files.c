@@ -4,6 +4,8 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "map/flow/run_merge.h"
+#include "map/flow/run_writer.h"
 #include "map/flow/runs_private.h"
 
 /*
@@ -19,9 +21,11 @@
 enum {
     PLAN_MERGE,
     PLAN_EXPIRE,
-    FILES_MAX = 16,           /* of a month; beyond it some are merged */
-    MERGE_MIN = 8,            /* a merge takes so many, or all that there are of a month gone by */
-    FILE_BYTES_MAX = 8 << 20, /* no file becomes larger; half of it is full */
+    FILES_MAX = 16, /* of a month; beyond it some are merged */
+    MERGE_MIN = 8,  /* a merge takes so many, or all that there are of a month gone by */
+    MERGE_MAX = 32, /* ... and no more: a page of each is in memory */
+    FILE_BYTES_MAX =
+        16 << 20, /* no file becomes larger, as a writer holds all of one; half is full */
     PERIOD_S = 30 * 24 * 3600,
 };
 
@@ -43,19 +47,29 @@ RunsPending *runs_cut(Runs *runs)
     return batch;
 }
 
+static int compare_changes(const void *a, const void *b)
+{
+    const SubjectChanges *left = *(SubjectChanges *const *)a;
+    const SubjectChanges *right = *(SubjectChanges *const *)b;
+
+    return subject_key_compare(left->key, right->key);
+}
+
 int runs_write(Runs *runs, const RunsPending *pending, TableSink *sink)
 {
-    size_t n = pending->subjects.n_records, n_rows;
+    size_t n = pending->subjects.n_records;
     CLEANUP(mem_freep) SubjectChanges **changes = NEW_ARRAY(SubjectChanges *, n + 1);
-    CLEANUP(buf_deinit) Buf file = {0};
-    TableInfo info;
+    CLEANUP(run_writer_freep) RunWriter *writer = run_writer_new(n);
 
     (void)runs;
     for (size_t i = 0; i < n; i++) {
         changes[i] = table_at(&pending->subjects, i);
     }
-    TRY(run_file_write(changes, n, &file, &info, &n_rows));
-    return n_rows == 0 ? 0 : sink->emit(sink, &info, buf_str(&file));
+    qsort(changes, n, sizeof(changes[0]), compare_changes);
+    for (size_t i = 0; i < n; i++) {
+        run_writer_add(writer, changes[i], false);
+    }
+    return run_writer_emit(writer, sink);
 }
 
 static void drop_frozen(Runs *runs, const RunBatch *batch)
@@ -140,6 +154,9 @@ void runs_changed(Runs *runs, const RunsPending *pending, const TablesChange *ch
     for (size_t i = 0; i < change->n_removed; i++) {
         removed[i] = remove_file(runs, change->removed[i]);
     }
+    if (change->n_added == 0) { /* what has expired is not counted any more */
+        table_clear(&runs->large);
+    }
     if (pending != NULL) {
         drop_frozen(runs, pending);
     }
@@ -213,7 +230,7 @@ static void choose_neighbours(TableFile *const *files, size_t n_files, size_t n,
         sum += files[end++]->bytes;
     }
     plan->n_inputs = 0;
-    for (sum = 0; first < end && plan->n_inputs < TABLE_INPUTS_MAX; first++) {
+    for (sum = 0; first < end && plan->n_inputs < MERGE_MAX; first++) {
         sum += files[first]->bytes;
         if (sum > FILE_BYTES_MAX && plan->n_inputs >= 2) {
             break;
@@ -255,64 +272,10 @@ bool runs_plan(TableFile *const *files, size_t n_files, uint64_t now_s, uint64_t
            plan_merge(files, n_files, now_s, ret_plan);
 }
 
-typedef struct Merging {
-    RunBatch *batch;
-} Merging;
-
-static int merge_row(void *context, const RunFileRow *row)
-{
-    const Merging *merging = context;
-    bool is_new = run_batch_find(merging->batch, row->key) == NULL;
-    SubjectChanges *kept = run_batch_subject(merging->batch, &row->changes.subject);
-
-    /* Whoever brought the first changes of all did not know it before. */
-    kept->known_before = (is_new || kept->known_before) && row->changes.known_before;
-    for (uint32_t i = 0; i < row->changes.n; i++) {
-        if (kept->subject.kind == SUBJECT_RUN) {
-            run_batch_add_member(merging->batch, kept, &row->changes.members[i]);
-        } else {
-            run_batch_add_link(merging->batch, kept, &row->changes.links[i]);
-        }
-    }
-    return 0;
-}
-
-static int merge_table(const Merging *merging, TableFile *table)
-{
-    const RunFileScan scan = {.all_kinds = true, .visit = merge_row, .context = (void *)merging};
-    ParseError error = {0};
-    RunFile *file;
-
-    int result = run_file_open(table, &file, &error);
-    if (result > 0 && !atomic_exchange(&table->damaged, true)) {
-        log_error("a damaged run table stays as it is, without being merged",
-                  LOG_U64("file", table->number), LOG_CSTR("because", error.text));
-    }
-    TRY(result);
-    result = run_file_scan(file, &scan);
-    run_file_unref(file);
-    return result == RUN_FILE_DAMAGED ? 1 : result;
-}
-
 int runs_merge(Runs *runs, const TablePlan *plan, TableSink *sink)
 {
-    if (plan->what == PLAN_EXPIRE) {
-        return 0;
-    }
-    Merging merging = {.batch = run_batch_new()};
-    int result = 0;
-
-    for (size_t i = 0; i < plan->n_inputs && result == 0; i++) {
-        result = merge_table(&merging, plan->inputs[i]);
-    }
-    for (size_t i = 0; i < merging.batch->subjects.n_records && result == 0; i++) {
-        changes_reduce(table_at(&merging.batch->subjects, i));
-    }
-    if (result == 0) {
-        result = runs_write(runs, merging.batch, sink);
-    }
-    run_batch_free(merging.batch);
-    return result;
+    (void)runs;
+    return plan->what == PLAN_EXPIRE ? 0 : run_files_merge(plan->inputs, plan->n_inputs, sink);
 }
 
 void runs_status(Runs *runs, RunsStatus *ret_status)
@@ -329,6 +292,7 @@ void runs_status(Runs *runs, RunsStatus *ret_status)
         status.damaged_files += atomic_load(&runs->files[i]->table->damaged);
     }
     status.files = runs->n_files;
+    status.large_runs = runs->large.n_records;
     runs_unlock(runs);
     *ret_status = status;
 }

@@ -181,7 +181,7 @@ static Member random_member(Rig *rig, RandomSpans *random)
         member.shadowed = random_below(random, 4) == 0;
     }
     member.no_run_id = random_below(random, 6) == 0;
-    member.start_ns = 1760000040000000000U + random_below(random, 40) * 3000000000U;
+    member.start_ns = 1760000040000000000U + random_below(random, 40) * 30000000000U;
     member.end_ns = member.start_ns + random_below(random, 5) * 1000000000U;
     return member;
 }
@@ -332,6 +332,34 @@ static void assert_pages_join(Rig *rig)
     assert_int_equal(at, all.n);
 }
 
+/* Any window has those of all that began in it, though not all files are looked through. */
+static void assert_windows_have_their_part(Rig *rig, RandomSpans *random)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    RunsQuestion question = {.name = STR("order"), .to_ns = UINT64_MAX, .limit = 1000};
+    RunsPage all, part;
+
+    assert_int_equal(runs_list(map_runs(rig->map), &question, &arena, &all), 0);
+    for (unsigned i = 0; i < 10; i++) {
+        size_t at = 0;
+
+        question.from_ns = 1760000040000000000U + random_below(random, 20) * 60000000000U;
+        question.to_ns = question.from_ns + random_below(random, 8) * 60000000000U;
+        question.limit = 1 + random_below(random, 4);
+        assert_int_equal(runs_list(map_runs(rig->map), &question, &arena, &part), 0);
+        for (size_t k = 0; k < all.n; k++) {
+            uint64_t first_ns = all.items[k].summary.first_ns;
+
+            if (first_ns >= question.from_ns && first_ns < question.to_ns) {
+                assert_true(at >= part.n || str_equal(all.items[k].run.id, part.items[at].run.id));
+                at++;
+            }
+        }
+        assert_int_equal(part.n, MIN(at, question.limit));
+        assert_int_equal(part.more, at > question.limit);
+    }
+}
+
 static void test_runs_are_those_of_their_members(void **state)
 {
     (void)state;
@@ -358,6 +386,7 @@ static void test_runs_are_those_of_their_members(void **state)
         assert_flows_are_those_of_all(rig, seed);
         assert_entities_are_there(rig);
         assert_pages_join(rig);
+        assert_windows_have_their_part(rig, &random);
         restart(rig);
         assert_runs_are_there(rig, seed);
         assert_entities_are_there(rig);
@@ -571,6 +600,121 @@ static void test_months_are_merged_each_by_itself(void **state)
     mem_free(plan);
 }
 
+/* A constant run id: beyond the limit the run is none for the map, whatever lies where; and it is
+ * one again when enough is taken back. */
+static void test_a_run_without_end_is_left_out(void **state)
+{
+    (void)state;
+    enum { PIECE = 1 << 14, PIECES = 6 };
+    CLEANUP(arena_deinit) Arena arena = {0};
+    const Members none = {.arena = &arena};
+    Members pieces[PIECES];
+    const MapFlowQuestion question = {.name = STR("order"), .to_minute = UINT32_MAX};
+    const RunsQuestion list = {.name = STR("order"), .to_ns = UINT64_MAX, .limit = 10};
+    RandomSpans random = {.state = 3};
+    Rig *rig = NEW(Rig);
+    MapFlowAnswer flow;
+    RunMembers run;
+    RunsPage page;
+
+    rig_init(rig);
+    for (unsigned i = 0; i < PIECES; i++) {
+        pieces[i] = (Members){.arena = &arena};
+        for (unsigned k = 0; k < PIECE; k++) {
+            *members_add(&pieces[i]) =
+                (Member){.flow = rig->flow,
+                         .run_id = STR("always"),
+                         .service = rig->service,
+                         .step = STR("pay"),
+                         .trace_id = {{1, [14] = (uint8_t)i}},
+                         .span_id = {{2, [5] = (uint8_t)i, (uint8_t)(k >> 8), (uint8_t)k}},
+                         .start_ns = 1760000040000000000U + i * PIECE + k,
+                         .end_ns = 1760000040000000000U + i * PIECE + k,
+                         .sign = 1};
+        }
+    }
+    log_set_level(LOG_SILENT);
+    for (unsigned i = 0; i < PIECES; i++) {
+        bool is_large = (i + 1) * PIECE > RUN_MEMBERS_MAX;
+
+        move(rig, &none, &pieces[i]);
+        if (i % 2 == 0) {
+            cut(rig);
+        }
+        assert_int_equal(map_flow_ask(rig->map, &question, &arena, &flow),
+                         is_large ? MAP_NO_SUCH_NODE : 0);
+        assert_int_equal(runs_list(map_runs(rig->map), &list, &arena, &page), 0);
+        assert_int_equal(page.n, is_large ? 0 : 1);
+        assert_int_equal(runs_read(map_runs(rig->map), rig->flow, STR("always"), &arena, &run), 0);
+        assert_int_equal(run.incomplete, is_large);
+        assert_int_equal(run.n, MIN((i + 1) * PIECE, (unsigned)RUN_MEMBERS_MAX));
+    }
+    merge(rig, &random);
+    restart(rig); /* what was remembered of it is found again */
+    for (unsigned i = PIECES - 1; i > 0; i--) {
+        move(rig, &pieces[i], &none);
+    }
+    assert_int_equal(runs_read(map_runs(rig->map), rig->flow, STR("always"), &arena, &run), 0);
+    assert_int_equal(run.n, PIECE);
+    assert_false(run.incomplete);
+    assert_int_equal(map_flow_ask(rig->map, &question, &arena, &flow), 0);
+    assert_int_equal(flow.flow.runs, 1);
+    assert_int_equal(flow.steps[0].count, PIECE);
+    log_set_level(LOG_INFO);
+    rig_deinit(rig);
+    mem_free(rig);
+}
+
+static uint64_t tick(void *context)
+{
+    return (*(uint64_t *)context)++;
+}
+
+/* Whenever it comes: the page is a part of the whole one, from the newest on, and goes on there. */
+static void test_a_deadline_ends_a_list_where_all_is_known(void **state)
+{
+    (void)state;
+    enum { FILES = 12 };
+    CLEANUP(arena_deinit) Arena arena = {0};
+    const Members none = {.arena = &arena};
+    uint64_t now = 0;
+    const Clock clock = {.monotonic_ns = tick, .context = &now};
+    RunsQuestion question = {
+        .name = STR("order"), .to_ns = UINT64_MAX, .limit = 100, .clock = &clock};
+    unsigned n_cut = 0;
+    Rig *rig = NEW(Rig);
+    RunsPage all, part;
+
+    rig_init(rig);
+    for (unsigned i = 0; i < FILES; i++) {
+        Members plus = {.arena = &arena};
+
+        *members_add(&plus) = (Member){.flow = rig->flow,
+                                       .run_id = run_id(rig, i),
+                                       .service = rig->service,
+                                       .step = STR("pay"),
+                                       .start_ns = 1760000040000000000U + i * 60000000000U,
+                                       .sign = 1};
+        move(rig, &none, &plus);
+        cut(rig);
+    }
+    assert_int_equal(runs_list(map_runs(rig->map), &question, &arena, &all), 0);
+    assert_int_equal(all.n, FILES);
+    for (question.deadline_ns = 1; question.deadline_ns < 2 * FILES; question.deadline_ns++) {
+        now = 0;
+        assert_int_equal(runs_list(map_runs(rig->map), &question, &arena, &part), 0);
+        assert_int_equal(part.incomplete, part.n < all.n);
+        assert_int_equal(part.more, part.incomplete && part.n > 0);
+        for (size_t i = 0; i < part.n; i++) {
+            assert_true(str_equal(part.items[i].run.id, all.items[i].run.id));
+        }
+        n_cut += part.n > 0 && part.incomplete;
+    }
+    assert_true(n_cut > 0);
+    rig_deinit(rig);
+    mem_free(rig);
+}
+
 static void test_a_long_sequence_is_cut_and_told_apart(void **state)
 {
     (void)state;
@@ -687,6 +831,8 @@ int main(void)
         cmocka_unit_test(test_a_run_is_found_by_a_step_that_became_the_first),
         cmocka_unit_test(test_a_damaged_file_is_refused_or_told),
         cmocka_unit_test(test_a_damaged_file_is_planned_no_more),
+        cmocka_unit_test(test_a_run_without_end_is_left_out),
+        cmocka_unit_test(test_a_deadline_ends_a_list_where_all_is_known),
         cmocka_unit_test(test_what_came_too_long_ago_goes),
         cmocka_unit_test(test_months_are_merged_each_by_itself),
         cmocka_unit_test(test_a_long_sequence_is_cut_and_told_apart),

@@ -273,7 +273,9 @@ int api_flow_runs(ApiCall *call)
                              .has_environment = flow.has_environment,
                              .environment = flow.environment,
                              .from_ns = flow.from_minute * NS_PER_MINUTE,
-                             .to_ns = flow.to_minute * NS_PER_MINUTE};
+                             .to_ns = flow.to_minute * NS_PER_MINUTE,
+                             .clock = call->api->clock,
+                             .deadline_ns = call->deadline_ns};
     variant_read(call, &question);
     TRY(status_read(call, &question));
     TRY(after_read(call, &question));

@@ -112,6 +112,8 @@ typedef struct Vitals {
         "Changes of runs that are in no table yet.")                                               \
     ROW("weft_flow_files", "gauge", 1, v->runs.files, "Tables of runs.")                           \
     ROW("weft_flow_bytes", "gauge", 1, v->runs.file_bytes, "Their bytes.")                         \
+    ROW("weft_flow_large_runs", "gauge", 1, v->runs.large_runs,                                    \
+        "Runs with too many spans, met since the start: the map leaves them out.")                 \
     ROW("weft_flow_damaged_files", "gauge", 1, v->runs.damaged_files,                              \
         "Tables of runs that cannot be read: answers lack what they have.")                        \
     ROW("weft_assembly_spans_beyond_total", "counter", 1, v->assembly.spans_beyond,                \

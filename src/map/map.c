@@ -46,6 +46,7 @@ static MapOptions fill_options(const MapOptions *options)
     filled.flow_names_max = or_default(filled.flow_names_max, CHILDREN_MAX);
     filled.cells_bytes_max = or_default(filled.cells_bytes_max, PAGES_BYTES_DEFAULT);
     filled.series_max = MIN(or_default(filled.series_max, SERIES_MAX), (size_t)SERIES_MAX);
+    filled.fold_series_max = or_default(filled.fold_series_max, tables_fold_max(filled.series_max));
     return filled;
 }
 
@@ -80,6 +81,7 @@ Map *map_new(const MapOptions *options)
     init_tables(map);
     map->runs = runs_new();
     pages_init(&map->pages, &map->tables, map->options.cells_bytes_max);
+    map->merges.fold_max = FOLD_MAX;
     return map;
 }
 
@@ -88,6 +90,7 @@ Map *map_free(Map *map)
     if (map != NULL) {
         mappings_unref(map->tables.mappings);
         pages_deinit(&map->pages);
+        page_hours_deinit(&map->merges.left_days);
         tables_deinit(&map->tables);
         runs_free(map->runs);
         pthread_rwlock_destroy(&map->lock);
@@ -562,6 +565,7 @@ void map_status(Map *map, MapStatus *ret_status)
                         .cut_names = tables->n_cut_names,
                         .file_reads = locked->pages.n_loads,
                         .damaged_reads = locked->pages.n_damaged,
+                        .left_files = locked->pages.n_left,
                         .evicted_hours = locked->pages.n_evicted};
 
     status.sparse_hours = pages_sparse_hours(&locked->pages);

@@ -20,6 +20,7 @@ typedef struct MapOptions {
     size_t cells_bytes_max;      /* of sums kept in memory beside their files; 0: 96 MiB */
     uint64_t kept_s;             /* sums that came longer ago go; 0: 13 months */
     size_t series_max;      /* edges, entry points, labels … told apart at most; 0: 4,194,304 */
+    size_t fold_series_max; /* in memory while files are merged; 0: twice as many, from 65,536 on */
     uint32_t cut_files_max; /* more are merged into hours; 0: 32 */
 } MapOptions;
 
@@ -322,6 +323,7 @@ typedef struct MapStatus {
     uint64_t refused,
         cut_names; /* deltas that not even (other) tells; names cut for their length */
     uint64_t file_reads, damaged_reads, evicted_hours; /* of sums in table files, since start */
+    uint64_t left_files;   /* cut files and days of too many series to be merged, since start */
     uint64_t sparse_hours; /* far from when they came, in files that they share (pages.h) */
     uint64_t version;      /* grows with every apply; a live reader compares it */
 } MapStatus;

@@ -9,11 +9,21 @@
  * The inside of a Map, shared by map.c (deltas, questions), tiers.c and tiers_start.c (files), and
  * by nobody else.
  */
+enum { FOLD_MAX = 128 }; /* cut files that a fold takes, hours that it makes */
+
+/* What becomes of merges, on the writer thread. */
+typedef struct Merges {
+    size_t fold_max;     /* cut files, and hours, that the next fold takes */
+    bool fold_failed;    /* the last one did: once the others have their turn */
+    PageHours left_days; /* of too many series to be added up */
+} Merges;
+
 struct Map {
     pthread_rwlock_t lock;
     MapOptions options; /* defaults filled in */
     MapTables tables;
     Pages pages;
+    Merges merges;
     struct Runs *runs;
     uint64_t deltas_applied, version;
 };

@@ -44,6 +44,7 @@ void page_hours_deinit(PageHours *hours);
 typedef struct PageCut {
     TableFile *file;
     PageHours hours;
+    bool is_left; /* of too many series to be folded: it stays as it is */
 } PageCut;
 
 /* A file by its hour or day. */
@@ -88,6 +89,7 @@ typedef struct Pages {
     uint32_t fresh_hour;     /* + 1: is there by minutes and marked as changed */
     uint64_t tick;
     uint64_t n_loads, n_damaged, n_evicted; /* files read, unreadable; hours let go */
+    uint64_t n_left;                        /* cut files and days of too many series to be merged */
 } Pages;
 
 void pages_init(Pages *pages, MapTables *tables, size_t bytes_max);

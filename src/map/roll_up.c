@@ -402,11 +402,12 @@ static uint64_t newest_input(const TablePlan *plan)
     return newest;
 }
 
-int roll_up_fold(const TablePlan *plan, uint32_t last_hour, TableSink *sink)
+int roll_up_fold(const TablePlan *plan, uint32_t last_hour, size_t series_max, TableSink *sink)
 {
     Folding folding = {.last_hour = last_hour, .written_s = newest_input(plan)};
 
     tables_init(&folding.tables, 0);
+    folding.tables.series_max = series_max;
     folding.tables.keep_taken = true;
     int result = fold(&folding, plan, sink);
     tables_deinit(&folding.tables);
@@ -462,13 +463,14 @@ static int emit_day(const Folding *folding, TableSink *sink)
     return roll_up_emit(&rows, LEVEL_DAY, sink);
 }
 
-int roll_up_day(TableFile *const *hours, size_t n, uint32_t day, TableSink *sink)
+int roll_up_day(TableFile *const *hours, size_t n, uint32_t day, size_t series_max, TableSink *sink)
 {
     Folding folding = {.from = day * MINUTES_PER_DAY, .to = (day + 1) * MINUTES_PER_DAY};
     int result = 0;
 
-    tables_init(&folding.tables,
-                0); /* every gap ends a run: how long a one does not is a setting */
+    /* Every gap ends a run: how long a one does not is a setting. */
+    tables_init(&folding.tables, 0);
+    folding.tables.series_max = series_max;
     for (size_t i = 0; i < n && result == 0; i++) {
         result = visit(hours[i], take_day_row, &folding);
     }

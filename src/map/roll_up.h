@@ -6,7 +6,8 @@
 
 /*
  * Makes table files of rows and of other table files (docs/format/map-table.md). No state; on the
- * writer thread. All return 0; 1 when an input is damaged; -EFBIG; or what the sink said.
+ * writer thread. All return 0; 1 when an input is damaged; -EOVERFLOW when there are more than
+ * @series_max series; -EFBIG; or what the sink said.
  */
 
 /* One file of @rows; its period is what they span. Nothing of no rows. */
@@ -19,7 +20,9 @@ bool roll_up_is_near(uint32_t hour, uint64_t written_s);
 /* Folds the plan's inputs: its cut files and facts, the hours up to @last_hour that the cut files
  * touch, and the sparse files that have or would have the other ones of these. Emits all of them
  * anew, the facts, and what lies behind @last_hour as a cut file. */
-MUST_USE int roll_up_fold(const TablePlan *plan, uint32_t last_hour, TableSink *sink);
+MUST_USE int roll_up_fold(const TablePlan *plan, uint32_t last_hour, size_t series_max,
+                          TableSink *sink);
 
 /* Adds the hours of @day up. */
-MUST_USE int roll_up_day(TableFile *const *hours, size_t n, uint32_t day, TableSink *sink);
+MUST_USE int roll_up_day(TableFile *const *hours, size_t n, uint32_t day, size_t series_max,
+                         TableSink *sink);

@@ -48,10 +48,21 @@ enum {
     SERIES_MAX = 1 << 22,
     SERIES_REMEMBERED = 1 << 10,
     SERIES_BEYOND_MAX = 1 << 18, /* kept by name until the next cut, beside those that are known */
+    SERIES_FOLD_MIN = 1 << 16,
+    SERIES_FOLD_MAX = SERIES_MAX + SERIES_BEYOND_MAX, /* in memory while files are merged */
     SERIES_NONE = UINT32_MAX,
     MINUTES_PER_DAY = 1440,
     EXEMPLAR_MINUTES = 10, /* exemplars are kept for each so many minutes of a series */
 };
+
+/* How many series are in memory while files are merged: no cut has more of them. */
+static inline size_t tables_fold_max(size_t series_max)
+{
+    size_t n = 2 * series_max;
+
+    n = n < SERIES_FOLD_MIN ? SERIES_FOLD_MIN : n;
+    return n > SERIES_FOLD_MAX ? SERIES_FOLD_MAX : n;
+}
 
 /* The exemplars of a stretch of EXEMPLAR_MINUTES. */
 typedef struct ExemplarSlot {

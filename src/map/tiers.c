@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "map/tiers.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 
 #include "base/assert.h"
@@ -18,17 +19,17 @@
  *            sparse files that have these, their days (made anew later) and the facts
  *   day      the hours of a day that is over add up to the day; nothing goes
  *
- * A fold writes FOLD_HOURS_MAX files at most; what the cut files have beyond these hours comes out
- * as a cut file again. The map's lock is held while lists are looked at, never while files are read
- * or written: the writer thread alone changes the lists, so they stay as they were planned.
+ * A fold writes FOLD_MAX files at most; what the cut files have beyond these hours comes out
+ * as a cut file again. One that has more series than fit in memory is planned with half as many;
+ * what does not fit by itself stays as it is. The map's lock is held while lists are looked at,
+ * never while files are read or written: the writer thread alone changes the lists, so they stay as
+ * they were planned.
  */
 enum {
     PLAN_EXPIRE,
     PLAN_FOLD, /* with its last hour */
     PLAN_DAY,  /* with the day */
     PLAN_BITS = 2,
-    FOLD_HOURS_MAX = 128,
-    FOLD_CUTS_MAX = 128,
     FOLD_AFTER_S = 2 * 3600, /* few cut files, too, when they have waited for so long */
     CUT_FILES_MAX = 32,
 };
@@ -288,16 +289,17 @@ static bool plan_hour(const Pages *pages, uint32_t hour, uint64_t now_s, TablePl
     return roll_up_is_near(hour, now_s);
 }
 
-/* The first hours, what has them and their days: as many as FOLD_HOURS_MAX files are written for.
+/* The first hours, what has them and their days: as many as the fold writes files for.
  * Returns the last of them; UINT32_MAX when that is all. */
-static uint32_t plan_hours(const Pages *pages, const PageHours *hours, uint64_t now_s,
-                           TablePlan *plan)
+static uint32_t plan_hours(const Map *map, const PageHours *hours, uint64_t now_s, TablePlan *plan)
 {
+    const Pages *pages = &map->pages;
     TableFile *day = NULL, *sparse = NULL;
     uint32_t shared = UINT32_MAX, n_made = 0;
     size_t i = 0;
 
-    for (; i < hours->count && n_made < FOLD_HOURS_MAX && plan->n_inputs + 4 <= TABLE_INPUTS_MAX;
+    for (; i < hours->count && n_made < map->merges.fold_max &&
+           plan->n_inputs + 4 <= TABLE_INPUTS_MAX;
          i++) {
         uint32_t hour = hours->items[i];
 
@@ -312,9 +314,9 @@ static uint32_t plan_hours(const Pages *pages, const PageHours *hours, uint64_t 
     return i == hours->count ? UINT32_MAX : hours->items[i - 1];
 }
 
-static bool cut_is_damaged(const PageCut *cut)
+static bool cut_stays(const PageCut *cut)
 {
-    return atomic_load(&cut->file->damaged);
+    return cut->is_left || atomic_load(&cut->file->damaged);
 }
 
 /* Whether there are cut files enough, or the first of them has waited for long enough. */
@@ -326,7 +328,7 @@ static bool fold_is_due(const Map *map, uint64_t now_s)
     size_t n = 0;
 
     for (size_t i = 0; i < pages->n_cuts; i++) {
-        if (!cut_is_damaged(&pages->cuts[i])) {
+        if (!cut_stays(&pages->cuts[i])) {
             first_s = MIN(first_s, pages->cuts[i].file->written_s);
             n++;
         }
@@ -335,13 +337,18 @@ static bool fold_is_due(const Map *map, uint64_t now_s)
 }
 
 /* The first cut files, and the hours that they touch. */
-static void plan_cuts(const Pages *pages, PageHours *hours, TablePlan *plan)
+static void plan_cuts(const Map *map, PageHours *hours, TablePlan *plan)
 {
-    for (size_t i = 0; i < pages->n_cuts && plan->n_inputs < FOLD_CUTS_MAX; i++) {
+    const Pages *pages = &map->pages;
+
+    for (size_t i = 0; i < pages->n_cuts && plan->n_inputs < map->merges.fold_max; i++) {
         const PageCut *cut = &pages->cuts[i];
 
+        if (cut_stays(cut)) {
+            continue;
+        }
         plan_add(plan, cut->file);
-        for (size_t k = 0; k < cut->hours.count && !cut_is_damaged(cut); k++) {
+        for (size_t k = 0; k < cut->hours.count; k++) {
             page_hours_add(hours, cut->hours.items[k]);
         }
     }
@@ -351,13 +358,12 @@ static void plan_cuts(const Pages *pages, PageHours *hours, TablePlan *plan)
 static bool plan_fold(const Map *map, uint64_t now_s, TablePlan *plan)
 {
     CLEANUP(page_hours_deinit) PageHours hours = {0};
-    const Pages *pages = &map->pages;
 
     if (!fold_is_due(map, now_s)) {
         return false;
     }
-    plan_cuts(pages, &hours, plan);
-    uint32_t last_hour = plan_hours(pages, &hours, now_s, plan);
+    plan_cuts(map, &hours, plan);
+    uint32_t last_hour = plan_hours(map, &hours, now_s, plan);
 
     plan->what = (uint64_t)last_hour << PLAN_BITS | PLAN_FOLD;
     return true;
@@ -381,7 +387,7 @@ static bool day_is_complete(const Pages *pages, uint32_t day, uint32_t newest_da
         any |= file != NULL && !atomic_load(&file->damaged);
         written_s = file == NULL ? written_s : MAX(written_s, file->written_s);
         for (size_t k = 0; k < pages->n_cuts; k++) {
-            if (!cut_is_damaged(&pages->cuts[k]) && page_hours_have(&pages->cuts[k].hours, hour)) {
+            if (!cut_stays(&pages->cuts[k]) && page_hours_have(&pages->cuts[k].hours, hour)) {
                 return false;
             }
         }
@@ -403,7 +409,7 @@ static bool plan_day(const Map *map, TablePlan *plan)
         const PageFile *hour = table_at(&pages->hour_files, i);
         uint32_t day = hour->time / HOURS_PER_DAY;
 
-        if (pages_day_file(pages, day) == NULL &&
+        if (pages_day_file(pages, day) == NULL && !page_hours_have(&map->merges.left_days, day) &&
             day_is_complete(pages, day, newest, &plan->written_s)) {
             plan->what = (uint64_t)day << PLAN_BITS | PLAN_DAY;
             return true;
@@ -415,12 +421,17 @@ static bool plan_day(const Map *map, TablePlan *plan)
 bool tiers_plan(Map *map, TableFile *const *files, size_t n_files, uint64_t now_s,
                 TablePlan *ret_plan)
 {
+    bool fold_waits = map->merges.fold_failed;
+
+    map->merges.fold_failed = false;
     map_lock_shared(map);
     bool any = plan_expiry(map, files, n_files, now_s, ret_plan) ||
-               plan_fold(map, now_s, ret_plan) || plan_day(map, ret_plan);
+               (!fold_waits && plan_fold(map, now_s, ret_plan)) || plan_day(map, ret_plan);
     map_unlock(map);
     return any;
 }
+
+/* --- Merges --- */
 
 static int merge_day(Map *map, uint32_t day, TableSink *sink)
 {
@@ -436,9 +447,58 @@ static int merge_day(Map *map, uint32_t day, TableSink *sink)
         }
     }
     map_unlock(map);
-    int result = roll_up_day(files, n, day, sink);
+    int result = roll_up_day(files, n, day, map->options.fold_series_max, sink);
     for (size_t i = 0; i < n; i++) {
         table_file_unref(files[i]);
+    }
+    return result;
+}
+
+/* The day has more series than fit: its hours tell it. */
+static int leave_day(Map *map, uint32_t day)
+{
+    log_warn("map: a day has too many series to be added up", LOG_U64("day", day));
+    map_lock(map);
+    map->pages.n_left++;
+    map_unlock(map);
+    page_hours_add(&map->merges.left_days, day);
+    page_hours_sort(&map->merges.left_days);
+    return TABLES_PLAN_AGAIN;
+}
+
+static void leave_cut(Map *map, const TableFile *file)
+{
+    log_warn("map: a cut file has too many series to be merged", LOG_U64("table", file->number));
+    map_lock(map);
+    for (size_t i = 0; i < map->pages.n_cuts; i++) {
+        map->pages.cuts[i].is_left |= map->pages.cuts[i].file == file;
+    }
+    map->pages.n_left++;
+    map_unlock(map);
+}
+
+/* The inputs of a fold begin with its cut files. */
+static int fold_less(Map *map, const TablePlan *plan)
+{
+    if (map->merges.fold_max > 1) {
+        map->merges.fold_max /= 2;
+    } else {
+        leave_cut(map, plan->inputs[0]);
+    }
+    return TABLES_PLAN_AGAIN;
+}
+
+static int merge_cuts(Map *map, const TablePlan *plan, uint32_t last_hour, TableSink *sink)
+{
+    Merges *merges = &map->merges;
+    int result = roll_up_fold(plan, last_hour, map->options.fold_series_max, sink);
+
+    if (result == -EOVERFLOW) {
+        return fold_less(map, plan);
+    }
+    merges->fold_failed = result < 0;
+    if (result == 0) {
+        merges->fold_max = MIN(merges->fold_max + merges->fold_max / 8 + 1, (size_t)FOLD_MAX);
     }
     return result;
 }
@@ -446,12 +506,14 @@ static int merge_day(Map *map, uint32_t day, TableSink *sink)
 int tiers_merge(Map *map, const TablePlan *plan, TableSink *sink)
 {
     uint32_t about = (uint32_t)(plan->what >> PLAN_BITS);
+    int result;
 
     switch (plan->what & ((1U << PLAN_BITS) - 1)) {
     case PLAN_FOLD:
-        return roll_up_fold(plan, about, sink);
+        return merge_cuts(map, plan, about, sink);
     case PLAN_DAY:
-        return merge_day(map, about, sink);
+        result = merge_day(map, about, sink);
+        return result == -EOVERFLOW ? leave_day(map, about) : result;
     default: /* PLAN_EXPIRE */
         return 0;
     }

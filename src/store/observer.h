@@ -14,7 +14,7 @@ struct TableSink {
     int (*emit)(TableSink *sink, const TableInfo *info, Str content);
 };
 
-enum { TABLE_INPUTS_MAX = 512 };
+enum { TABLE_INPUTS_MAX = 512, TABLES_PLAN_AGAIN = 2 };
 
 /* A merge: the files that go; merge_tables() says what comes for them (nothing: they expire). */
 typedef struct TablePlan {
@@ -99,9 +99,9 @@ typedef struct StoreObserver {
     bool (*plan_merge)(void *context, TableFile *const *files, size_t n_files, uint64_t now_s,
                        TablePlan *ret_plan);
 
-    /* Emits files with the same sums as the plan's inputs. Returns 0, 1 (an input is damaged: it is
-     * noted in TableFile and planned no more) or -errno; nothing changes then, and no merge is
-     * planned for a minute. */
+    /* Emits files with the same sums as the plan's inputs. Returns 0; TABLES_PLAN_AGAIN: that plan
+     * was too large, the next will be another; 1 (an input is damaged: it is noted in TableFile and
+     * planned no more) or -errno: nothing changes then, and no merge is planned for a minute. */
     int (*merge_tables)(void *context, const TablePlan *plan, TableSink *sink);
 
     /* Trace @id was deleted: its rows are gone, settled and open ones; on the applier thread. NULL:

@@ -92,6 +92,8 @@ typedef struct Vitals {
         "Table files read for questions and late spans.")                                          \
     ROW("weft_map_damaged_reads_total", "counter", 1, v->map.damaged_reads,                        \
         "... that could not be read.")                                                             \
+    ROW("weft_map_left_files", "gauge", 1, v->map.left_files,                                      \
+        "Cut files and days of too many series to be merged, since the start.")                    \
     ROW("weft_map_evicted_hours_total", "counter", 1, v->map.evicted_hours,                        \
         "Hours of sums let go from memory.")                                                       \
     ROW("weft_map_sparse_hours", "gauge", 1, v->map.sparse_hours,                                  \

@@ -165,7 +165,7 @@ void tables_upkeep(Store *store)
 
         backoff_end(&store->tables_backoff);
         tables_publish(store, &made, &change);
-    } else {
+    } else if (result != TABLES_PLAN_AGAIN) {
         backoff_begin(&store->tables_backoff, now_ns);
         log_error("store: tables cannot be merged, tried again later",
                   LOG_U64("tables", plan.n_inputs), LOG_I64("result", result),

@@ -470,14 +470,17 @@ void pages_shrink(Pages *pages, PageWindow keep)
     }
 }
 
-void pages_expire_hour(Pages *pages, uint32_t hour)
+void pages_expire_hours(Pages *pages, const uint32_t *hours, size_t n)
 {
-    PageDay *day = pages_day(pages, hour / HOURS_PER_DAY);
-
-    open_day(pages, day);
-    forget(pages, hour * MINUTES_PER_HOUR, MINUTES_PER_HOUR);
-    tables_forget_presence(pages->tables, hour * MINUTES_PER_HOUR, (hour + 1) * MINUTES_PER_HOUR);
-    day->hours[hour % HOURS_PER_DAY] = pages_have_hour(pages, hour) ? PAGE_ABSENT : PAGE_EMPTY;
+    pages->fresh_hour = 0;
+    for (size_t i = 0; i < n; i++) {
+        open_day(pages, pages_day(pages, hours[i] / HOURS_PER_DAY));
+    }
+    tables_forget_hours(pages->tables, hours, n);
+    for (size_t i = 0; i < n; i++) {
+        pages_day(pages, hours[i] / HOURS_PER_DAY)->hours[hours[i] % HOURS_PER_DAY] =
+            pages_have_hour(pages, hours[i]) ? PAGE_ABSENT : PAGE_EMPTY;
+    }
 }
 
 void pages_init(Pages *pages, MapTables *tables, size_t bytes_max)

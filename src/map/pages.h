@@ -27,7 +27,7 @@ enum {
 /* Of whole days, so that a day lies in one. */
 enum { SPARSE_HOURS = 42 * 24 };
 
-enum { HOURS_PER_DAY = 24, MINUTES_PER_HOUR = 60, PAGES_BYTES_DEFAULT = 96 << 20 };
+enum { HOURS_PER_DAY = 24, PAGES_BYTES_DEFAULT = 96 << 20 };
 
 /* The hours that a file of LEVEL_CUT has rows in. */
 typedef struct PageHours {
@@ -130,5 +130,5 @@ void pages_restart(Pages *pages);
  * committed, and the window. */
 void pages_shrink(Pages *pages, PageWindow keep);
 
-/* Its data have expired: cells and presence go. */
-void pages_expire_hour(Pages *pages, uint32_t hour);
+/* Their data have expired: cells and presence go. Sorted. */
+void pages_expire_hours(Pages *pages, const uint32_t *hours, size_t n);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -16,10 +17,17 @@
  */
 enum { SPARSE_ROWS_MAX = 64, NEAR_PAST_HOURS = 396 * 24, NEAR_FUTURE_HOURS = 24 };
 
+/* A series has something in that hour. */
+typedef struct HourUse {
+    uint32_t hour, series;
+} HourUse;
+
 typedef struct Folding {
     MapTables tables;
-    PageHours hours;   /* that the cut files touch */
-    PageHours sparse;  /* those that share the file that is made now */
+    PageHours hours;  /* that the cut files touch */
+    PageHours sparse; /* those that share the file that is made now */
+    HourUse *uses;    /* of the hours that are made now, by hour, then series */
+    size_t n_uses, uses_capacity;
     uint32_t from, to; /* minutes of what is read */
     uint32_t last_hour;
     uint64_t written_s; /* when the newest rows came */
@@ -118,29 +126,98 @@ static void add_slots(const MapTables *tables, uint32_t number, const Folding *t
     }
 }
 
-/* The rows of the hour that is read. */
-static void add_hour(const Folding *folding, Arena *arena, MapRows *rows)
+static void add_use(Folding *folding, uint32_t minute, uint32_t series)
 {
-    CLEANUP(buf_deinit) Buf buf = {0};
-    const MapTables *tables = &folding->tables;
+    HourUse use = {minute / MINUTES_PER_HOUR, series};
+    size_t n = folding->n_uses;
 
-    for (uint32_t i = 0; i < tables->series.n_records; i++) {
-        const Series *series = tables_series(tables, i);
-        size_t first = SIZE_MAX;
+    if (n == 0 || folding->uses[n - 1].series != series || folding->uses[n - 1].hour != use.hour) {
+        ARRAY_RESERVE(folding->uses, n, folding->uses_capacity);
+        folding->uses[folding->n_uses++] = use;
+    }
+}
+
+static int compare_uses(const void *a, const void *b)
+{
+    const HourUse *x = a, *y = b;
+
+    return x->hour != y->hour ? (x->hour > y->hour) - (x->hour < y->hour)
+                              : (x->series > y->series) - (x->series < y->series);
+}
+
+/* Which series have anything in which hour of the time that is read: one look at each, however many
+ * hours that are. Some may occur twice. */
+static void find_uses(Folding *folding)
+{
+    folding->n_uses = 0;
+    for (uint32_t i = 0; i < folding->tables.series.n_records; i++) {
+        const Series *series = tables_series(&folding->tables, i);
+        const Cells *cells = &series->cells;
 
         if (!series_is_paged((SeriesKind)series->key.kind)) {
             continue;
         }
-        if (cells_touch(&series->cells, folding->from, folding->to)) {
-            MapRow *row = map_rows_add(rows);
-
-            first = rows->count - 1;
-            tables_name_row(tables, i, folding->from, row);
-            cells_total(&series->cells, folding->from, folding->to, &row->sum);
-            cells_pack(&series->cells, folding->from, folding->to, &buf);
-            row->minutes = pack(arena, &buf);
+        for (uint32_t k = cells_position(cells, folding->from);
+             k < cells->n_cells && cells->index[k].minute < folding->to; k++) {
+            add_use(folding, cells->index[k].minute, i);
         }
-        add_slots(tables, i, folding, first, rows);
+        for (uint32_t k = series_slot(series, folding->from);
+             k < series->n_slots && series->slots[k].minute < folding->to; k++) {
+            add_use(folding, series->slots[k].minute, i);
+        }
+    }
+    if (folding->n_uses > 0) {
+        qsort(folding->uses, folding->n_uses, sizeof(folding->uses[0]), compare_uses);
+    }
+}
+
+/* Position of the first use at or after @hour. */
+static size_t uses_position(const Folding *folding, uint32_t hour)
+{
+    size_t from = 0, to = folding->n_uses;
+
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+
+        if (folding->uses[middle].hour < hour) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    return from;
+}
+
+static void add_series(const Folding *folding, uint32_t number, Arena *arena, MapRows *rows)
+{
+    CLEANUP(buf_deinit) Buf buf = {0};
+    const MapTables *tables = &folding->tables;
+    const Series *series = tables_series(tables, number);
+    size_t first = SIZE_MAX;
+
+    if (cells_touch(&series->cells, folding->from, folding->to)) {
+        MapRow *row = map_rows_add(rows);
+
+        first = rows->count - 1;
+        tables_name_row(tables, number, folding->from, row);
+        cells_total(&series->cells, folding->from, folding->to, &row->sum);
+        cells_pack(&series->cells, folding->from, folding->to, &buf);
+        row->minutes = pack(arena, &buf);
+    }
+    add_slots(tables, number, folding, first, rows);
+}
+
+/* The rows of the hour that is read, of what find_uses() found. */
+static void add_hour(const Folding *folding, Arena *arena, MapRows *rows)
+{
+    uint32_t hour = folding->from / MINUTES_PER_HOUR, last = SERIES_NONE;
+
+    for (size_t i = uses_position(folding, hour);
+         i < folding->n_uses && folding->uses[i].hour == hour; i++) {
+        if (folding->uses[i].series != last) {
+            last = folding->uses[i].series;
+            add_series(folding, last, arena, rows);
+        }
     }
 }
 
@@ -281,6 +358,7 @@ static int fold_hour(Folding *folding, const TablePlan *plan, uint32_t hour, Tab
     if (file != NULL) {
         TRY(visit(file, take_hour_row, folding));
     }
+    find_uses(folding);
     TRY(emit_hour(folding, sink));
     tables_forget_cells(&folding->tables, folding->from, folding->to);
     return 0;
@@ -289,16 +367,7 @@ static int fold_hour(Folding *folding, const TablePlan *plan, uint32_t hour, Tab
 /* Whether the hour, of which all is here, has few rows. */
 static bool is_sparse(const Folding *folding, uint32_t hour)
 {
-    const MapTables *tables = &folding->tables;
-    size_t n = 0;
-
-    for (size_t i = 0; i < tables->series.n_records && n < SPARSE_ROWS_MAX; i++) {
-        const Series *series = tables_series(tables, i);
-
-        n += series_is_paged((SeriesKind)series->key.kind) &&
-             cells_touch(&series->cells, hour * MINUTES_PER_HOUR, (hour + 1) * MINUTES_PER_HOUR);
-    }
-    return n < SPARSE_ROWS_MAX;
+    return uses_position(folding, hour + 1) - uses_position(folding, hour) < SPARSE_ROWS_MAX;
 }
 
 static bool deserves_file(const Folding *folding, uint32_t hour)
@@ -315,6 +384,8 @@ static int emit_sparse(Folding *folding, uint32_t first, TableSink *sink)
     CLEANUP(arena_deinit) Arena arena = {0};
 
     page_hours_sort(&folding->sparse);
+    set_time(folding, first, SPARSE_HOURS);
+    find_uses(folding);
     for (size_t i = 0; i < folding->sparse.count; i++) {
         set_time(folding, folding->sparse.items[i], 1);
         if (deserves_file(folding, folding->sparse.items[i])) {
@@ -413,6 +484,7 @@ int roll_up_fold(const TablePlan *plan, uint32_t last_hour, size_t series_max, T
     tables_deinit(&folding.tables);
     page_hours_deinit(&folding.hours);
     page_hours_deinit(&folding.sparse);
+    mem_free(folding.uses);
     return result;
 }
 

@@ -47,13 +47,24 @@ typedef struct SeriesKey {
 enum {
     SERIES_MAX = 1 << 22,
     SERIES_REMEMBERED = 1 << 10,
-    SERIES_BEYOND_MAX = 1 << 18, /* kept by name until the next cut, beside those that are known */
+    SERIES_BEYOND_MIN = 1 << 12, /* kept by name until the next cut, beside those that are known */
+    SERIES_BEYOND_MAX = 1 << 18,
     SERIES_FOLD_MIN = 1 << 16,
     SERIES_FOLD_MAX = SERIES_MAX + SERIES_BEYOND_MAX, /* in memory while files are merged */
     SERIES_NONE = UINT32_MAX,
+    MINUTES_PER_HOUR = 60,
     MINUTES_PER_DAY = 1440,
     EXEMPLAR_MINUTES = 10, /* exemplars are kept for each so many minutes of a series */
 };
+
+/* How many (other)s there may be beside them, and series that are kept by name until a cut. */
+static inline size_t tables_beyond_max(size_t series_max)
+{
+    size_t n = series_max / 4;
+
+    n = n < SERIES_BEYOND_MIN ? SERIES_BEYOND_MIN : n;
+    return n > SERIES_BEYOND_MAX ? SERIES_BEYOND_MAX : n;
+}
 
 /* How many series are in memory while files are merged: no cut has more of them. */
 static inline size_t tables_fold_max(size_t series_max)
@@ -110,6 +121,7 @@ typedef struct MapTables {
     Table series;
     Table hot, hot_exemplars, pending, pending_exemplars;
     size_t series_max;  /* further ones are told in (other), or not at all: SERIES_MAX */
+    size_t beyond_max;  /* series in @beyond; (other) series */
     size_t n_others;    /* (other) series, on top of these */
     size_t others_room; /* how many there may be, while one is made; else 0 */
     bool folds;         /* what has no place is added to an (other) series, and kept in @beyond */
@@ -233,6 +245,9 @@ MUST_USE int tables_unpack_presence(MapTables *tables, uint32_t series, uint32_t
                                     uint32_t to_minute, Str bytes);
 void tables_forget_cells(MapTables *tables, uint32_t from_minute, uint32_t to_minute);
 void tables_forget_presence(MapTables *tables, uint32_t from_minute, uint32_t to_minute);
+
+/* Cells, exemplars and presence of these hours (sorted) at once. */
+void tables_forget_hours(MapTables *tables, const uint32_t *hours, size_t n);
 
 /* The names of a series at @minute, without sums; views live as long as the tables. */
 void tables_name_row(const MapTables *tables, uint32_t series, uint32_t minute, MapRow *row);

@@ -167,17 +167,55 @@ void tables_forget_cells(MapTables *tables, uint32_t from_minute, uint32_t to_mi
     }
 }
 
+static void forget_presence(MapTables *tables, Series *series, uint32_t from, uint32_t to)
+{
+    bool was_there = series->presence.n_runs > 0;
+
+    presence_remove_range(&series->presence, from, to);
+    if (was_there && series->presence.n_runs == 0) {
+        count_nodes(tables, &series->key, -1);
+    }
+}
+
 void tables_forget_presence(MapTables *tables, uint32_t from_minute, uint32_t to_minute)
 {
     for (size_t i = 0; i < tables->series.n_records; i++) {
         Series *series = tables_series(tables, i);
-        bool was_there = series->presence.n_runs > 0;
 
         if (series_is_paged((SeriesKind)series->key.kind)) {
-            presence_remove_range(&series->presence, from_minute, to_minute);
-            if (was_there && series->presence.n_runs == 0) {
-                count_nodes(tables, &series->key, -1);
-            }
+            forget_presence(tables, series, from_minute, to_minute);
+        }
+    }
+}
+
+/* Of a series that is there between the first and the last of these hours; neighbours at once. */
+static void forget_hours(MapTables *tables, Series *series, const uint32_t *hours, size_t n)
+{
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && hours[end] == hours[end - 1] + 1; end++) {
+        }
+        uint32_t from = hours[i] * MINUTES_PER_HOUR;
+        uint32_t to = (hours[end - 1] + 1) * MINUTES_PER_HOUR;
+
+        cells_remove_range(&series->cells, from, to);
+        slots_remove_range(series, from, to);
+        forget_presence(tables, series, from, to);
+    }
+}
+
+void tables_forget_hours(MapTables *tables, const uint32_t *hours, size_t n)
+{
+    for (size_t i = 0; i < tables->series.n_records && n > 0; i++) {
+        Series *series = tables_series(tables, i);
+        uint32_t from = hours[0] * MINUTES_PER_HOUR, to = (hours[n - 1] + 1) * MINUTES_PER_HOUR;
+        uint32_t slot = series_slot(series, from);
+        MapInterval life;
+
+        if (series_is_paged((SeriesKind)series->key.kind) &&
+            (cells_touch(&series->cells, from, to) ||
+             (slot < series->n_slots && series->slots[slot].minute < to) ||
+             presence_clip(&series->presence, from, to, &life))) {
+            forget_hours(tables, series, hours, n);
         }
     }
 }

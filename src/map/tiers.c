@@ -157,8 +157,8 @@ static void expire_sparse(Pages *pages, const TableFile *file)
 {
     const PageSparse *sparse = pages_sparse(pages, file->info.from_minute / MINUTES_PER_HOUR);
 
-    for (size_t i = 0; sparse != NULL && sparse->file == file && i < sparse->hours.count; i++) {
-        pages_expire_hour(pages, sparse->hours.items[i]);
+    if (sparse != NULL && sparse->file == file) {
+        pages_expire_hours(pages, sparse->hours.items, sparse->hours.count);
     }
 }
 
@@ -173,7 +173,9 @@ static void expire(Pages *pages, const TablesChange *change)
             continue;
         }
         if (file->info.level == LEVEL_HOUR) {
-            pages_expire_hour(pages, file->info.from_minute / MINUTES_PER_HOUR);
+            uint32_t hour = file->info.from_minute / MINUTES_PER_HOUR;
+
+            pages_expire_hours(pages, &hour, 1);
         } else if (file->info.level == LEVEL_SPARSE) {
             expire_sparse(pages, file);
         }

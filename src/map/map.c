@@ -54,6 +54,7 @@ static void init_tables(Map *map)
 {
     tables_init(&map->tables, map->options.presence_gap_minutes);
     map->tables.series_max = map->options.series_max;
+    map->tables.beyond_max = tables_beyond_max(map->options.series_max);
     map->tables.folds = true;
 }
 

@@ -20,7 +20,8 @@ typedef struct MapOptions {
     size_t cells_bytes_max;      /* of sums kept in memory beside their files; 0: 96 MiB */
     uint64_t kept_s;             /* sums that came longer ago go; 0: 13 months */
     size_t series_max;      /* edges, entry points, labels … told apart at most; 0: 4,194,304 */
-    size_t fold_series_max; /* in memory while files are merged; 0: twice as many, from 65,536 on */
+    size_t fold_series_max; /* in memory while files are merged, or counted at the start; 0: twice
+                               as many */
     uint32_t cut_files_max; /* more are merged into hours; 0: 32 */
 } MapOptions;
 

@@ -25,7 +25,8 @@ typedef struct HotExemplars {
 
 void tables_init(MapTables *tables, uint32_t presence_gap)
 {
-    *tables = (MapTables){.presence_gap = presence_gap, .series_max = SERIES_MAX};
+    *tables = (MapTables){
+        .presence_gap = presence_gap, .series_max = SERIES_MAX, .beyond_max = SERIES_BEYOND_MAX};
     table_init(&tables->series, sizeof(Series), sizeof(SeriesKey));
     table_init(&tables->hot, sizeof(HotCell), sizeof(HotKey));
     table_init(&tables->pending, sizeof(HotCell), sizeof(HotKey));
@@ -271,7 +272,7 @@ static MapTables *need_beyond(MapTables *tables)
     if (tables->beyond == NULL) {
         tables->beyond = NEW(MapTables);
         tables_init(tables->beyond, tables->presence_gap);
-        tables->beyond->series_max = SERIES_BEYOND_MAX;
+        tables->beyond->series_max = tables->beyond->beyond_max = tables->beyond_max;
         tables->beyond->is_beyond = true;
     }
     return tables->beyond;

@@ -71,8 +71,6 @@ static SeriesNames other_names(const SeriesNames *names, Coarseness how, Arena *
     return other;
 }
 
-enum { OTHERS_MAX = 1 << 18, OTHERS_PART = OTHERS_MAX / COARSENESSES };
-
 uint32_t tables_other_series(MapTables *tables, const SeriesNames *names)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
@@ -85,7 +83,7 @@ uint32_t tables_other_series(MapTables *tables, const SeriesNames *names)
     for (Coarseness how = OF_SOURCE; how < COARSENESSES && number == SERIES_NONE; how++) {
         SeriesNames other = other_names(names, how, &arena);
 
-        tables->others_room = OTHERS_PART * ((size_t)how + 1);
+        tables->others_room = tables->beyond_max / COARSENESSES * ((size_t)how + 1);
         tables->chosen = NULL;
         ASSERT(tables_intern(tables, &other, &number) == 0);
         tables->chosen = chosen;

@@ -179,23 +179,10 @@ typedef struct SeriesCount {
     int64_t count; /* over all of time */
 } SeriesCount;
 
-enum { COUNTED_SERIES_MAX = 1 << 25 }; /* further ones are taken for rare */
-
-static int count_row(void *context, const MapRow *row)
-{
-    Table *counts = context;
-    const SeriesNames names = map_row_names(row);
-    uint64_t hash = series_names_hash(&names, row->flow, row->step);
-    SeriesCount *found = table_find(counts, &hash);
-
-    if (found == NULL && counts->n_records < COUNTED_SERIES_MAX) {
-        found = table_put(counts, &hash, NULL);
-    }
-    if (found != NULL) {
-        found->count += row->sum.count;
-    }
-    return 0;
-}
+typedef struct Counting {
+    Table counts; /* SeriesCount */
+    size_t max;   /* of them */
+} Counting;
 
 static int compare_series_counts(const void *a, const void *b)
 {
@@ -205,10 +192,41 @@ static int compare_series_counts(const void *a, const void *b)
                                        : (left->hash > right->hash) - (left->hash < right->hash);
 }
 
-/* The same files, more is known of which than learn_all() reads: an hour is told by its day. */
-static void count_series(Map *map, Table *counts)
+/* Leaves the @n most frequent, in this order. */
+static void keep_frequent(Table *counts, size_t n)
 {
-    const MapRowVisitor visitor = {count_row, counts, false};
+    size_t n_all = counts->n_records;
+    CLEANUP(mem_freep) SeriesCount *order = NEW_ARRAY(SeriesCount, n_all + 1);
+
+    for (size_t i = 0; i < n_all; i++) {
+        order[i] = *(const SeriesCount *)table_at(counts, i);
+    }
+    qsort(order, n_all, sizeof(order[0]), compare_series_counts);
+    table_clear(counts);
+    for (size_t i = 0; i < MIN(n, n_all); i++) {
+        *(SeriesCount *)table_put(counts, &order[i].hash, NULL) = order[i];
+    }
+}
+
+/* What was rare up to then is forgotten when there are too many, and begins anew. */
+static int count_row(void *context, const MapRow *row)
+{
+    Counting *counting = context;
+    const SeriesNames names = map_row_names(row);
+    uint64_t hash = series_names_hash(&names, row->flow, row->step);
+
+    if (counting->counts.n_records >= counting->max &&
+        table_find(&counting->counts, &hash) == NULL) {
+        keep_frequent(&counting->counts, counting->max / 2);
+    }
+    ((SeriesCount *)table_put(&counting->counts, &hash, NULL))->count += row->sum.count;
+    return 0;
+}
+
+/* The same files, more is known of which than learn_all() reads: an hour is told by its day. */
+static void count_series(Map *map, Counting *counting)
+{
+    const MapRowVisitor visitor = {count_row, counting, false};
     const Pages *pages = &map->pages;
     ParseError error;
 
@@ -237,27 +255,20 @@ static void count_series(Map *map, Table *counts)
 static void learn_chosen(Map *map)
 {
     MapTables *tables = &map->tables;
-    Table counts;
+    Counting counting = {.max = map->options.fold_series_max};
+    Table *counts = &counting.counts;
 
-    table_init(&counts, sizeof(SeriesCount), sizeof(uint64_t));
-    count_series(map, &counts);
-    size_t n = MIN(counts.n_records, map->options.series_max);
-    CLEANUP(mem_freep) SeriesCount *order = NEW_ARRAY(SeriesCount, counts.n_records + 1);
-    for (size_t i = 0; i < counts.n_records; i++) {
-        order[i] = *(const SeriesCount *)table_at(&counts, i);
-    }
-    qsort(order, counts.n_records, sizeof(order[0]), compare_series_counts);
-    table_clear(&counts);
-    for (size_t i = 0; i < n; i++) {
-        (void)table_put(&counts, &order[i].hash, NULL);
-    }
+    table_init(counts, sizeof(SeriesCount), sizeof(uint64_t));
+    count_series(map, &counting);
+    keep_frequent(counts, map->options.series_max);
+    size_t n = counts->n_records;
     map_reset_tables(map);
     pages_restart(&map->pages);
-    tables->chosen = &counts;
+    tables->chosen = counts;
     learn_all(map);
     tables->chosen = NULL;
     tables->series_max = tables->series.n_records - tables->n_others; /* no further one comes in */
-    table_deinit(&counts);
+    table_deinit(counts);
     log_warn("map is full: the rarest edges and names are told in (other)", LOG_U64("series", n));
 }
 

@@ -764,6 +764,44 @@ static void more_series_than_fit_are_merged_in_parts(void **state)
     disk_deinit(&disk);
 }
 
+/* The limit bounds all of memory, and what a start counts: also then the frequent get places. */
+static void the_limit_of_series_bounds_what_stands_for_others(void **state)
+{
+    MapOptions options = {.series_max = 50, .fold_series_max = 1000};
+    Fixture fixture;
+    Disk disk;
+    MapStatus status;
+
+    fixture_init(&fixture, &options);
+    disk_init(&disk);
+    for (uint32_t i = 0; i < 20000; i++) {
+        CLEANUP(buf_deinit) Buf name = {0};
+
+        buf_append_format(&name, "service-%u", i);
+        Str source = service(&fixture, buf_cstr(&name));
+        fixture_edge(&fixture, source, RELATION_CALLS, source, RULE_PAIRED, TODAY);
+        if (i % 2000 == 1999) {
+            for (int k = 0; k < 100; k++) {
+                fixture_call(&fixture, "frequent", "frequent", TODAY);
+            }
+            fixture_apply(&fixture);
+            cut(&disk, fixture.map);
+        }
+    }
+    map_status(fixture.map, &status);
+    assert_in_range(status.series, 50, 50 + 4096);
+    fixture.map = restart(&disk, fixture.map, &options);
+    map_status(fixture.map, &status);
+    assert_in_range(status.series, 50, 50 + 4096);
+    MapAnswer answer = fixture_ask(&fixture, (MapQuestion){0});
+    Str frequent = service(&fixture, "frequent");
+    const MapEdge *edge = answer_edge(&fixture, &answer, frequent, frequent);
+    assert_non_null(edge);
+    assert_int_equal(edge->count, 1000);
+    fixture_deinit(&fixture);
+    disk_deinit(&disk);
+}
+
 /* --- Whatever the order, beyond the limit --- */
 
 enum { CROWD = 3000, CROWD_SERIES_MAX = 120 };
@@ -925,6 +963,7 @@ int main(void)
         cmocka_unit_test(a_late_take_back_empties_what_is_in_files),
         cmocka_unit_test(beyond_the_limit_of_series_others_tell),
         cmocka_unit_test(more_series_than_fit_are_merged_in_parts),
+        cmocka_unit_test(the_limit_of_series_bounds_what_stands_for_others),
         cmocka_unit_test(what_is_told_beyond_the_limit_does_not_depend_on_order),
         cmocka_unit_test(long_names_are_cut),
     };

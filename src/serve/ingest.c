@@ -3,7 +3,6 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #include "codec/compress.h"
 #include "serve/ingest_answer.h"
@@ -23,7 +22,7 @@ struct Ingest {
     IngestCounters counters;
     pthread_mutex_t last_lock;
     IngestLast last;
-    pthread_mutex_t large_lock; /* one large body at a time is decoded and appended */
+    pthread_mutex_t large_lock; /* one large body at a time is decoded */
     Route otlp_http[ROUTES_MAX], otlp_grpc[ROUTES_MAX], zipkin[ROUTES_MAX];
 };
 
@@ -170,21 +169,15 @@ typedef struct Reading {
     ParseError error;
 } Reading;
 
-/* Waits for its turn before a large body is decoded, and has the store look again at what waits:
- * by now its size is known. Returns 0, or 1 with the failure. */
+/* Takes its turn before a large body is decoded, and has the store look again at what waits: by now
+ * its size is known. Does not wait: the loop has others to serve. 0, or 1 with the failure. */
 static int take_turn(Reading *reading, size_t len)
 {
-    struct timespec until;
-
     if (len <= INGEST_BODY_LARGE) {
         return 0;
     }
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += INGEST_LARGE_WAIT_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
     reading->failure = FAILURE_LARGE;
-    if (pthread_mutex_timedlock(&reading->ingest->large_lock, &until) != 0) {
+    if (pthread_mutex_trylock(&reading->ingest->large_lock) != 0) {
         return 1;
     }
     reading->is_large = true;
@@ -196,6 +189,7 @@ static int take_turn(Reading *reading, size_t len)
     return 0;
 }
 
+/* Before any answer: who sends large bodies one after another must not meet itself. */
 static void end_turn(Reading *reading)
 {
     if (reading->is_large) {
@@ -232,13 +226,16 @@ static void receive(Ingest *ingest, Exchange *exchange, AnswerFormat format, Bod
         return;
     }
     reading.batch = store_batch_reuse(ingest->store);
-    if (read_batch(&reading) == 0) {
-        append(ingest, exchange, format, reading.batch);
-    } else {
+    r = read_batch(&reading);
+    if (r != 0) {
         store_batch_free(reading.batch);
-        answer_failure(ingest, exchange, format, reading.failure, &reading.error);
     }
     end_turn(&reading);
+    if (r == 0) {
+        append(ingest, exchange, format, reading.batch);
+    } else {
+        answer_failure(ingest, exchange, format, reading.failure, &reading.error);
+    }
 }
 
 static void handle_traces(void *context, Exchange *exchange)

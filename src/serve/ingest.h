@@ -23,8 +23,8 @@
 enum {
     INGEST_BODY_MAX = 64 << 20,
     INGEST_BODY_LARGE = 4 << 20, /* decompressed; larger ones are decoded one at a time, for a
-                                    hostile one takes many times its size of memory meanwhile */
-    INGEST_LARGE_WAIT_MS = 250,  /* for the one before, then 503 */
+                                    hostile one takes many times its size of memory meanwhile;
+                                    another that comes then: 503 */
     INGEST_NAME_MAX = 128,
 };
 

@@ -84,6 +84,14 @@ def test_bodies_that_take_much_memory_to_decode_wait_for_each_other(weft):
     assert peak_mb(weft) < 1000  # one takes 300
 
 
+def test_large_bodies_one_after_another_are_all_taken(weft):
+    """By any connection, so by any loop: the turn of one ends before its answer goes."""
+    for _ in range(30):
+        answer = post(weft, otlp.request("cart", attributes={"text": "x" * (5 << 20)}).SerializeToString())
+        assert answer.status_code in (200, 429), answer.text  # 429: much waits to be written
+    assert "weft_receiver_large_busy_requests_total 0\n" in weft.get("/metrics").text
+
+
 def test_a_trace_larger_than_a_query_s_memory_hides_no_other(weft):
     small = otlp.request("cart")
     assert post(weft, small.SerializeToString()).status_code == 200

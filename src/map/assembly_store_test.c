@@ -329,9 +329,61 @@ static void test_runs_go_after_the_time_that_the_map_is_kept(void **state)
     arena_deinit(&rig.arena);
 }
 
+/* Rows in a block whose end is damaged, or whose file is gone, take back nothing later either. */
+static void test_what_lost_blocks_held_stays_on_the_map(void **state)
+{
+    static const char *const damages[] = {"truncate -s -4 $(ls '%s'/blocks/* | head -1)",
+                                          "rm $(ls '%s'/blocks/* | head -1)"};
+
+    (void)state;
+    for (size_t way = 0; way < ARRAY_LEN(damages); way++) {
+        enum { TRACES = 2 };
+        Rig rig = {.directory = "/tmp/weft-assembly-XXXXXX"};
+        RandomSpans random = {
+            .state = random_seed(5), .arena = &rig.arena, .n_traces = TRACES, .n_ids = 30};
+        CLEANUP(buf_deinit) Buf before = {0};
+        CLEANUP(buf_deinit) Buf after = {0};
+        AssemblyStatus status;
+        char command[128];
+
+        assert_non_null(mkdtemp(rig.directory));
+        log_set_level(LOG_SILENT);
+        for (unsigned start = 0; start < 4; start++) {
+            rig_open(&rig);
+            if (start == 3) { /* the one before has found the loss */
+                dump_map(rig.map, &before);
+            }
+            for (unsigned i = 0; i < 20; i++) {
+                Span span = random_span(&random);
+
+                span.trace_id.bytes[15] = (uint8_t)(1 + i % TRACES);
+                rig_send(&rig, &span, 1);
+            }
+            store_wait_settled(rig.store);
+            if (start == 3) {
+                dump_map(rig.map, &after);
+                assembly_status(rig.assembly, &status);
+            }
+            rig_close(&rig);
+            if (start == 1) {
+                snprintf(command, sizeof(command), damages[way], rig.directory);
+                assert_int_equal(system(command), 0);
+            }
+        }
+        assert_true(dumps_equal(&before, &after, way));
+        assert_true(status.damaged_traces >= TRACES);
+        log_set_level(LOG_INFO);
+        snprintf(command, sizeof(command), "rm -rf '%s'", rig.directory);
+        assert_int_equal(system(command), 0);
+        mem_free(rig.sent);
+        arena_deinit(&rig.arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_lost_blocks_held_stays_on_the_map),
         cmocka_unit_test(test_what_damaged_blocks_hold_stays_on_the_map),
         cmocka_unit_test(test_the_law_holds_on_disk_and_over_restarts),
         cmocka_unit_test(test_runs_go_after_the_time_that_the_map_is_kept),

@@ -42,6 +42,7 @@ enum {
     SPARES_MAX = 8,            /* applied batches whose memory is kept ... */
     SPARE_BYTES_MAX = 2 << 20, /* ... when it is no more than this */
     DELETIONS_WAIT_MAX = 64,   /* callers of store_delete_trace() */
+    LOST_TRACE_S = 3600,       /* a trace is taken to last no longer, next to a lost block */
     TOMBSTONES_MAX = 10000,    /* deleted traces that are still in files */
 };
 
@@ -115,6 +116,7 @@ struct Store {
     Generation *generations[GENERATIONS_MAX]; /* oldest first; the last one receives */
     size_t n_generations;
     Shelf *shelf;
+    uint64_t lost_s;    /* blocks are lost whose rows came before that, Unix seconds; 0: none */
     uint32_t committed; /* number of the last committed cut */
     uint32_t moves;     /* number of the last move of open rows */
 

@@ -18,7 +18,10 @@
  */
 enum {
     PROGRESS_AFTER_MS = 2000, /* a replay that takes longer says how far it is */
+    LOST_BYTES_MAX = 32,
 };
+
+#define LOST_PATH "damaged/LOST"
 
 static int fail(const char **ret_why, int result, const char *why)
 {
@@ -80,6 +83,39 @@ void recover_set_aside(Store *store, bool is_block, uint64_t number)
     }
 }
 
+/* ---- blocks that are lost ---- */
+
+static int read_lost(Store *store)
+{
+    CLEANUP(buf_deinit) Buf text = {0};
+    int result = fs_read_file(store->fs, LOST_PATH, LOST_BYTES_MAX, &text);
+
+    if (result == 0 && str_parse_u64(str_trim(buf_str(&text)), &store->lost_s) != 0) {
+        log_warn("store: " LOST_PATH " has no time, it counts as now");
+        store->lost_s = clock_realtime_ns(store->clock) / 1000000000U;
+    }
+    return result == -ENOENT ? 0 : result;
+}
+
+/* Later starts must know too; when it cannot be written, the manifest most likely neither. */
+static void note_lost(Store *store, const ManifestFile *block)
+{
+    uint64_t now_s = clock_realtime_ns(store->clock) / 1000000000U;
+    uint64_t lost_s = block->written_s != 0 ? block->written_s : now_s;
+    char text[LOST_BYTES_MAX];
+
+    if (lost_s <= store->lost_s) {
+        return;
+    }
+    store->lost_s = lost_s;
+    snprintf(text, sizeof(text), "%llu\n", (unsigned long long)lost_s);
+    int result = fs_replace_file(store->fs, LOST_PATH, str_from_cstr(text));
+    if (result != 0) {
+        log_warn("store: that a block is lost cannot be noted", LOG_CSTR("file", LOST_PATH),
+                 LOG_ERR(result));
+    }
+}
+
 /* Opens the manifest's blocks. Damaged and missing ones are dropped from the manifest. */
 static int open_blocks(Store *store)
 {
@@ -98,6 +134,7 @@ static int open_blocks(Store *store)
             log_error("store: block left out", LOG_U64("block", file.number),
                       LOG_CSTR("because", result > 0 ? "it is damaged" : "its file is missing"));
             recover_set_aside(store, true, file.number);
+            note_lost(store, &file);
             result = 0;
         }
     }
@@ -361,6 +398,10 @@ int recover(Store *store, const char **ret_why)
         store->settle_by_tick = true;
     }
     TRY(load_manifest(store, ret_why));
+    int result = read_lost(store);
+    if (result != 0) {
+        return fail(ret_why, result, "The file damaged/LOST cannot be read; check the disk.");
+    }
     TRY(open_files(store, ret_why));
     sweep_leftovers(store);
     writer_count_files(store);

@@ -326,6 +326,14 @@ static size_t trim(Span *spans, size_t n, size_t limit, bool *cut)
     return MIN(n, limit);
 }
 
+/* Whether a part of the trace may be in a block that is lost: it has rows, as old as that one's or
+ * younger by what traces may last. */
+static bool may_lack_rows(const Store *store, const StoreTrace *trace)
+{
+    return trace->n_settled > 0 && store->lost_s > 0 &&
+           trace->settled[0].start_ns / 1000000000U < store->lost_s + LOST_TRACE_S;
+}
+
 /* Only this thread changes generations and rows, so it reads them without the lock; shelf and
  * `committed` are the writer's. */
 int store_read_settling(Store *store, TraceId id, Arena *arena, StoreTrace *ret_trace)
@@ -359,6 +367,7 @@ int store_read_settling(Store *store, TraceId id, Arena *arena, StoreTrace *ret_
     }
     trace.n_settled = trim(trace.settled, trace.n_settled, held.limit, &trace.cut);
     trace.n_all = trim(trace.all, trace.n_all, held.limit, &trace.cut);
+    trace.damaged |= may_lack_rows(store, &trace);
     *ret_trace = trace;
     return 0;
 }

@@ -40,7 +40,7 @@ struct Assembly {
 
     Settling batch; /* what is being settled */
 
-    uint64_t spans_beyond, left;
+    uint64_t spans_beyond, left, too_late;
     uint64_t settled, reopened, early, failed;
     uint64_t failed_ns, retry_ms; /* of the last batch that failed; 0: the last one did not */
     pthread_mutex_t status_lock;
@@ -63,9 +63,22 @@ static void note_heavy(Assembly *assembly, const SettlingTrace *trace)
     heavy_traces_note(&assembly->heavy, &heavy);
 }
 
+/* Of a trace that is new: how many spans began before @border_ns. They are sorted. */
+static size_t count_too_late(const SettlingTrace *trace, uint64_t border_ns)
+{
+    size_t n = 0;
+
+    while (trace->before.count == 0 && n < trace->after.count &&
+           trace->after.spans[n].start_ns < border_ns) {
+        n++;
+    }
+    return n;
+}
+
 static void apply_batch(Assembly *assembly)
 {
     const Settling *batch = &assembly->batch;
+    uint64_t border_ns = store_retired_before(assembly->store);
 
     runs_commit(map_runs(assembly->options.map));
     if (batch->minus.count > 0) {
@@ -79,6 +92,7 @@ static void apply_batch(Assembly *assembly)
 
         assembly->settled += trace->before.count == 0;
         assembly->reopened += trace->before.count > 0;
+        assembly->too_late += count_too_late(trace, border_ns);
         note_heavy(assembly, trace);
     }
     assembly->left += batch->n_left;
@@ -252,6 +266,7 @@ static void publish_status(Assembly *assembly)
         .failed_batches = assembly->failed,
         .links = links_count(&assembly->batch.links),
         .spans_beyond = assembly->spans_beyond,
+        .too_late_spans = assembly->too_late,
         .damaged_traces = assembly->left,
         .cut_contexts = assembly->batch.cut_contexts,
         .complete_to_ns = complete_to_ns,

@@ -45,6 +45,8 @@ void assembly_attach(Assembly *assembly, Store *store);
 typedef struct AssemblyStatus {
     uint64_t open_traces, settled_traces, reopened_traces, early_settled, links;
     uint64_t spans_beyond; /* of traces that are larger than the map reads: kept, not in the map */
+    uint64_t too_late_spans; /* older than the retention when they came, with nothing stored of
+                                their trace: it is one of its own (CONTRACT.md §8) */
     uint64_t damaged_traces; /* that changed, and stay on the map as they were: a part of them or of
                                 a neighbour cannot be read, or is gone */
     uint64_t failed_batches; /* tries to settle that could not read: the traces wait */

@@ -33,7 +33,8 @@ struct Store {
     size_t n_reads, fail_after; /* this one of the next reads fails; 0: none */
     uint64_t waiting_since_ns;  /* 0: nothing is queued */
     size_t trace_spans_max;     /* 0: no limit */
-    uint8_t damaged;            /* the trace whose first row cannot be read; 0: none */
+    uint64_t retired_before_ns;
+    uint8_t damaged; /* the trace whose first row cannot be read; 0: none */
 };
 
 static bool is_unreadable(const Store *store, size_t row)
@@ -78,6 +79,11 @@ int store_read_settling(Store *store, TraceId id, Arena *arena, StoreTrace *ret_
         ret_trace->cut = true;
     }
     return 0;
+}
+
+uint64_t store_retired_before(Store *store)
+{
+    return store->retired_before_ns;
 }
 
 uint64_t store_waiting_since(Store *store)
@@ -507,6 +513,25 @@ static void test_a_damaged_trace_stays_on_the_map_as_it_was(void **state)
     rig_deinit(&rig);
 }
 
+/* A trace of which nothing is stored counts, one that is stored does not. */
+static void test_spans_older_than_the_retention_are_told(void **state)
+{
+    (void)state;
+    Rig rig;
+    Span spans[] = {request(1, 1), request(2, 1), request(2, 2), request(3, 1), request(1, 2)};
+
+    rig_init(&rig);
+    rig_send(&rig, &spans[0], 1);
+    rig_tick(&rig, 0, true);
+    rig.store->retired_before_ns = spans[0].start_ns + 1;
+    spans[2].start_ns += 5;
+    spans[3].start_ns += 1;
+    rig_send(&rig, &spans[1], 4);
+    rig_tick(&rig, 0, true);
+    assert_int_equal(rig_status(&rig).too_late_spans, 1);
+    rig_deinit(&rig);
+}
+
 /* Nor does one that links to it; a new trace that does is on the map. */
 static void test_neighbours_of_a_damaged_trace_stay_and_new_ones_come(void **state)
 {
@@ -656,6 +681,7 @@ int main(void)
         cmocka_unit_test(test_a_failing_store_leaves_the_map_and_is_tried_again),
         cmocka_unit_test(test_every_order_of_publisher_process_and_receive_is_the_same),
         cmocka_unit_test(test_a_damaged_trace_stays_on_the_map_as_it_was),
+        cmocka_unit_test(test_spans_older_than_the_retention_are_told),
         cmocka_unit_test(test_neighbours_of_a_damaged_trace_stay_and_new_ones_come),
         cmocka_unit_test(test_a_trace_whose_neighbour_is_gone_stays_on_the_map_as_it_was),
         cmocka_unit_test(test_a_link_to_a_trace_that_never_came_holds_nothing_up),

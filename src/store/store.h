@@ -165,6 +165,11 @@ typedef struct StoreTraceView {
 /* store_read_trace() of everything applied. Returns 0 or -errno. */
 MUST_USE int store_view_trace(Store *store, TraceId id, Arena *arena, StoreTraceView *ret_view);
 
+/* The moment before which retention has taken what came, Unix ns: by age, or since the start by the
+ * other limits. A trace whose spans came when they began, and began before it, is gone unless a
+ * rule keeps it. */
+uint64_t store_retired_before(Store *store);
+
 /* A trace in both views at once; equal parts are shared. */
 typedef struct StoreTrace {
     Span *settled, *all;

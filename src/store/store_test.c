@@ -289,6 +289,7 @@ static void old_blocks_go_by_age(void **state)
     fixture->options.retention_age_s = 100;
     reopen(fixture);
     assert_int_equal(count_trace(fixture->store, 1, STORE_ALL), 10);
+    assert_true(store_retired_before(fixture->store) == fixture->now_ns - 100 * 1000000000ULL);
     __atomic_store_n(&fixture->now_ns, sample_base_ns + 200 * 1000000000ULL, __ATOMIC_RELAXED);
     for (int i = 0; i < 5000 && status_of(fixture->store).retired_blocks == 0; i++) {
         usleep(1000);
@@ -351,6 +352,9 @@ static void the_oldest_blocks_go_beyond_the_bytes(void **state)
     }
     assert_int_equal(status_of(fixture->store).n_blocks, 3);
     fixture->options.retention_bytes = status_of(fixture->store).block_bytes - 1;
+    fixture->options.retention_age_s = UINT64_MAX;
+    uint64_t came_ns = fixture->now_ns / 1000000000U * 1000000000U;
+    __atomic_fetch_add(&fixture->now_ns, 5 * 1000000000ULL, __ATOMIC_RELAXED);
     reopen(fixture);
     for (int i = 0; i < 5000 && status_of(fixture->store).n_blocks > 2; i++) {
         usleep(1000);
@@ -358,6 +362,7 @@ static void the_oldest_blocks_go_beyond_the_bytes(void **state)
     assert_int_equal(count_trace(fixture->store, 0, STORE_ALL), 0);
     assert_int_equal(count_trace(fixture->store, 1000, STORE_ALL), 50);
     assert_int_equal(count_trace(fixture->store, 2000, STORE_ALL), 50);
+    assert_true(store_retired_before(fixture->store) == came_ns);
 }
 
 static void many_small_blocks_and_tables_become_few(void **state)

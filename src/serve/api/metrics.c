@@ -231,6 +231,8 @@ static void status_drops_write(ApiCall *call, const Vitals *v)
         drop_write(json, "log records, not kept", counter(&counters->logs_unused));
     }
     drop_write(json, "spans beyond a trace's limit, not in the map", v->assembly.spans_beyond);
+    drop_write(json, "spans older than the retention when they came, traces of their own",
+               v->assembly.too_late_spans);
     drop_write(json, "traces partly unreadable or gone, left as they were on the map",
                v->assembly.damaged_traces);
     drop_write(json, "blocks deleted by retention", v->store.retired_blocks);

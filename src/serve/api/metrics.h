@@ -120,6 +120,9 @@ typedef struct Vitals {
         "Tables of runs that cannot be read: answers lack what they have.")                        \
     ROW("weft_assembly_spans_beyond_total", "counter", 1, v->assembly.spans_beyond,                \
         "Spans of traces larger than the map reads: kept, not in the map.")                        \
+    ROW("weft_assembly_too_late_spans_total", "counter", 1, v->assembly.too_late_spans,            \
+        "Spans older than the retention when they came, whose trace is not stored: a trace of "    \
+        "their own.")                                                                              \
     ROW("weft_assembly_damaged_traces_total", "counter", 1, v->assembly.damaged_traces,            \
         "Times that a trace changed which is partly in a damaged block, or was linked with one "   \
         "that is gone: it stays on the map as it was.")                                            \

@@ -128,6 +128,7 @@ struct Store {
     uint64_t handed_over, applied;      /* batches */
     uint64_t waiting_since_ns;          /* see store_waiting_since(); UINT64_MAX: none waits */
     uint64_t settle_asked, settle_done; /* requests of store_wait() */
+    uint64_t retired_before_ns;    /* what came before went by bytes, the disk's share or age */
     bool log_is_gone;              /* somebody removed it: the head must become blocks at once */
     uint64_t settle_not_before_ns; /* the next one is served then */
     uint64_t head_bytes;           /* as of the last turn of the applier */

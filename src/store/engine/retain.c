@@ -87,12 +87,39 @@ static size_t find_expired(Store *store, const Shelf *shelf, ShelfBlock **expire
     return n;
 }
 
+/* When the newest of what these blocks hold came. */
+static uint64_t came_ns(const Store *store, ShelfBlock *const *blocks, size_t n)
+{
+    uint64_t newest_s = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const ManifestFile *file = manifest_files_find(&store->manifest.blocks, blocks[i]->number);
+
+        newest_s = MAX(newest_s, file == NULL ? 0 : file->written_s);
+    }
+    return newest_s * 1000000000U;
+}
+
+uint64_t store_retired_before(Store *store)
+{
+    uint64_t now_ns = clock_realtime_ns(store->clock), age_ns;
+
+    if (__builtin_mul_overflow(store->options.retention_age_s, 1000000000U, &age_ns)) {
+        age_ns = UINT64_MAX;
+    }
+    pthread_mutex_lock(&store->mutex);
+    uint64_t retired_ns = store->retired_before_ns;
+    pthread_mutex_unlock(&store->mutex);
+    return MAX(now_ns - MIN(now_ns, age_ns), retired_ns);
+}
+
 static int retire_expired(Store *store, const Shelf *shelf, bool *ret_worked)
 {
     ShelfBlock *expired[RETIRE_MAX];
 
     pthread_mutex_lock(&store->files);
     size_t n = find_expired(store, shelf, expired);
+    uint64_t retired_ns = came_ns(store, expired, n);
     pthread_mutex_unlock(&store->files);
     if (n == 0) {
         return 0;
@@ -101,6 +128,7 @@ static int retire_expired(Store *store, const Shelf *shelf, bool *ret_worked)
     log_info("store: blocks retired", LOG_U64("count", n));
     pthread_mutex_lock(&store->mutex);
     store->counters.retired_blocks += n;
+    store->retired_before_ns = MAX(store->retired_before_ns, retired_ns);
     pthread_mutex_unlock(&store->mutex);
     *ret_worked = true;
     return 0;

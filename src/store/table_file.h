@@ -30,8 +30,9 @@ bool table_family_is_word(Str family);
 
 typedef struct TableFile {
     _Atomic int refs;
-    _Atomic bool retired; /* its file is removed with the last reference */
-    _Atomic bool damaged; /* its bytes were found to be none: it is not merged any more */
+    _Atomic bool retired;    /* its file is removed with the last reference */
+    _Atomic bool damaged;    /* its bytes were found to be none: it is not merged any more */
+    _Atomic bool unreadable; /* the last read met EIO: nor until one does not */
     FileSystem *fs;
     uint64_t number, bytes;
     uint64_t written_s; /* when its newest rows came, Unix seconds; 0: before that was noted */

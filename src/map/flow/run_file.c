@@ -243,11 +243,23 @@ int run_file_damage(RunFile *file, const char *what)
     return RUN_FILE_DAMAGED;
 }
 
-/* What the disk cannot give back (EIO) is as lost as bytes that are none; any other error passes.
- */
+/* What the disk cannot give back (EIO) is as lost as bytes that are none, but may come back; any
+ * other error passes. */
 static int damaged(RunFile *file, int result, const char *what)
 {
-    return result == 0 || (result < 0 && result != -EIO) ? result : run_file_damage(file, what);
+    TableFile *table = file->table;
+
+    if (result == -EIO) {
+        if (!atomic_exchange(&table->unreadable, true)) {
+            log_error("the disk does not give a run table: its runs are missing in answers",
+                      LOG_U64("file", table->number));
+        }
+        return RUN_FILE_UNREADABLE;
+    }
+    if (result == 0 && atomic_load(&table->unreadable)) {
+        atomic_store(&table->unreadable, false);
+    }
+    return result <= 0 ? result : run_file_damage(file, what);
 }
 
 static int read_column(RunFile *file, RunColumn column, size_t from, size_t to, Arena *arena,

@@ -20,6 +20,8 @@ enum {
     RUN_FILE_NONE = 1,      /* results: there is no such subject */
     RUN_FILE_DAMAGED = 2,   /* ... the file cannot be read and never will: logged once, and noted in
                                TableFile.damaged */
+    RUN_FILE_UNREADABLE = 3, /* ... the disk does not give it (EIO), now or never: logged, and noted
+                                in TableFile.unreadable until it does */
 };
 
 typedef enum RunColumn {
@@ -115,7 +117,8 @@ typedef struct RunFileChunk {
     ParquetVector vector[RUN_COLUMNS + 1];
 } RunFileChunk;
 
-/* Reads rows [from, to), @changes: with these. Returns 0, RUN_FILE_DAMAGED or -errno. */
+/* Reads rows [from, to), @changes: with these. Returns 0, RUN_FILE_DAMAGED, RUN_FILE_UNREADABLE or
+ * -errno. */
 MUST_USE int run_file_read(RunFile *file, size_t from, size_t to, bool changes, Arena *arena,
                            RunFileChunk *ret_chunk);
 
@@ -126,7 +129,8 @@ MUST_USE int run_file_row(const RunFileChunk *chunk, size_t at, RunFileRow *ret_
 MUST_USE int run_file_changes(RunFile *file, const RunFileRow *row, Arena *arena,
                               SubjectChanges *ret_changes);
 
-/* The rows of the subject: [from, to). Returns 0, RUN_FILE_NONE, RUN_FILE_DAMAGED or -errno. */
+/* The rows of the subject: [from, to). Returns 0, RUN_FILE_NONE, RUN_FILE_DAMAGED,
+ * RUN_FILE_UNREADABLE or -errno. */
 MUST_USE int run_file_find(RunFile *file, SubjectKey key, const Subject *subject, size_t *ret_from,
                            size_t *ret_to);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "map/flow/run_merge.h"
 
+#include <errno.h>
+
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -291,5 +293,5 @@ int run_files_merge(TableFile *const *tables, size_t n, TableSink *sink)
     mem_free(merging.cursors);
     run_writer_free(merging.writer);
     buf_deinit(&merging.shape);
-    return result == RUN_FILE_DAMAGED ? 1 : result;
+    return result == RUN_FILE_DAMAGED ? 1 : result == RUN_FILE_UNREADABLE ? -EIO : result;
 }

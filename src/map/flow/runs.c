@@ -26,6 +26,7 @@ Runs *runs_new(void)
 
     ASSERT(pthread_rwlock_init(&runs->lock, NULL) == 0);
     runs->current = run_batch_new();
+    table_init(&runs->left, sizeof(SubjectKey), sizeof(SubjectKey));
     table_init(&runs->large, sizeof(LargeRun), sizeof(SubjectKey));
     return runs;
 }
@@ -40,6 +41,7 @@ Runs *runs_free(Runs *runs)
         }
         mem_free(runs->files);
         mem_free(runs->staged);
+        table_deinit(&runs->left);
         table_deinit(&runs->large);
         pthread_rwlock_destroy(&runs->lock);
         mem_free(runs);
@@ -108,7 +110,11 @@ static int compare_moves(const void *a, const void *b)
     return subject_key_compare(((const Moved *)a)->key, ((const Moved *)b)->key);
 }
 
-enum { LARGE_RUNS_MAX = 1 << 16 }; /* remembered; more are found again */
+enum {
+    LARGE_RUNS_MAX = 1 << 16, /* remembered; more are found again */
+    LEFT_RUNS_MAX = 1 << 20,  /* remembered, 16 bytes each */
+    UNREADABLE_TRIES = 3,     /* to read what the disk does not give (EIO), then it is damage */
+};
 
 /* The @n moves of one subject as changes, those that cancel out. */
 static SubjectChanges net_changes(const Moved *moves, size_t n, Arena *arena)
@@ -134,9 +140,19 @@ static SubjectChanges net_changes(const Moved *moves, size_t n, Arena *arena)
     return changes;
 }
 
-/* Appends what the run was, and what it will be, or marks it as too large: then it is nothing. A
- * damaged file must not stop the map: the run then is what can be read of it. An error that passes
- * must: what was added once would stay. */
+/* What the run was cannot be found out: it stays on the map as it is, for good, as the map then has
+ * not what it will be. A damaged file must not stop the map; an error that may pass puts it off. */
+static int stage_left(const Runs *runs, StagedChange *staged, const Gathered *before)
+{
+    if (before->unreadable && runs->n_unreadable + 1 < UNREADABLE_TRIES) {
+        return -EIO;
+    }
+    staged->changes.known_before = true;
+    staged->is_left = true;
+    return 0;
+}
+
+/* Appends what the run was, and what it will be, or marks it as too large: then it is nothing. */
 static int stage_run(Runs *runs, StagedChange *staged, Deltas *minus, Deltas *plus)
 {
     SubjectChanges *change = &staged->changes;
@@ -150,6 +166,9 @@ static int stage_run(Runs *runs, StagedChange *staged, Deltas *minus, Deltas *pl
         gather_batches(runs, &before);
         TRY(gather_files(runs->files, runs->n_files, false, &before));
         change->known_before = before.found;
+    }
+    if (before.is_damaged || table_find(&runs->left, &change->key) != NULL) {
+        return stage_left(runs, staged, &before);
     }
     bool counted = large != NULL || before.gross > RUN_MEMBERS_MAX;
     int64_t count = large != NULL ? large->count : before.count;
@@ -165,6 +184,9 @@ static int stage_run(Runs *runs, StagedChange *staged, Deltas *minus, Deltas *pl
         gather_batches(runs, &before);
         TRY(gather_files(runs->files, runs->n_files, true, &before));
         change->known_before = before.found;
+        if (before.is_damaged) {
+            return stage_left(runs, staged, &before);
+        }
     }
     gather_add(&after, &before.changes, before.changes.n, false);
     gather_add(&after, change, change->n, false);
@@ -221,6 +243,7 @@ int runs_prepare(Runs *runs, const Members *minus, const Members *plus, Deltas *
     runs_share(runs);
     int result = stage(runs, &moves, ret_minus, ret_plus);
     runs_unlock(runs);
+    runs->n_unreadable = result == -EIO ? runs->n_unreadable + 1 : 0;
     return result;
 }
 
@@ -246,6 +269,18 @@ static void note_large(Runs *runs, const StagedChange *staged)
     large->count = staged->count;
 }
 
+static void note_left(Runs *runs, const StagedChange *staged)
+{
+    if (!staged->is_left) {
+        return;
+    }
+    if (runs->left.n_records >= LEFT_RUNS_MAX) {
+        table_clear(&runs->left);
+    }
+    (void)table_put(&runs->left, &staged->changes.key, NULL);
+    runs->n_left++;
+}
+
 void runs_commit(Runs *runs)
 {
     if (runs->n_staged == 0) {
@@ -257,6 +292,7 @@ void runs_commit(Runs *runs)
         SubjectChanges *kept = run_batch_subject(runs->current, change->key, &change->subject);
 
         note_large(runs, &runs->staged[i]);
+        note_left(runs, &runs->staged[i]);
         kept->known_before |= change->known_before;
         for (uint32_t k = 0; k < change->n; k++) {
             if (change->subject.kind == SUBJECT_RUN) {

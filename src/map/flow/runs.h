@@ -112,6 +112,7 @@ typedef struct RunsStatus {
     uint64_t open_changes, files, file_bytes;
     uint64_t large_runs;    /* of more than RUN_MEMBERS_MAX, which were met */
     uint64_t damaged_files; /* that cannot be read: answers lack their runs */
+    uint64_t left_changes;  /* of runs that may be in these: the map stays as it was */
 } RunsStatus;
 
 void runs_status(Runs *runs, RunsStatus *ret_status);

@@ -246,7 +246,7 @@ static bool plan_merge(TableFile *const *files, size_t n_files, uint64_t now_s, 
 
     for (size_t i = 0; i < n_files; i++) {
         if (table_info_is(&files[i]->info, RUNS_FAMILY) && files[i]->bytes < FILE_BYTES_MAX / 2 &&
-            !atomic_load(&files[i]->damaged)) {
+            !atomic_load(&files[i]->damaged) && !atomic_load(&files[i]->unreadable)) {
             sorted[n++] = files[i];
         }
     }
@@ -289,9 +289,11 @@ void runs_status(Runs *runs, RunsStatus *ret_status)
     }
     for (size_t i = 0; i < runs->n_files; i++) {
         status.file_bytes += runs->files[i]->table->bytes;
-        status.damaged_files += atomic_load(&runs->files[i]->table->damaged);
+        status.damaged_files += atomic_load(&runs->files[i]->table->damaged) ||
+                                atomic_load(&runs->files[i]->table->unreadable);
     }
     status.files = runs->n_files;
+    status.left_changes = runs->n_left;
     status.large_runs = runs->large.n_records;
     runs_unlock(runs);
     *ret_status = status;

@@ -105,6 +105,13 @@ void gather_batches(Runs *runs, Gathered *to)
 
 /* ---- files ---- */
 
+static void note_damage(Gathered *to, int result)
+{
+    to->unreadable |= result == RUN_FILE_UNREADABLE;
+    to->is_damaged |= result >= RUN_FILE_DAMAGED;
+    to->incomplete |= to->is_damaged;
+}
+
 static int locate(Gathered *to, RunFile *const *files, size_t n_files, Located *located, size_t *n)
 {
     for (size_t i = 0; i < n_files; i++) {
@@ -116,7 +123,7 @@ static int locate(Gathered *to, RunFile *const *files, size_t n_files, Located *
             result =
                 run_file_find(files[i], to->changes.key, &to->changes.subject, &at->from, &at->to);
         }
-        to->incomplete |= result == RUN_FILE_DAMAGED;
+        note_damage(to, result);
         TRY(MIN(result, 0));
         if (result == 0) {
             to->gross += (at->to - at->from) * RUN_ROW_CHANGES;
@@ -138,7 +145,7 @@ static int count_rows(Gathered *to, const Located *at)
         result = run_file_row(&chunk, i, &row);
         to->count += result == 0 ? row.count : 0;
     }
-    to->incomplete |= result == RUN_FILE_DAMAGED;
+    note_damage(to, result);
     return MIN(result, 0);
 }
 
@@ -164,7 +171,7 @@ static int read_rows(Gathered *to, const Located *at)
                        true);
         }
     }
-    to->incomplete |= result == RUN_FILE_DAMAGED;
+    note_damage(to, result);
     return MIN(result, 0);
 }
 

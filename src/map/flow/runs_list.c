@@ -247,7 +247,7 @@ static int is_older(Listing *listing, const Doubtful *doubtful, bool *ret_older)
             is_nearer |= row.n_steps > 0 && row.first_ns <= doubtful->best_ns;
             takes_back |= row.takes_back;
         }
-        listing->incomplete |= result == RUN_FILE_DAMAGED;
+        listing->incomplete |= result >= RUN_FILE_DAMAGED;
         TRY(MIN(result, 0));
     }
     *ret_older = is_nearer && !takes_back;
@@ -356,7 +356,7 @@ static int doubt_taken(Listing *listing)
                 wants_flow(listing, row.subject.owner)) {
                 doubt(listing, subject_key(&row.subject), &row.subject, UINT64_MAX);
             }
-            listing->incomplete |= result == RUN_FILE_DAMAGED;
+            listing->incomplete |= result >= RUN_FILE_DAMAGED;
             TRY(MIN(result, 0));
             TRY(is_late(listing) ? -ETIMEDOUT : 0);
         }
@@ -449,7 +449,7 @@ static int scan_files(Listing *listing)
         }
         listing->certain_ns = file->table->info.to_minute * MINUTE_NS;
         int result = run_file_scan(file, &scan);
-        listing->incomplete |= result == RUN_FILE_DAMAGED;
+        listing->incomplete |= result >= RUN_FILE_DAMAGED;
         TRY(MIN(result, 0));
         TRY(resolve_doubts(listing));
     }

@@ -20,6 +20,7 @@ typedef struct StagedChange {
     SubjectChanges changes;
     bool is_large; /* the run will be too large, with so many members */
     int64_t count;
+    bool is_left; /* the run stays on the map as it is */
 } StagedChange;
 
 struct Runs {
@@ -29,7 +30,10 @@ struct Runs {
     size_t n_frozen;
     RunFile **files;
     size_t n_files, files_capacity;
-    Table large; /* LargeRun: those that were met */
+    Table large;     /* LargeRun: those that were met */
+    Table left;      /* SubjectKey: runs that stay on the map as they are, for a file was damaged */
+    uint64_t n_left; /* their changes */
+    unsigned n_unreadable; /* the applier's: tries in a row that met EIO */
 
     StagedChange *staged; /* the applier's; what they point to is the caller's arena */
     size_t n_staged, staged_capacity;
@@ -49,6 +53,8 @@ typedef struct Gathered {
     bool found;      /* a file or a batch before the current one has it */
     bool is_large;   /* count > limit: some of them */
     bool incomplete; /* ... or a damaged file may have had more */
+    bool is_damaged; /* a damaged file may have had more, or one that cannot be read just now */
+    bool unreadable; /* the latter */
 } Gathered;
 
 /* Adds the first @n of @from's changes; @copies: what they point to does not live as long. */

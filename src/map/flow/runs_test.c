@@ -7,6 +7,7 @@
  */
 #include "map/flow/runs.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -510,6 +511,102 @@ static void add_run(Rig *rig, unsigned number)
     move(rig, &none, &plus);
 }
 
+/* What the map has, without what the runs tell of themselves. */
+static void dump_sums(Map *map, Buf *buf)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    const MapQuestion question = {.to_minute = UINT32_MAX, .types = ~0U};
+    MapAnswer answer;
+
+    assert_int_equal(map_ask(map, &question, &arena, &answer), 0);
+    dump_nodes(&answer, buf);
+    dump_edges(&answer, buf);
+}
+
+/* Nobody knows what a run added of which a part cannot be read: it stays. */
+static void test_a_run_in_a_damaged_file_stays_on_the_map(void **state)
+{
+    (void)state;
+    static const char path[] = "tables/0000000000.parquet";
+    CLEANUP(buf_deinit) Buf before = {0};
+    CLEANUP(buf_deinit) Buf after = {0};
+    Rig *rig = NEW(Rig);
+    RunsStatus status;
+
+    rig_init(rig);
+    add_run(rig, 1);
+    cut(rig);
+    dump_sums(rig->map, &before);
+    log_set_level(LOG_SILENT);
+    for (uint64_t offset = 4; offset < 200; offset++) {
+        assert_int_equal(fs_sim_damage(rig->sim, path, offset), 0);
+    }
+    add_run(rig, 1);
+    dump_sums(rig->map, &after);
+    assert_true(dumps_equal(&before, &after, 0));
+    for (uint64_t offset = 4; offset < 200; offset++) { /* whole again */
+        assert_int_equal(fs_sim_damage(rig->sim, path, offset), 0);
+    }
+    add_run(rig, 1);
+    buf_clear(&after);
+    dump_sums(rig->map, &after);
+    assert_true(dumps_equal(&before, &after, 0));
+    runs_status(map_runs(rig->map), &status);
+    assert_int_equal(status.left_changes, 2);
+    log_set_level(LOG_INFO);
+    rig_deinit(rig);
+    mem_free(rig);
+}
+
+/* A disk that stumbles is asked again before that is taken for damage. */
+static void test_a_read_error_puts_a_run_off(void **state)
+{
+    (void)state;
+    CLEANUP(buf_deinit) Buf expected = {0};
+    CLEANUP(buf_deinit) Buf got = {0};
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Rig *rig = NEW(Rig), *other = NEW(Rig);
+    const Members none = {.arena = &arena};
+    RunsStatus status;
+    RunMembers run;
+
+    rig_init(rig);
+    rig_init(other);
+    add_run(other, 1);
+    add_run(other, 1);
+    dump_map(other->map, &expected);
+    add_run(rig, 1);
+    cut(rig);
+    log_set_level(LOG_SILENT);
+    for (unsigned i = 0; i < 2; i++) {
+        Deltas minus = {.arena = &arena};
+        Deltas plus = {.arena = &arena};
+        Members members = {.arena = &arena};
+
+        *members_add(&members) = (Member){.flow = rig->flow,
+                                          .run_id = run_id(rig, 1),
+                                          .service = rig->service,
+                                          .step = STR("pay"),
+                                          .sign = 1};
+        fs_sim_fail(rig->sim, FS_SIM_READ, 0, 1000, EIO);
+        assert_int_equal(runs_prepare(map_runs(rig->map), &none, &members, &minus, &plus), -EIO);
+    }
+    assert_int_equal(runs_read(map_runs(rig->map), rig->flow, run_id(rig, 1), &arena, &run), 0);
+    runs_status(map_runs(rig->map), &status);
+    assert_true(run.incomplete && status.damaged_files == 1);
+    fs_sim_fail(rig->sim, FS_SIM_READ, 0, 0, EIO);
+    add_run(rig, 1);
+    dump_map(rig->map, &got);
+    assert_true(dumps_equal(&expected, &got, 0));
+    runs_status(map_runs(rig->map), &status);
+    assert_int_equal(status.damaged_files + status.left_changes, 0);
+    log_set_level(LOG_INFO);
+    rig_deinit(rig);
+    rig_deinit(other);
+    mem_free(rig);
+    mem_free(other);
+}
+
 static void test_a_damaged_file_is_planned_no_more(void **state)
 {
     (void)state;
@@ -830,6 +927,8 @@ int main(void)
         cmocka_unit_test(test_runs_are_those_of_their_members),
         cmocka_unit_test(test_a_run_is_found_by_a_step_that_became_the_first),
         cmocka_unit_test(test_a_damaged_file_is_refused_or_told),
+        cmocka_unit_test(test_a_read_error_puts_a_run_off),
+        cmocka_unit_test(test_a_run_in_a_damaged_file_stays_on_the_map),
         cmocka_unit_test(test_a_damaged_file_is_planned_no_more),
         cmocka_unit_test(test_a_run_without_end_is_left_out),
         cmocka_unit_test(test_a_deadline_ends_a_list_where_all_is_known),

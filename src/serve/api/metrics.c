@@ -235,6 +235,8 @@ static void status_drops_write(ApiCall *call, const Vitals *v)
                v->assembly.too_late_spans);
     drop_write(json, "traces partly unreadable or gone, left as they were on the map",
                v->assembly.damaged_traces);
+    drop_write(json, "changes of runs partly unreadable, left as they were on the map",
+               v->runs.left_changes);
     drop_write(json, "blocks deleted by retention", v->store.retired_blocks);
     drop_write(json, "map deltas beyond the limit of series, in (other)", v->map.folded);
     drop_write(json, "map deltas beyond the limit of series, not shown", v->map.refused);

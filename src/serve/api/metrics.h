@@ -118,6 +118,8 @@ typedef struct Vitals {
         "Runs with too many spans, met since the start: the map leaves them out.")                 \
     ROW("weft_flow_damaged_files", "gauge", 1, v->runs.damaged_files,                              \
         "Tables of runs that cannot be read: answers lack what they have.")                        \
+    ROW("weft_flow_left_changes_total", "counter", 1, v->runs.left_changes,                        \
+        "Times that a run changed which may be in one of these: it stays on the map as it was.")   \
     ROW("weft_assembly_spans_beyond_total", "counter", 1, v->assembly.spans_beyond,                \
         "Spans of traces larger than the map reads: kept, not in the map.")                        \
     ROW("weft_assembly_too_late_spans_total", "counter", 1, v->assembly.too_late_spans,            \

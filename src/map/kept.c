@@ -64,6 +64,7 @@ void kept_changed(Map *map, const TablesChange *change)
 bool kept_plan(Map *map, TableFile *const *files, size_t n_files, uint64_t now_s,
                TablePlan *ret_plan)
 {
+    runs_open_late(map_runs(map));
     return tiers_plan(map, files, n_files, now_s, ret_plan) ||
            runs_plan(files, n_files, now_s, tiers_expired_s(map, now_s), ret_plan);
 }

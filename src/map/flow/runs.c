@@ -34,6 +34,7 @@ Runs *runs_new(void)
 Runs *runs_free(Runs *runs)
 {
     if (runs != NULL) {
+        runs_forget_late(runs);
         ASSERT(runs->n_frozen == 0);
         run_batch_free(runs->current);
         for (size_t i = 0; i < runs->n_files; i++) {

@@ -47,6 +47,8 @@ MUST_USE int runs_write(Runs *runs, const RunsPending *pending, TableSink *sink)
 void runs_pending_free(Runs *runs, RunsPending *pending);
 MUST_USE int runs_load(Runs *runs, TableFile *file, ParseError *ret_error);
 void runs_changed(Runs *runs, const RunsPending *pending, const TablesChange *change);
+/* Opens what could not be opened when it was committed; for the writer thread, now and then. */
+void runs_open_late(Runs *runs);
 /* Files whose newest changes came before @expired_s, Unix seconds, go; else some are merged. */
 bool runs_plan(TableFile *const *files, size_t n_files, uint64_t now_s, uint64_t expired_s,
                TablePlan *ret_plan);

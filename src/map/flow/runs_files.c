@@ -84,6 +84,11 @@ static void drop_frozen(Runs *runs, const RunBatch *batch)
 
 void runs_pending_free(Runs *runs, RunsPending *pending)
 {
+    for (size_t i = 0; i < runs->n_late; i++) {
+        if (runs->late[i].batch == pending) {
+            return; /* it is needed */
+        }
+    }
     runs_lock(runs);
     drop_frozen(runs, pending);
     runs_unlock(runs);
@@ -108,15 +113,17 @@ int runs_load(Runs *runs, TableFile *table, ParseError *ret_error)
     return 0;
 }
 
-/* What was just written and synced can be opened, or the machine has no descriptors or memory. */
-static RunFile *open_committed(TableFile *table)
+/* ---- commits ---- */
+
+/* What was just written and synced can be opened, or the machine has no descriptors or memory just
+ * now: then its batch, or the files that it was merged from, are read in its place. */
+static RunFile *open_committed(TableFile *table, bool tells)
 {
     ParseError error = {.text = "it cannot be opened"};
     RunFile *file = NULL;
 
-    if (run_file_open(table, &file, &error) != 0) {
-        log_error("a run table that was just written cannot be read: its runs are not found until "
-                  "the next start",
+    if (run_file_open(table, &file, &error) != 0 && tells) {
+        log_error("a run table that was just written cannot be opened yet",
                   LOG_U64("file", table->number), LOG_STR("why", str_from_cstr(error.text)));
     }
     return file;
@@ -135,35 +142,163 @@ static RunFile *remove_file(Runs *runs, const TableFile *table)
     return NULL;
 }
 
+/* Those that go, to be let go of without the lock. */
+typedef struct Gone {
+    RunFile **files;
+    size_t n_files;
+    RunBatch *batches[RUNS_LATE_MAX + 1];
+    size_t n_batches;
+} Gone;
+
+static LateTable take_late(Runs *runs, size_t at)
+{
+    LateTable late = runs->late[at];
+
+    runs->n_late--;
+    for (size_t i = at; i < runs->n_late; i++) {
+        runs->late[i] = runs->late[i + 1];
+    }
+    return late;
+}
+
+static void free_late(LateTable *late)
+{
+    table_file_unref(late->table);
+    for (size_t i = 0; i < late->n_removed; i++) {
+        table_file_unref(late->removed[i]);
+    }
+    mem_free(late->removed);
+}
+
+/* Takes out what is read for @table: its file, or while that is late what it replaces. Under the
+ * lock. */
+static void take_out(Runs *runs, const TableFile *table, Gone *gone)
+{
+    RunFile *file = remove_file(runs, table);
+
+    if (file != NULL) {
+        gone->files[gone->n_files++] = file;
+    }
+    for (size_t i = 0; i < runs->n_late; i++) {
+        if (runs->late[i].table == table) {
+            LateTable late = take_late(runs, i);
+
+            for (size_t k = 0; k < late.n_removed; k++) {
+                take_out(runs, late.removed[k], gone);
+            }
+            if (late.batch != NULL) {
+                drop_frozen(runs, late.batch);
+                gone->batches[gone->n_batches++] = late.batch;
+            }
+            free_late(&late);
+            return;
+        }
+    }
+}
+
+/* Puts @file, if there is one, in place of what was read so far. */
+static void replace(Runs *runs, RunFile *file, const LateTable *change)
+{
+    Gone gone = {.files = NEW_ARRAY(RunFile *, runs->n_files + 1)};
+
+    runs_lock(runs);
+    for (size_t i = 0; i < change->n_removed; i++) {
+        take_out(runs, change->removed[i], &gone);
+    }
+    if (file != NULL) {
+        add_file(runs, file);
+    } else { /* what has expired is not counted any more */
+        table_clear(&runs->large);
+    }
+    if (change->batch != NULL) {
+        drop_frozen(runs, change->batch);
+    }
+    runs_unlock(runs);
+    for (size_t i = 0; i < gone.n_files; i++) {
+        run_file_unref(gone.files[i]);
+    }
+    for (size_t i = 0; i < gone.n_batches; i++) {
+        run_batch_free(gone.batches[i]);
+    }
+    mem_free(gone.files);
+}
+
+/* Lets go of the oldest: what its batch holds is in the file, which the next start finds. */
+static void forget_late(Runs *runs)
+{
+    LateTable late = take_late(runs, 0);
+
+    if (late.batch != NULL) {
+        runs_lock(runs);
+        drop_frozen(runs, late.batch);
+        runs_unlock(runs);
+        run_batch_free(late.batch);
+    }
+    free_late(&late);
+}
+
+void runs_forget_late(Runs *runs)
+{
+    while (runs->n_late > 0) {
+        forget_late(runs);
+    }
+}
+
+static void keep_late(Runs *runs, const LateTable *change)
+{
+    LateTable late = {.table = table_file_ref(change->table),
+                      .removed = NEW_ARRAY(TableFile *, change->n_removed + 1),
+                      .n_removed = change->n_removed,
+                      .batch = change->batch};
+
+    for (size_t i = 0; i < late.n_removed; i++) {
+        late.removed[i] = table_file_ref(change->removed[i]);
+    }
+    if (runs->n_late == RUNS_LATE_MAX) {
+        log_error("run tables cannot be opened: runs are not found until the next start",
+                  LOG_U64("file", runs->late[0].table->number));
+        forget_late(runs);
+    }
+    runs->late[runs->n_late++] = late;
+}
+
+void runs_open_late(Runs *runs)
+{
+    for (size_t i = 0; i < runs->n_late;) {
+        RunFile *file = open_committed(runs->late[i].table, false);
+
+        if (file == NULL) {
+            i++;
+            continue;
+        }
+        LateTable late = take_late(runs, i);
+        replace(runs, file, &late);
+        run_batch_free(late.batch);
+        free_late(&late);
+    }
+}
+
 void runs_changed(Runs *runs, const RunsPending *pending, const TablesChange *change)
 {
-    CLEANUP(mem_freep) RunFile **added = NEW_ARRAY(RunFile *, change->n_added + 1);
-    CLEANUP(mem_freep) RunFile **removed = NEW_ARRAY(RunFile *, change->n_removed + 1);
+    LateTable replaced = {.removed = (TableFile **)change->removed,
+                          .n_removed = change->n_removed,
+                          .batch = (RunBatch *)pending};
+    RunFile *file = NULL;
 
     for (size_t i = 0; i < change->n_added; i++) {
         if (table_info_is(&change->added[i]->info, RUNS_FAMILY)) {
-            added[i] = open_committed(change->added[i]);
+            ASSERT(replaced.table == NULL); /* neither a cut nor a merge makes two */
+            replaced.table = change->added[i];
         }
     }
-    runs_lock(runs);
-    for (size_t i = 0; i < change->n_added; i++) {
-        if (added[i] != NULL) {
-            add_file(runs, added[i]);
+    if (replaced.table != NULL) {
+        file = open_committed(replaced.table, true);
+        if (file == NULL) {
+            keep_late(runs, &replaced);
+            return;
         }
     }
-    for (size_t i = 0; i < change->n_removed; i++) {
-        removed[i] = remove_file(runs, change->removed[i]);
-    }
-    if (change->n_added == 0) { /* what has expired is not counted any more */
-        table_clear(&runs->large);
-    }
-    if (pending != NULL) {
-        drop_frozen(runs, pending);
-    }
-    runs_unlock(runs);
-    for (size_t i = 0; i < change->n_removed; i++) {
-        run_file_unref(removed[i]);
-    }
+    replace(runs, file, &replaced);
 }
 
 /* ---- merging ---- */

@@ -23,6 +23,16 @@ typedef struct StagedChange {
     bool is_left; /* the run stays on the map as it is */
 } StagedChange;
 
+/* A commit whose table could not be opened: until it can, what it replaces is read. */
+typedef struct LateTable {
+    TableFile *table;    /* these hold references */
+    TableFile **removed; /* owned */
+    size_t n_removed;
+    RunBatch *batch; /* frozen, and owned; NULL: it was a merge */
+} LateTable;
+
+enum { RUNS_LATE_MAX = 32 }; /* beyond it the oldest is missing until the next start */
+
 struct Runs {
     pthread_rwlock_t lock; /* current, frozen, files, large */
     RunBatch *current;
@@ -33,6 +43,8 @@ struct Runs {
     Table large;     /* LargeRun: those that were met */
     Table left;      /* SubjectKey: runs that stay on the map as they are, for a file was damaged */
     uint64_t n_left; /* their changes */
+    LateTable late[RUNS_LATE_MAX]; /* the writer thread's; the oldest first */
+    size_t n_late;
     unsigned n_unreadable; /* the applier's: tries in a row that met EIO */
 
     StagedChange *staged; /* the applier's; what they point to is the caller's arena */
@@ -42,6 +54,9 @@ struct Runs {
 void runs_lock(Runs *runs);
 void runs_share(Runs *runs);
 void runs_unlock(Runs *runs);
+
+/* Lets go of all tables that could not be opened. */
+void runs_forget_late(Runs *runs);
 
 /* What is known of a subject, reduced. */
 typedef struct Gathered {

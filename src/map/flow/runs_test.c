@@ -511,6 +511,8 @@ static void add_run(Rig *rig, unsigned number)
     move(rig, &none, &plus);
 }
 
+static size_t count_members(Rig *rig, unsigned number);
+
 /* What the map has, without what the runs tell of themselves. */
 static void dump_sums(Map *map, Buf *buf)
 {
@@ -605,6 +607,43 @@ static void test_a_read_error_puts_a_run_off(void **state)
     rig_deinit(other);
     mem_free(rig);
     mem_free(other);
+}
+
+/* A table that cannot be opened when it was written, nor merged from: nothing is missing. */
+static void test_what_cannot_be_opened_yet_is_not_missing(void **state)
+{
+    (void)state;
+    RandomSpans random = {.state = 3};
+    Rig *rig = NEW(Rig);
+    RunsStatus status;
+
+    rig_init(rig);
+    log_set_level(LOG_SILENT);
+    for (unsigned i = 0; i < 3; i++) {
+        add_run(rig, i);
+        fs_sim_fail(rig->sim, FS_SIM_READ, 0, 1000, EMFILE);
+        cut(rig);
+        fs_sim_fail(rig->sim, FS_SIM_READ, 0, 0, EMFILE);
+        for (unsigned k = 0; k <= i; k++) {
+            assert_int_equal(count_members(rig, k), 1);
+        }
+    }
+    while (rig->n_files == 3) { /* some of them */
+        merge(rig, &random);
+    }
+    for (unsigned k = 0; k < 3; k++) {
+        assert_int_equal(count_members(rig, k), 1);
+    }
+    runs_open_late(map_runs(rig->map));
+    for (unsigned k = 0; k < 3; k++) {
+        assert_int_equal(count_members(rig, k), 1);
+    }
+    runs_status(map_runs(rig->map), &status);
+    assert_int_equal(status.files, rig->n_files);
+    assert_int_equal(status.open_changes, 0);
+    log_set_level(LOG_INFO);
+    rig_deinit(rig);
+    mem_free(rig);
 }
 
 static void test_a_damaged_file_is_planned_no_more(void **state)
@@ -927,6 +966,7 @@ int main(void)
         cmocka_unit_test(test_runs_are_those_of_their_members),
         cmocka_unit_test(test_a_run_is_found_by_a_step_that_became_the_first),
         cmocka_unit_test(test_a_damaged_file_is_refused_or_told),
+        cmocka_unit_test(test_what_cannot_be_opened_yet_is_not_missing),
         cmocka_unit_test(test_a_read_error_puts_a_run_off),
         cmocka_unit_test(test_a_run_in_a_damaged_file_stays_on_the_map),
         cmocka_unit_test(test_a_damaged_file_is_planned_no_more),

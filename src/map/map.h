@@ -14,7 +14,7 @@ typedef struct Mappings Mappings; /* answer/mappings.h */
 typedef struct MapOptions {
     uint32_t presence_gap_minutes; /* 0: default 5 */
     /* Shown in an answer; the rarest beyond fold into (other), CONTRACT.md §8. */
-    size_t nodes_max, edges_max; /* of a scope; 0: 10,000, 100,000 */
+    size_t nodes_max, edges_max; /* of a scope, of all four times that; 0: 10,000, 100,000 */
     size_t collections_max;      /* of a database; 0: 1,000 */
     size_t flow_names_max;       /* steps of a flow; 0: 1,000 */
     size_t cells_bytes_max;      /* of sums kept in memory beside their files; 0: 96 MiB */

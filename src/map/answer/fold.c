@@ -8,10 +8,13 @@
 /*
  * Folding what is beyond the limits into "(other)" nodes: collections and steps into one of their
  * database and flow, then nodes and edges into one per type, scope and environment. Limits hold for
- * each scope by itself, so that a noisy one takes nothing from the others. Which ones fold follows
- * from the counts of the window and from names alone. Only here are counts needed before the answer
- * sums them, so they are summed only when a limit may bite.
+ * each scope by itself, so that a noisy one takes nothing from the others; of all scopes together
+ * as many are told as SCOPES_IN_FULL may have, and the rarest scopes fold as a whole. Which ones
+ * fold follows from the counts of the window and from names alone. Only here are counts needed
+ * before the answer sums them, so they are summed only when a limit may bite.
  */
+enum { SCOPES_IN_FULL = 4 };
+
 static uint64_t piece_count(const Graph *graph, const GraphPiece *piece)
 {
     CellSum sum = {0};
@@ -71,6 +74,17 @@ static uint32_t other_of(Graph *graph, uint32_t number, bool of_parent)
     NodeKey key = graph->nodes[number].key;
     NodeKey other = node_key_other(&key, of_parent);
 
+    return graph_node(graph, &other);
+}
+
+/* The one that stands for its type in scopes that fold as a whole. */
+static uint32_t other_of_scopes(Graph *graph, uint32_t number)
+{
+    NodeKey key = graph->nodes[number].key;
+    NodeKey other = node_key_other(&key, false);
+
+    other.scope = STR("(other)");
+    other.environment = (Str){0};
     return graph_node(graph, &other);
 }
 
@@ -206,6 +220,85 @@ static void fold_nodes(Graph *graph, size_t nodes_max)
     }
 }
 
+typedef struct ScopeUse {
+    uint32_t scope; /* symbol */
+    bool folds;
+    size_t n_nodes;
+    uint64_t weight;
+    Str name;
+} ScopeUse;
+
+static int compare_scope_rarity(const void *a, const void *b)
+{
+    const ScopeUse *left = *(ScopeUse *const *)a, *right = *(ScopeUse *const *)b;
+
+    if (left->weight != right->weight) {
+        return left->weight < right->weight ? -1 : 1;
+    }
+    return str_compare(left->name, right->name);
+}
+
+static bool is_of_others(Str scope)
+{
+    return str_equal(scope, STR("(other)"));
+}
+
+/* Kept nodes by scope; returns how many. A parent weighs its children, too. */
+static size_t use_scopes(const Graph *graph, Symbols *names, Table *uses)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < graph_node_count(graph); i++) {
+        const GraphNode *node = &graph->nodes[i];
+
+        if (node->keep) {
+            uint32_t scope = symbols_intern(names, node->key.scope);
+            ScopeUse *use = table_put(uses, &scope, NULL);
+
+            use->name = symbols_get(names, scope);
+            use->weight += node->parent == GRAPH_NONE ? node->weight : 0;
+            use->n_nodes++;
+            n++;
+        }
+    }
+    return n;
+}
+
+/* Chooses the rarest scopes, until no more than @nodes_max of the @n nodes are left. */
+static void choose_scopes(const Table *uses, size_t n, size_t nodes_max)
+{
+    CLEANUP(mem_freep) ScopeUse **order = NEW_ARRAY(ScopeUse *, uses->n_records + 1);
+
+    for (size_t i = 0; i < uses->n_records; i++) {
+        order[i] = table_at(uses, i);
+    }
+    qsort(order, uses->n_records, sizeof(order[0]), compare_scope_rarity);
+    for (size_t i = 0; i < uses->n_records && n > nodes_max; i++) {
+        order[i]->folds = !is_of_others(order[i]->name);
+        n -= order[i]->folds ? order[i]->n_nodes : 0;
+    }
+}
+
+/* Scopes that are one too many. An (other) for each type comes on top. */
+static void fold_scopes(Graph *graph, size_t nodes_max)
+{
+    CLEANUP(symbols_deinit) Symbols names = {0};
+    CLEANUP(table_deinit) Table uses = {0};
+    size_t n_all = graph_node_count(graph), n;
+
+    table_init(&uses, sizeof(ScopeUse), sizeof(uint32_t));
+    n = use_scopes(graph, &names, &uses);
+    choose_scopes(&uses, n, nodes_max);
+    for (uint32_t i = 0; i < n_all && n > nodes_max; i++) {
+        uint32_t scope = symbols_find(&names, graph->nodes[i].key.scope);
+        const ScopeUse *use = scope == SYMBOL_NONE ? NULL : table_find(&uses, &scope);
+
+        if (graph->nodes[i].keep && use != NULL && use->folds) {
+            fold_node(graph, i, other_of_scopes(graph, i), &(size_t){1});
+        }
+    }
+}
+
 /* What is folded twice, a table into its database's and that one into its scope's, ends there. */
 static uint32_t folded_into(const Graph *graph, uint32_t number)
 {
@@ -234,6 +327,7 @@ typedef struct EdgeGroup {
     Relation relation;
     size_t first_piece; /* in sorted order */
     uint64_t count;
+    bool is_folded;
     const Graph *graph;
 } EdgeGroup;
 
@@ -291,7 +385,7 @@ static size_t group_edges(Graph *graph, EdgeGroup *groups)
 }
 
 /* Lets the pieces of @group run between these. */
-static void move_edge(Graph *graph, const EdgeGroup *group, uint32_t source, uint32_t target)
+static void move_edge(Graph *graph, EdgeGroup *group, uint32_t source, uint32_t target)
 {
     GraphPiece *items = graph->edges.items;
     const GraphPiece first = items[group->first_piece];
@@ -301,7 +395,43 @@ static void move_edge(Graph *graph, const EdgeGroup *group, uint32_t source, uin
         items[k].source = source;
         items[k].target = target;
     }
+    group->is_folded = true;
     graph->folded_edges++;
+}
+
+typedef struct EdgeFold {
+    Graph *graph;
+    EdgeGroup *groups; /* the rarest first */
+    size_t n;
+    Table others; /* that edges were moved to */
+} EdgeFold;
+
+/* Moves the edge between these; returns whether that makes one less. */
+static bool fold_edge(EdgeFold *fold, EdgeGroup *group, uint32_t source, uint32_t target)
+{
+    uint32_t key[] = {source, group->relation, target};
+    bool is_new;
+
+    table_put(&fold->others, key, &is_new);
+    keep_other(fold->graph, source);
+    keep_other(fold->graph, target);
+    move_edge(fold->graph, group, source, target);
+    return !is_new;
+}
+
+/* When all scopes together have too many, the rarest of all go. */
+static void fold_edges_of_all(EdgeFold *fold, size_t n_left, size_t edges_max)
+{
+    for (size_t i = 0; i < fold->n && n_left > edges_max; i++) {
+        EdgeGroup *group = &fold->groups[i];
+
+        if (!group->is_folded) {
+            uint32_t source = other_of_scopes(fold->graph, group->source);
+            uint32_t target = other_of_scopes(fold->graph, group->target);
+
+            n_left -= fold_edge(fold, group, source, target) ? 1 : 0;
+        }
+    }
 }
 
 /* A folded edge runs between the (other)s of its ends' types, of which there are few: so the fold
@@ -309,33 +439,30 @@ static void move_edge(Graph *graph, const EdgeGroup *group, uint32_t source, uin
 static void fold_edges(Graph *graph, size_t edges_max)
 {
     CLEANUP(mem_freep) EdgeGroup *groups = NEW_ARRAY(EdgeGroup, graph->edges.count + 1);
-    size_t n = group_edges(graph, groups);
+    EdgeFold fold = {.graph = graph, .groups = groups, .n = group_edges(graph, groups)};
+    size_t n_left = fold.n;
     CLEANUP(groups_deinit) Groups scopes;
-    CLEANUP(table_deinit) Table others = {0};
 
     groups_init(&scopes);
-    table_init(&others, 3 * sizeof(uint32_t), 3 * sizeof(uint32_t));
-    for (size_t i = 0; i < n; i++) {
+    table_init(&fold.others, 3 * sizeof(uint32_t), 3 * sizeof(uint32_t));
+    for (size_t i = 0; i < fold.n; i++) {
         ++*scope_size(&scopes, &graph->nodes[groups[i].source].key);
     }
-    qsort(groups, n, sizeof(groups[0]), compare_group_rarity);
-    for (size_t i = 0; i < n; i++) {
+    qsort(groups, fold.n, sizeof(groups[0]), compare_group_rarity);
+    for (size_t i = 0; i < fold.n; i++) {
         size_t *size = scope_size(&scopes, &graph->nodes[groups[i].source].key);
-        bool is_new;
 
-        if (*size <= edges_max) {
-            continue;
+        if (*size > edges_max) {
+            uint32_t source = other_of(graph, groups[i].source, false);
+            uint32_t target = other_of(graph, groups[i].target, false);
+            size_t less = fold_edge(&fold, &groups[i], source, target) ? 1 : 0;
+
+            *size -= less;
+            n_left -= less;
         }
-        uint32_t source = other_of(graph, groups[i].source, false);
-        uint32_t target = other_of(graph, groups[i].target, false);
-        uint32_t key[] = {source, groups[i].relation, target};
-
-        table_put(&others, key, &is_new);
-        *size -= is_new ? 0 : 1;
-        keep_other(graph, source);
-        keep_other(graph, target);
-        move_edge(graph, &groups[i], source, target);
     }
+    fold_edges_of_all(&fold, n_left, SCOPES_IN_FULL * edges_max);
+    table_deinit(&fold.others);
 }
 
 static bool has_beyond(const Graph *graph, const MapOptions *options)
@@ -357,6 +484,7 @@ void graph_fold(Graph *graph, const MapOptions *options)
         weigh_parents(graph);
         fold_children(graph, options);
         fold_nodes(graph, options->nodes_max);
+        fold_scopes(graph, SCOPES_IN_FULL * options->nodes_max);
         redirect(graph, &graph->edges);
         redirect(graph, &graph->hops);
         redirect(graph, &graph->requests);

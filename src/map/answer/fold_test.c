@@ -74,6 +74,52 @@ static void a_noisy_scope_takes_nothing_from_another(void **state)
     fixture_deinit(&fixture);
 }
 
+/* However many scopes there are, an answer is bounded: the rarest fold as a whole. */
+static void many_scopes_fold_as_a_whole(void **state)
+{
+    Fixture fixture;
+    char name[16];
+
+    fixture_init(&fixture, &(MapOptions){.nodes_max = 4, .edges_max = 3});
+    for (uint32_t i = 0; i < 50; i++) {
+        snprintf(name, sizeof(name), "scope-%u", i);
+        fixture_edge(&fixture, service_of(&fixture, name, "web"), RELATION_CALLS,
+                     service_of(&fixture, name, "cart"), RULE_PAIRED, TODAY)
+            ->count = 1 + i;
+    }
+    fixture_apply(&fixture);
+    MapAnswer answer = fixture_ask(&fixture, (MapQuestion){0});
+    assert_int_equal(answer.n_nodes, 4 * 4 + 1); /* eight scopes and (other) */
+    assert_int_equal(answer.n_edges, 8 + 1);
+    assert_int_equal(answer.folded_nodes, 84);
+    assert_int_equal(sum_of(&answer), 51 * 25);
+    assert_non_null(answer_node(&fixture, &answer, service_of(&fixture, "scope-42", "web")));
+    assert_null(answer_node(&fixture, &answer, service_of(&fixture, "scope-41", "web")));
+    Str other = service_of(&fixture, "(other)", "(other)");
+    assert_int_equal(answer_edge(&fixture, &answer, other, other)->count, 43 * 42 / 2);
+    fixture_deinit(&fixture);
+}
+
+/* Nodes fit, edges do not. */
+static void edges_of_many_scopes_are_bounded(void **state)
+{
+    Fixture fixture;
+    char name[16];
+
+    fixture_init(&fixture, &(MapOptions){.nodes_max = 100, .edges_max = 3});
+    for (uint32_t i = 0; i < 50; i++) {
+        snprintf(name, sizeof(name), "scope-%u", i);
+        fixture_edge(&fixture, service_of(&fixture, name, "web"), RELATION_CALLS,
+                     service_of(&fixture, name, "cart"), RULE_PAIRED, TODAY)
+            ->count = 1 + i;
+    }
+    fixture_apply(&fixture);
+    MapAnswer answer = fixture_ask(&fixture, (MapQuestion){0});
+    assert_int_equal(answer.n_edges, 4 * 3);
+    assert_int_equal(sum_of(&answer), 51 * 25);
+    fixture_deinit(&fixture);
+}
+
 static void collections_fold_within_their_database(void **state)
 {
     Fixture fixture;
@@ -175,6 +221,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_noisy_scope_takes_nothing_from_another),
+        cmocka_unit_test(many_scopes_fold_as_a_whole),
+        cmocka_unit_test(edges_of_many_scopes_are_bounded),
         cmocka_unit_test(collections_fold_within_their_database),
         cmocka_unit_test(steps_fold_within_their_flow),
         cmocka_unit_test(what_folds_does_not_depend_on_the_order_of_arrival),

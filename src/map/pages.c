@@ -4,189 +4,8 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "base/log.h"
 #include "base/memory.h"
-#include "map/map_file.h"
-
-/*
- * A page that is loaded adds up the hour's (or day's) file and those rows of the cut files that lie
- * in it; a row of a cut file goes into the cell that the page has for its minute. So a late take
- * back cancels in whatever resolution it meets what it takes back, and a cell is there exactly when
- * its sum is not zero.
- *
- * Refused: one window's sums in a table of their own for each question. It needs every reader of
- * cells to look in two places, and repeats the loading when somebody scrubs.
- */
-
-/* --- Loading --- */
-
-/* Pages that are to be filled: none overlaps another. */
-typedef struct PageLoad {
-    uint32_t from, to; /* minutes of the page */
-    bool by_minute;    /* else into one cell at @from */
-} PageLoad;
-
-typedef struct PageLoads {
-    Pages *pages;
-    PageLoad *items; /* by time once they are loaded */
-    size_t count, capacity;
-    uint32_t level; /* of the file that is read */
-} PageLoads;
-
-static void loads_deinit(PageLoads *loads)
-{
-    mem_free(loads->items);
-}
-
-static void add_load(PageLoads *loads, uint32_t from, uint32_t minutes, bool by_minute)
-{
-    ARRAY_RESERVE(loads->items, loads->count, loads->capacity);
-    loads->items[loads->count++] = (PageLoad){from, from + minutes, by_minute};
-}
-
-static int compare_loads(const void *a, const void *b)
-{
-    uint32_t x = ((const PageLoad *)a)->from, y = ((const PageLoad *)b)->from;
-
-    return (x > y) - (x < y);
-}
-
-static int compare_minute_and_load(const void *a, const void *b)
-{
-    uint32_t minute = *(const uint32_t *)a;
-    const PageLoad *load = b;
-
-    return minute < load->from ? -1 : minute >= load->to;
-}
-
-static int load_sums(const PageLoads *loads, const PageLoad *load, uint32_t number,
-                     const MapRow *row)
-{
-    MapTables *tables = loads->pages->tables;
-    uint32_t hour = row->minute - row->minute % MINUTES_PER_HOUR;
-
-    if (row->exemplars.n_items > 0) {
-        bool of_day = load->to - load->from == MINUTES_PER_DAY;
-
-        tables_put_exemplars(tables, number, of_day ? load->from : row->minute, &row->exemplars);
-    }
-    if (load->by_minute && loads->level != LEVEL_CUT) {
-        return cells_unpack(&tables_series(tables, number)->cells, hour, hour + MINUTES_PER_HOUR,
-                            row->minutes);
-    }
-    tables_put_cell(tables, number, load->by_minute ? row->minute : load->from, &row->sum);
-    return 0;
-}
-
-/* Files of hours and days have rows of their time alone; cut and sparse ones others, too. */
-static int load_row(void *context, const MapRow *row)
-{
-    const PageLoads *loads = context;
-    const PageLoad *load = bsearch(&row->minute, loads->items, loads->count,
-                                   sizeof(loads->items[0]), compare_minute_and_load);
-    uint32_t number;
-
-    if (!series_is_paged(row->kind)) {
-        return loads->level == LEVEL_CUT ? 0 : 1;
-    }
-    if (load == NULL) {
-        return loads->level == LEVEL_CUT || loads->level == LEVEL_SPARSE ? 0 : 1;
-    }
-    TRY(tables_row_series(loads->pages->tables, row, &number));
-    return number == SERIES_NONE ? 0 : load_sums(loads, load, number, row);
-}
-
-/* A file that cannot be read is left out of the answer: the others still are one. */
-static void load_file(PageLoads *loads, const TableFile *file, bool minutes)
-{
-    CLEANUP(buf_deinit) Buf content = {0};
-    const MapRowVisitor visitor = {load_row, loads, minutes};
-    ParseError error = {.text = "it cannot be read"};
-
-    loads->level = file->info.level;
-    loads->pages->n_loads++;
-    int result = table_file_read(file, &content);
-    if (result == 0) {
-        result = map_file_visit(buf_str(&content), &visitor, &error);
-    }
-    if (result != 0) {
-        loads->pages->n_damaged++;
-        log_error("map: a table file is left out of answers", LOG_U64("table", file->number),
-                  LOG_CSTR("because", error.text), LOG_I64("result", result));
-    }
-}
-
-/* Whether a page that is to be loaded lies in these hours. */
-static bool loads_touch(const PageLoads *loads, const PageHours *hours)
-{
-    bool any = false;
-
-    for (size_t i = 0; i < loads->count && !any; i++) {
-        any = page_hours_touch(hours, loads->items[i].from / MINUTES_PER_HOUR,
-                               loads->items[i].to / MINUTES_PER_HOUR);
-    }
-    return any;
-}
-
-static void load_cuts(PageLoads *loads)
-{
-    for (size_t i = 0; i < loads->pages->n_cuts; i++) {
-        if (loads_touch(loads, &loads->pages->cuts[i].hours)) {
-            load_file(loads, loads->pages->cuts[i].file, false);
-        }
-    }
-}
-
-/* The files of one page alone. */
-static void load_own_files(PageLoads *loads, PageLoad load)
-{
-    const Pages *pages = loads->pages;
-    uint32_t hour = load.from / MINUTES_PER_HOUR, end = load.to / MINUTES_PER_HOUR;
-    const TableFile *file =
-        end - hour == HOURS_PER_DAY ? pages_day_file(pages, hour / HOURS_PER_DAY) : NULL;
-
-    if (file != NULL) {
-        load_file(loads, file, false);
-        return;
-    }
-    for (; hour < end; hour++) {
-        file = pages_hour_file(pages, hour);
-        if (file != NULL) {
-            load_file(loads, file, load.by_minute);
-        }
-    }
-}
-
-/* Sparse files that have hours of the loads: each once, as the loads are by time. */
-static void load_sparse(PageLoads *loads)
-{
-    const PageSparse *loaded = NULL;
-
-    for (size_t i = 0; i < loads->count && loads->pages->sparse_files.n_records > 0; i++) {
-        uint32_t hour = loads->items[i].from / MINUTES_PER_HOUR;
-        const PageSparse *sparse = pages_sparse(loads->pages, hour);
-
-        if (sparse != NULL && sparse != loaded &&
-            page_hours_touch(&sparse->hours, hour, loads->items[i].to / MINUTES_PER_HOUR)) {
-            load_file(loads, sparse->file, true);
-            loaded = sparse;
-        }
-    }
-}
-
-/* Reads each file once, whatever it has of the pages. */
-static void load_all(PageLoads *loads)
-{
-    if (loads->count == 0) {
-        return;
-    }
-    qsort(loads->items, loads->count, sizeof(loads->items[0]), compare_loads);
-    for (size_t i = 0; i < loads->count; i++) {
-        load_own_files(loads, loads->items[i]);
-    }
-    load_sparse(loads);
-    load_cuts(loads);
-}
+#include "map/page_load.h"
 
 static void forget(Pages *pages, uint32_t from_minute, uint32_t minutes)
 {
@@ -217,14 +36,14 @@ static void need_hour(PageLoads *loads, PageDay *day, uint32_t at, PageState sta
         forget(pages, hour * MINUTES_PER_HOUR, MINUTES_PER_HOUR);
     }
     day->hours[at] = (uint8_t)state;
-    add_load(loads, hour * MINUTES_PER_HOUR, MINUTES_PER_HOUR, state == PAGE_MINUTES);
+    page_loads_add(loads, hour * MINUTES_PER_HOUR, MINUTES_PER_HOUR, state == PAGE_MINUTES);
 }
 
 /* A delta is on its way there. */
 static void need_minutes(Pager *pager, uint32_t from_minute, uint32_t to_minute)
 {
     Pages *pages = (Pages *)pager;
-    CLEANUP(loads_deinit) PageLoads loads = {.pages = pages};
+    CLEANUP(page_loads_deinit) PageLoads loads = {.pages = pages};
 
     for (uint32_t hour = from_minute / MINUTES_PER_HOUR; hour <= (to_minute - 1) / MINUTES_PER_HOUR;
          hour++) {
@@ -238,7 +57,7 @@ static void need_minutes(Pager *pager, uint32_t from_minute, uint32_t to_minute)
             pages->fresh_hour = hour + 1;
         }
     }
-    load_all(&loads);
+    page_loads_run(&loads);
 }
 
 /* --- Windows --- */
@@ -328,7 +147,7 @@ static void need_day(PageLoads *loads, PageWindow window, PageDay *day)
         }
         day->is_sum = true;
         day->used[0] = ++pages->tick;
-        add_load(loads, day->day * MINUTES_PER_DAY, MINUTES_PER_DAY, false);
+        page_loads_add(loads, day->day * MINUTES_PER_DAY, MINUTES_PER_DAY, false);
         return;
     }
     for (uint32_t i = 0; i < HOURS_PER_DAY; i++) {
@@ -354,7 +173,7 @@ bool pages_have(Pages *pages, PageWindow window)
 
 void pages_need(Pages *pages, PageWindow window)
 {
-    CLEANUP(loads_deinit) PageLoads loads = {.pages = pages};
+    CLEANUP(page_loads_deinit) PageLoads loads = {.pages = pages};
 
     for (size_t i = 0; i < pages->days.n_records; i++) {
         PageDay *day = table_at(&pages->days, i);
@@ -363,7 +182,7 @@ void pages_need(Pages *pages, PageWindow window)
             need_day(&loads, window, day);
         }
     }
-    load_all(&loads);
+    page_loads_run(&loads);
 }
 
 /* --- Letting go --- */

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "map/pages.h"
 #include "map/tiers.h"
 #include "store/manifest.h"
 
@@ -187,20 +188,23 @@ static void ask(Disk *disk, const char *what, uint32_t from, uint32_t to)
            best[0] * 1e3, best[1] * 1e3, (double)status.bytes / 1e6);
 }
 
-static void print_sizes(const Disk *disk, uint32_t hours)
+static void print_sizes(const Disk *disk)
 {
-    static const char *const names[] = {"cut", "hour", "day", "facts"};
-    uint64_t bytes[4] = {0}, n[4] = {0};
+    static const char *const names[] = {"cut", "hour", "day", "facts", "sparse", "thin"};
+    uint64_t bytes[ARRAY_LEN(names)] = {0}, n[ARRAY_LEN(names)] = {0};
 
     for (size_t i = 0; i < disk->n_files; i++) {
         bytes[disk->files[i]->info.level] += disk->files[i]->bytes;
         n[disk->files[i]->info.level]++;
     }
-    for (size_t i = 0; i < 4; i++) {
-        printf("level %-6s %5lu files %12lu bytes\n", names[i], n[i], bytes[i]);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (n[i] > 0) {
+            uint64_t per_day = i == LEVEL_HOUR || i == LEVEL_THIN ? 24 : 1;
+
+            printf("level %-6s %5lu files %12lu bytes, %.0f per edge and day\n", names[i], n[i],
+                   bytes[i], (double)(bytes[i] * per_day) / (double)n[i] / EDGES);
+        }
     }
-    printf("on disk per edge and day: %.0f bytes\n", (double)bytes[1] / (double)n[1] * 24 / EDGES);
-    (void)hours;
 }
 
 int main(int argc, char **argv)
@@ -219,7 +223,7 @@ int main(int argc, char **argv)
     }
     disk->sink.emit = emit;
     disk->next = 1;
-    disk->now_s = 1000;
+    disk->now_s = (uint64_t)START * 60;
     for (uint32_t i = 0; i < EDGES; i++) {
         ends[2 * i] = service(&arena, i % SERVICES);
         ends[2 * i + 1] = service(&arena, (i * 7 + i / SERVICES + 1) % SERVICES);
@@ -247,7 +251,7 @@ int main(int argc, char **argv)
     cut(disk, map);
     disk->now_s += 1000000;
     fold(disk, map);
-    print_sizes(disk, hours);
+    print_sizes(disk);
     map_free(map);
 
     double begin = cpu_seconds();
@@ -259,6 +263,14 @@ int main(int argc, char **argv)
     ask(disk, "an hour, from 17 past", START + 137, START + 197);
     ask(disk, "all hours but minutes", START + 5, START + hours * 60 - 5);
     ask(disk, "a whole day", START, START + 1440);
+    map = start(disk);
+    disk->now_s += 31 * 86400;
+    begin = cpu_seconds();
+    fold(disk, map);
+    printf("thinned in %.0f ms an hour\n", (cpu_seconds() - begin) * 1e3 / hours);
+    map_free(map);
+    print_sizes(disk);
+    ask(disk, "a thin hour", START + 60, START + 120);
     for (size_t i = 0; i < disk->n_files; i++) {
         table_file_unref(disk->files[i]);
     }

@@ -80,6 +80,7 @@ static int open_store(House *house, const HouseOptions *options, Buf *why)
         .series_max = settings->map_series,
         .cells_bytes_max = settings->map_memory,
         .kept_s = settings->map_retention / NS_PER_S,
+        .minutes_kept_s = MAX(settings->map_minutes / NS_PER_S, UINT64_C(1)),
     };
     const char *problem = NULL;
 

@@ -98,6 +98,8 @@
         "sums of the map kept in memory beside their files")                                       \
     ROW(map_retention, DURATION, "exporters.weft.map.retention", "396d",                           \
         "sums of the map that came longer ago are deleted; the default is 13 months")              \
+    ROW(map_minutes, DURATION, "exporters.weft.map.minutes_retention", "31d",                      \
+        "hours of the map that came longer ago keep their sums, but not those of each minute")     \
     ROW(map_flows, TEXT, "exporters.weft.map.flows", "",                                           \
         "flows over spans that name none: a JSON list as PUT /api/v1/flow-definitions takes it")   \
     ROW(alert_rules, TEXT, "extensions.weft_alerts.rules", "",                                     \

@@ -223,12 +223,36 @@ int map_consult(Map *map, PageWindow window, MapConsult consult, void *context)
     return consult(&locked->tables, &locked->options, context);
 }
 
+bool map_widen(Map *map, uint32_t *from_minute, uint32_t *to_minute, uint32_t *step)
+{
+    CLEANUP(map_unlockp) Map *locked = map;
+    PageWindow window = {*from_minute, *to_minute, 1};
+
+    map_lock_shared(map);
+    bool thin = pages_widen(&locked->pages, &window);
+    *from_minute = window.from_minute;
+    *to_minute = window.to_minute;
+    if (thin && step != NULL) {
+        uint32_t rest = *to_minute % MINUTES_PER_HOUR;
+
+        *from_minute -= *from_minute % MINUTES_PER_HOUR;
+        *to_minute += rest > 0 ? MINUTES_PER_HOUR - rest : 0;
+        *step = (*step + MINUTES_PER_HOUR - 1) / MINUTES_PER_HOUR * MINUTES_PER_HOUR;
+    }
+    return thin;
+}
+
 int map_ask(Map *map, const MapQuestion *question, Arena *arena, MapAnswer *ret_answer)
 {
+    MapQuestion asked = *question;
+    PageWindow window = question_window(question);
     MapAnswer answer;
 
-    map_read(map, question_window(question));
-    int result = answer_ask(&map->tables, &map->options, question, arena, &answer);
+    map_read(map, window);
+    asked.by_hours = pages_widen(&map->pages, &window);
+    asked.from_minute = window.from_minute;
+    asked.to_minute = window.to_minute;
+    int result = answer_ask(&map->tables, &map->options, &asked, arena, &answer);
     map_unlock(map);
     TRY(result);
     if (question->with_layout) {
@@ -515,13 +539,14 @@ int map_operations(Map *map, Str service, uint32_t from_minute, uint32_t to_minu
                    MapOperation **ret_operations, size_t *ret_n)
 {
     CLEANUP(answer_sums_freep) AnswerSums *scratch = answer_sums_new();
-    CLEANUP(map_unlockp)
-    Map *locked = map_read(map, (PageWindow){from_minute, to_minute, MINUTES_PER_DAY});
+    PageWindow window = {from_minute, to_minute, MINUTES_PER_DAY};
+    CLEANUP(map_unlockp) Map *locked = map_read(map, window);
     const MapTables *tables = &locked->tables;
     MapOperation *operations = ARENA_ARRAY(arena, MapOperation, tables->series.n_records + 1);
     bool known = false;
     size_t n = 0;
 
+    (void)pages_widen(&locked->pages, &window);
     for (size_t i = 0; i < tables->series.n_records; i++) {
         const Series *series = tables_series(tables, i);
         CellSum sum = {.duration = &scratch->duration};
@@ -531,7 +556,7 @@ int map_operations(Map *map, Str service, uint32_t from_minute, uint32_t to_minu
             continue;
         }
         known = true;
-        cells_sum(&series->cells, from_minute, to_minute, &sum);
+        cells_sum(&series->cells, window.from_minute, window.to_minute, &sum);
         if (sum.count > 0) {
             operations[n++] = (MapOperation){.service = tables->node[series->key.a].key,
                                              .name = symbols_get(&tables->texts, series->key.b),

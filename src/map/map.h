@@ -19,6 +19,7 @@ typedef struct MapOptions {
     size_t flow_names_max;       /* steps of a flow; 0: 1,000 */
     size_t cells_bytes_max;      /* of sums kept in memory beside their files; 0: 96 MiB */
     uint64_t kept_s;             /* sums that came longer ago go; 0: 13 months */
+    uint64_t minutes_kept_s;     /* hours that came longer ago are made thin; 0: 31 days */
     size_t series_max;      /* edges, entry points, labels … told apart at most; 0: 4,194,304 */
     size_t fold_series_max; /* in memory while files are merged, or counted at the start; 0: twice
                                as many */
@@ -53,6 +54,16 @@ MUST_USE int map_load(Map *map, Str file, ParseError *ret_error);
  * may have. */
 MUST_USE int map_merge_files(const Str *files, size_t n_files, Buf *ret_file);
 
+/*
+ * Hours whose newest spans came long ago know no single minutes any more. Widens the ends of a
+ * window to whole hours where they lie in such an hour; with @step, when it has such hours, all of
+ * it to steps of whole hours from a whole hour on. Returns whether it has such hours.
+ *
+ * All windows below are to be widened first: else what lies in such an hour is told of its first
+ * minute. map_ask() and map_operations() do it by themselves.
+ */
+bool map_widen(Map *map, uint32_t *from_minute, uint32_t *to_minute, uint32_t *step);
+
 /* What is asked. Times in whole minutes since the epoch: from <= minute < to. */
 typedef struct MapQuestion {
     uint32_t from_minute, to_minute;
@@ -73,6 +84,7 @@ typedef struct MapQuestion {
                          for windows of whole days */
     bool only_nodes;  /* edges and hops are left out of the answer */
     bool with_profiles; /* edges get a profile, for comparisons */
+    bool by_hours;      /* set by map_ask(): the window knows no single minutes */
 } MapQuestion;
 
 typedef struct MapDuration {

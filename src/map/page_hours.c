@@ -92,6 +92,14 @@ TableFile *pages_day_file(const Pages *pages, uint32_t day)
     return find_file(&pages->day_files, day);
 }
 
+bool pages_hour_is_thin(const Pages *pages, uint32_t hour)
+{
+    uint32_t number = hour / HOURS_PER_DAY;
+    const PageDay *day = table_find(&pages->days, &number);
+
+    return day != NULL && (day->thin >> hour % HOURS_PER_DAY & 1) != 0;
+}
+
 const PageSparse *pages_sparse(const Pages *pages, uint32_t hour)
 {
     uint32_t time = hour / SPARSE_HOURS;
@@ -150,6 +158,20 @@ static void hour_gets_file(Pages *pages, uint32_t hour)
     }
 }
 
+/* It stays so in memory, whatever file takes this one's place: sums that are not committed yet are
+ * in that form. */
+static void hour_gets_thin(Pages *pages, uint32_t hour)
+{
+    PageDay *day = pages_day(pages, hour / HOURS_PER_DAY);
+    uint32_t at = hour % HOURS_PER_DAY;
+
+    if (!day->is_sum && day->hours[at] == PAGE_MINUTES && (day->thin >> at & 1) == 0) {
+        tables_thin(pages->tables, hour);
+    }
+    day->thin |= 1U << at;
+    pages->fresh_hour = 0;
+}
+
 static void add_cut(Pages *pages, TableFile *file, PageHours *hours)
 {
     for (size_t i = 0; i < hours->count; i++) {
@@ -184,8 +206,12 @@ void pages_add_file(Pages *pages, TableFile *file, PageHours *hours)
         add_cut(pages, file, hours);
         break;
     case LEVEL_HOUR:
+    case LEVEL_THIN:
         put_file(&pages->hour_files, hour, file);
         hour_gets_file(pages, hour);
+        if (file->info.level == LEVEL_THIN) {
+            hour_gets_thin(pages, hour);
+        }
         break;
     case LEVEL_DAY:
         put_file(&pages->day_files, hour / HOURS_PER_DAY, file);
@@ -245,7 +271,7 @@ void pages_remove_file(Pages *pages, const TableFile *file)
 
     if (file->info.level == LEVEL_CUT) {
         remove_cut(pages, file);
-    } else if (file->info.level == LEVEL_HOUR) {
+    } else if (file->info.level == LEVEL_HOUR || file->info.level == LEVEL_THIN) {
         remove_time(&pages->hour_files, hour, file);
     } else if (file->info.level == LEVEL_DAY) {
         remove_time(&pages->day_files, hour / HOURS_PER_DAY, file);

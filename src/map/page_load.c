@@ -11,7 +11,8 @@
  * A page that is loaded adds up the hour's (or day's) file and those rows of the cut files that lie
  * in it; a row of a cut file goes into the cell that the page has for its minute. So a late take
  * back cancels in whatever resolution it meets what it takes back, and a cell is there exactly when
- * its sum is not zero.
+ * its sum is not zero. A thin hour's is one at its first minute, and rows of cut files go there,
+ * too.
  *
  * Refused: one window's sums in a table of their own for each question. It needs every reader of
  * cells to look in two places, and repeats the loading when somebody scrubs.
@@ -22,10 +23,10 @@ void page_loads_deinit(PageLoads *loads)
     mem_free(loads->items);
 }
 
-void page_loads_add(PageLoads *loads, uint32_t from, uint32_t minutes, bool by_minute)
+void page_loads_add(PageLoads *loads, PageLoad load)
 {
     ARRAY_RESERVE(loads->items, loads->count, loads->capacity);
-    loads->items[loads->count++] = (PageLoad){from, from + minutes, by_minute};
+    loads->items[loads->count++] = load;
 }
 
 static int compare_loads(const void *a, const void *b)
@@ -43,12 +44,34 @@ static int compare_minute_and_load(const void *a, const void *b)
     return minute < load->from ? -1 : minute >= load->to;
 }
 
+static int load_thin(const PageLoads *loads, const PageLoad *load, uint32_t number,
+                     const MapRow *row)
+{
+    MapTables *tables = loads->pages->tables;
+
+    if (row->exemplars.n_items > 0) {
+        tables_put_thin_exemplars(tables, number, row->minute, &row->exemplars);
+    }
+    if (load->by_minute && loads->level == LEVEL_CUT) {
+        (void)tables_add_thin(tables, number, row->minute, &row->sum);
+        return 0;
+    }
+    tables_put_cell(tables, number, load->from, &row->sum);
+    if (!load->by_minute) {
+        return 0;
+    }
+    return tables_unpack_counts(tables, number, load->from, load->to, row->minutes);
+}
+
 static int load_sums(const PageLoads *loads, const PageLoad *load, uint32_t number,
                      const MapRow *row)
 {
     MapTables *tables = loads->pages->tables;
     uint32_t hour = row->minute - row->minute % MINUTES_PER_HOUR;
 
+    if (load->is_thin) {
+        return load_thin(loads, load, number, row);
+    }
     if (row->exemplars.n_items > 0) {
         bool of_day = load->to - load->from == MINUTES_PER_DAY;
 

@@ -13,6 +13,7 @@
 typedef struct PageLoad {
     uint32_t from, to; /* minutes of the page */
     bool by_minute;    /* else into one cell at @from */
+    bool is_thin;      /* an hour: into that cell in any case; @by_minute: into the counts, too */
 } PageLoad;
 
 typedef struct PageLoads {
@@ -23,5 +24,5 @@ typedef struct PageLoads {
 } PageLoads;
 
 void page_loads_deinit(PageLoads *loads);
-void page_loads_add(PageLoads *loads, uint32_t from, uint32_t minutes, bool by_minute);
+void page_loads_add(PageLoads *loads, PageLoad load);
 void page_loads_run(PageLoads *loads);

@@ -36,7 +36,10 @@ static void need_hour(PageLoads *loads, PageDay *day, uint32_t at, PageState sta
         forget(pages, hour * MINUTES_PER_HOUR, MINUTES_PER_HOUR);
     }
     day->hours[at] = (uint8_t)state;
-    page_loads_add(loads, hour * MINUTES_PER_HOUR, MINUTES_PER_HOUR, state == PAGE_MINUTES);
+    page_loads_add(loads, (PageLoad){.from = hour * MINUTES_PER_HOUR,
+                                     .to = (hour + 1) * MINUTES_PER_HOUR,
+                                     .by_minute = state == PAGE_MINUTES,
+                                     .is_thin = (day->thin >> at & 1) != 0});
 }
 
 /* A delta is on its way there. */
@@ -55,9 +58,18 @@ static void need_minutes(Pager *pager, uint32_t from_minute, uint32_t to_minute)
             day->hours[at] = PAGE_MINUTES;
             day->changed[at] = pages->cut;
             pages->fresh_hour = hour + 1;
+            pages->fresh_is_thin = (day->thin >> at & 1) != 0;
         }
     }
     page_loads_run(&loads);
+}
+
+static bool is_thin(const Pager *pager, uint32_t minute)
+{
+    const Pages *pages = (const Pages *)pager;
+    uint32_t hour = minute / MINUTES_PER_HOUR;
+
+    return pages->fresh_hour == hour + 1 ? pages->fresh_is_thin : pages_hour_is_thin(pages, hour);
 }
 
 /* --- Windows --- */
@@ -75,16 +87,53 @@ PageWindow page_steps(uint32_t from_minute, uint32_t to_minute, uint32_t step)
     return window;
 }
 
-/* What the window needs of the hour. */
-static PageState hour_state(PageWindow window, uint32_t hour)
+static bool any_is_thin(const Pages *pages, uint32_t from_hour, uint32_t to_hour)
 {
+    bool any = false;
+
+    for (size_t i = 0; i < pages->days.n_records && !any; i++) {
+        const PageDay *day = table_at(&pages->days, i);
+
+        for (uint32_t at = 0; at < HOURS_PER_DAY && day->thin != 0 && !any; at++) {
+            uint32_t hour = day->day * HOURS_PER_DAY + at;
+
+            any = (day->thin >> at & 1) != 0 && hour >= from_hour && hour < to_hour;
+        }
+    }
+    return any;
+}
+
+bool pages_widen(const Pages *pages, PageWindow *window)
+{
+    uint32_t first = window->from_minute / MINUTES_PER_HOUR;
+    uint32_t end = window->to_minute / MINUTES_PER_HOUR,
+             rest = window->to_minute % MINUTES_PER_HOUR;
+
+    if (window->from_minute >= window->to_minute || !any_is_thin(pages, first, end + (rest > 0))) {
+        return false;
+    }
+    if (pages_hour_is_thin(pages, first)) {
+        window->from_minute = first * MINUTES_PER_HOUR;
+    }
+    if (rest > 0 && pages_hour_is_thin(pages, end)) {
+        window->to_minute = (end + 1) * MINUTES_PER_HOUR;
+    }
+    window->unit = MAX(window->unit, (uint32_t)MINUTES_PER_HOUR);
+    return true;
+}
+
+/* What the window needs of the hour. */
+static PageState hour_state(PageWindow window, const PageDay *day, uint32_t at)
+{
+    uint32_t hour = day->day * HOURS_PER_DAY + at;
     uint32_t from = hour * MINUTES_PER_HOUR, to = from + MINUTES_PER_HOUR;
+    bool thin = (day->thin >> at & 1) != 0;
 
     if (to <= window.from_minute || from >= window.to_minute) {
         return PAGE_ABSENT;
     }
     bool whole = from >= window.from_minute && to <= window.to_minute;
-    return whole && window.unit >= MINUTES_PER_HOUR ? PAGE_SUM : PAGE_MINUTES;
+    return thin || (whole && window.unit >= MINUTES_PER_HOUR) ? PAGE_SUM : PAGE_MINUTES;
 }
 
 static bool day_is_whole(PageWindow window, uint32_t day)
@@ -126,7 +175,7 @@ static bool have_day(Pages *pages, PageWindow window, PageDay *day)
         return day_is_whole(window, day->day);
     }
     for (uint32_t i = 0; i < HOURS_PER_DAY && have; i++) {
-        PageState state = hour_state(window, day->day * HOURS_PER_DAY + i);
+        PageState state = hour_state(window, day, i);
 
         if (state != PAGE_ABSENT) {
             note_use(pages, day, i);
@@ -147,11 +196,12 @@ static void need_day(PageLoads *loads, PageWindow window, PageDay *day)
         }
         day->is_sum = true;
         day->used[0] = ++pages->tick;
-        page_loads_add(loads, day->day * MINUTES_PER_DAY, MINUTES_PER_DAY, false);
+        page_loads_add(loads, (PageLoad){.from = day->day * MINUTES_PER_DAY,
+                                         .to = (day->day + 1) * MINUTES_PER_DAY});
         return;
     }
     for (uint32_t i = 0; i < HOURS_PER_DAY; i++) {
-        PageState state = hour_state(window, day->day * HOURS_PER_DAY + i);
+        PageState state = hour_state(window, day, i);
 
         if (state != PAGE_ABSENT) {
             need_hour(loads, day, i, state);
@@ -202,10 +252,8 @@ static int compare_candidates(const void *a, const void *b)
 
 static bool may_go(const Pages *pages, const PageDay *day, uint32_t at, PageWindow keep)
 {
-    uint32_t hour = day->day * HOURS_PER_DAY + at;
-
     return (day->hours[at] == PAGE_SUM || day->hours[at] == PAGE_MINUTES) &&
-           day->changed[at] <= pages->committed && hour_state(keep, hour) == PAGE_ABSENT;
+           day->changed[at] <= pages->committed && hour_state(keep, day, at) == PAGE_ABSENT;
 }
 
 typedef struct Candidates {
@@ -266,6 +314,7 @@ static size_t cells_bytes(const MapTables *tables)
         const Series *series = tables_series(tables, i);
 
         bytes += cells_memory(&series->cells);
+        bytes += series->counts == NULL ? 0 : cells_memory(series->counts);
         for (uint32_t k = 0; k < series->n_slots; k++) {
             bytes += sizeof(ExemplarSlot) + series->slots[k].set.capacity * sizeof(Exemplar);
         }
@@ -297,14 +346,18 @@ void pages_expire_hours(Pages *pages, const uint32_t *hours, size_t n)
     }
     tables_forget_hours(pages->tables, hours, n);
     for (size_t i = 0; i < n; i++) {
-        pages_day(pages, hours[i] / HOURS_PER_DAY)->hours[hours[i] % HOURS_PER_DAY] =
+        PageDay *day = pages_day(pages, hours[i] / HOURS_PER_DAY);
+
+        day->hours[hours[i] % HOURS_PER_DAY] =
             pages_have_hour(pages, hours[i]) ? PAGE_ABSENT : PAGE_EMPTY;
+        day->thin &= ~(1U << hours[i] % HOURS_PER_DAY);
     }
 }
 
 void pages_init(Pages *pages, MapTables *tables, size_t bytes_max)
 {
-    *pages = (Pages){.pager = {need_minutes}, .tables = tables, .bytes_max = bytes_max, .cut = 1};
+    *pages = (Pages){
+        .pager = {need_minutes, is_thin}, .tables = tables, .bytes_max = bytes_max, .cut = 1};
     table_init(&pages->days, sizeof(PageDay), sizeof(uint32_t));
     table_init(&pages->hour_files, sizeof(PageFile), sizeof(uint32_t));
     table_init(&pages->day_files, sizeof(PageFile), sizeof(uint32_t));

@@ -8,7 +8,8 @@
  * Which cells are in memory. All sums are in table files once they are committed; memory holds the
  * hours that were written or asked about last. docs/format/map-table.md has the levels.
  *
- *   hour:  not here | its sum, one cell at its first minute | minute by minute
+ *   hour:  not here | its sum, one cell at its first minute | minute by minute; a thin one: its sum
+ *          and the counts of its minutes
  *   day:   one cell at its first minute for all of it | its hours, each as above
  *
  * A delta needs its hour minute by minute, so sums in memory are whole and presence follows from
@@ -22,6 +23,7 @@ enum {
     LEVEL_DAY,    /* one day's sums and presence: what its hours add up to */
     LEVEL_FACTS,  /* proofs */
     LEVEL_SPARSE, /* SPARSE_HOURS hours, as many as have few rows: each as in LEVEL_HOUR */
+    LEVEL_THIN,   /* as LEVEL_HOUR, but of its minutes there are the counts alone */
 };
 
 /* Of whole days, so that a day lies in one. */
@@ -69,7 +71,8 @@ typedef enum PageState {
 
 typedef struct PageDay {
     uint32_t day;
-    bool is_sum; /* then all hours are absent */
+    bool is_sum;   /* then all hours are absent */
+    uint32_t thin; /* a bit per hour: what is in memory of it is thin */
     uint8_t hours[HOURS_PER_DAY];
     uint32_t changed[HOURS_PER_DAY]; /* number of the cut that the last change goes into */
     uint64_t used[HOURS_PER_DAY];    /* when last looked at, in `tick`s */
@@ -87,6 +90,7 @@ typedef struct Pages {
     TableFile *facts;
     uint32_t cut, committed; /* numbers of the cut that collects now, of the last committed one */
     uint32_t fresh_hour;     /* + 1: is there by minutes and marked as changed */
+    bool fresh_is_thin;
     uint64_t tick;
     uint64_t n_loads, n_damaged, n_evicted; /* files read, unreadable; hours let go */
     uint64_t n_left;                        /* cut files and days of too many series to be merged */
@@ -101,6 +105,7 @@ void pages_add_file(Pages *pages, TableFile *file, PageHours *hours);
 void pages_remove_file(Pages *pages, const TableFile *file);
 TableFile *pages_hour_file(const Pages *pages, uint32_t hour); /* NULL: none */
 TableFile *pages_day_file(const Pages *pages, uint32_t day);
+bool pages_hour_is_thin(const Pages *pages, uint32_t hour);
 uint64_t pages_sparse_hours(const Pages *pages);                   /* in such files */
 const PageSparse *pages_sparse(const Pages *pages, uint32_t hour); /* that would hold the hour */
 
@@ -117,6 +122,10 @@ typedef struct PageWindow {
 
 /* A window in steps from its first minute on. */
 PageWindow page_steps(uint32_t from_minute, uint32_t to_minute, uint32_t step);
+
+/* Whether the window touches a thin hour; its ends then become those of hours where they lie in
+ * one, and its unit an hour at least. */
+bool pages_widen(const Pages *pages, PageWindow *window);
 
 /* Whether every sum over the window and its parts can be taken from memory (wants the lock shared);
  * and makes it so. */

@@ -30,6 +30,7 @@ typedef struct Folding {
     size_t n_uses, uses_capacity;
     uint32_t from, to; /* minutes of what is read */
     uint32_t last_hour;
+    bool is_thin;       /* the hour that is read */
     uint64_t written_s; /* when the newest rows came */
 } Folding;
 
@@ -81,7 +82,8 @@ int roll_up_emit(const MapRows *rows, uint32_t level, TableSink *sink)
     }
     info.level = level;
     if (first <= last) {
-        uint32_t unit = level == LEVEL_HOUR     ? MINUTES_PER_HOUR
+        bool is_hour = level == LEVEL_HOUR || level == LEVEL_THIN;
+        uint32_t unit = is_hour                 ? MINUTES_PER_HOUR
                         : level == LEVEL_DAY    ? MINUTES_PER_DAY
                         : level == LEVEL_SPARSE ? (uint32_t)SPARSE_HOURS * MINUTES_PER_HOUR
                                                 : 1;
@@ -123,6 +125,9 @@ static void add_slots(const MapTables *tables, uint32_t number, const Folding *t
         }
         exemplars_merge(&rows->items[at].exemplars, &slot->set);
         exemplars_drop_taken(&rows->items[at].exemplars);
+        if (time->is_thin) {
+            exemplars_thin(&rows->items[at].exemplars);
+        }
     }
 }
 
@@ -201,7 +206,11 @@ static void add_series(const Folding *folding, uint32_t number, Arena *arena, Ma
         first = rows->count - 1;
         tables_name_row(tables, number, folding->from, row);
         cells_total(&series->cells, folding->from, folding->to, &row->sum);
-        cells_pack(&series->cells, folding->from, folding->to, &buf);
+        if (!folding->is_thin) {
+            cells_pack(&series->cells, folding->from, folding->to, &buf);
+        } else if (series->counts != NULL) {
+            cells_pack(series->counts, folding->from, folding->to, &buf);
+        }
         row->minutes = pack(arena, &buf);
     }
     add_slots(tables, number, folding, first, rows);
@@ -227,7 +236,7 @@ static int emit_hour(const Folding *folding, TableSink *sink)
     CLEANUP(arena_deinit) Arena arena = {0};
 
     add_hour(folding, &arena, &rows);
-    return roll_up_emit(&rows, LEVEL_HOUR, sink);
+    return roll_up_emit(&rows, folding->is_thin ? LEVEL_THIN : LEVEL_HOUR, sink);
 }
 
 /* Cells as rows, one each. */
@@ -309,6 +318,10 @@ static int take_packed_row(Folding *folding, const MapRow *row)
     if (row->exemplars.n_items > 0) {
         tables_put_exemplars(tables, series, row->minute, &row->exemplars);
     }
+    if (folding->is_thin) {
+        tables_put_cell(tables, series, hour, &row->sum);
+        return tables_unpack_counts(tables, series, hour, hour + MINUTES_PER_HOUR, row->minutes);
+    }
     return cells_unpack(&tables_series(tables, series)->cells, hour, hour + MINUTES_PER_HOUR,
                         row->minutes);
 }
@@ -350,16 +363,30 @@ static TableFile *find_input(const TablePlan *plan, uint32_t level, uint32_t hou
     return NULL;
 }
 
-static int fold_hour(Folding *folding, const TablePlan *plan, uint32_t hour, TableSink *sink)
+/* The hour's own file; NULL: none. */
+static TableFile *find_hour(const TablePlan *plan, uint32_t hour)
 {
     TableFile *file = find_input(plan, LEVEL_HOUR, hour);
 
+    return file == NULL ? find_input(plan, LEVEL_THIN, hour) : file;
+}
+
+/* What the cut files add to a thin hour becomes thin as well. */
+static int fold_hour(Folding *folding, const TablePlan *plan, uint32_t hour, TableSink *sink)
+{
+    TableFile *file = find_hour(plan, hour);
+
     set_time(folding, hour, 1);
+    folding->is_thin = file != NULL && file->info.level == LEVEL_THIN;
+    if (folding->is_thin) {
+        tables_thin(&folding->tables, hour);
+    }
     if (file != NULL) {
         TRY(visit(file, take_hour_row, folding));
     }
     find_uses(folding);
     TRY(emit_hour(folding, sink));
+    folding->is_thin = false;
     tables_forget_cells(&folding->tables, folding->from, folding->to);
     return 0;
 }
@@ -407,7 +434,7 @@ static int emit_sparse(Folding *folding, uint32_t first, TableSink *sink)
 /* Whether the hour is written by itself, whatever it has; else together with those around it. */
 static bool has_own_file(const Folding *folding, const TablePlan *plan, uint32_t hour)
 {
-    return find_input(plan, LEVEL_HOUR, hour) != NULL ||
+    return find_hour(plan, hour) != NULL ||
            (roll_up_is_near(hour, folding->written_s) &&
             find_input(plan, LEVEL_SPARSE, sparse_first(hour)) == NULL);
 }
@@ -453,7 +480,7 @@ static int fold(Folding *folding, const TablePlan *plan, TableSink *sink)
 
         if (level == LEVEL_CUT || level == LEVEL_FACTS) {
             TRY(visit(plan->inputs[i], take_row, folding));
-        } else if (level == LEVEL_HOUR) {
+        } else if (level == LEVEL_HOUR || level == LEVEL_THIN) {
             page_hours_add(&folding->hours, plan->inputs[i]->info.from_minute / MINUTES_PER_HOUR);
         }
     }
@@ -486,6 +513,34 @@ int roll_up_fold(const TablePlan *plan, uint32_t last_hour, size_t series_max, T
     page_hours_deinit(&folding.sparse);
     mem_free(folding.uses);
     return result;
+}
+
+/* --- Thinning --- */
+
+/* One hour's series by themselves: they fitted when its file was made. */
+static int thin_hour(TableFile *file, TableSink *sink)
+{
+    Folding folding = {.from = file->info.from_minute, .to = file->info.to_minute};
+
+    tables_init(&folding.tables, 0);
+    int result = visit(file, take_hour_row, &folding);
+    if (result == 0) {
+        folding.is_thin = true;
+        tables_thin(&folding.tables, folding.from / MINUTES_PER_HOUR);
+        find_uses(&folding);
+        result = emit_hour(&folding, sink);
+    }
+    tables_deinit(&folding.tables);
+    mem_free(folding.uses);
+    return result;
+}
+
+int roll_up_thin(const TablePlan *plan, TableSink *sink)
+{
+    for (size_t i = 0; i < plan->n_inputs; i++) {
+        TRY(thin_hour(plan->inputs[i], sink));
+    }
+    return 0;
 }
 
 /* --- Days --- */

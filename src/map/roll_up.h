@@ -23,6 +23,9 @@ bool roll_up_is_near(uint32_t hour, uint64_t written_s);
 MUST_USE int roll_up_fold(const TablePlan *plan, uint32_t last_hour, size_t series_max,
                           TableSink *sink);
 
+/* Emits the plan's hours without what their minutes know but the count. */
+MUST_USE int roll_up_thin(const TablePlan *plan, TableSink *sink);
+
 /* Adds the hours of @day up. */
 MUST_USE int roll_up_day(TableFile *const *hours, size_t n, uint32_t day, size_t series_max,
                          TableSink *sink);

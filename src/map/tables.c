@@ -49,6 +49,7 @@ static void hot_clear(Table *cells, Table *exemplars)
 static void series_deinit(Series *series)
 {
     cells_deinit(&series->cells);
+    series_counts_remove(series, 0, UINT32_MAX);
     presence_deinit(&series->presence);
     for (uint32_t i = 0; i < series->n_slots; i++) {
         exemplars_deinit(&series->slots[i].set);
@@ -442,9 +443,7 @@ void tables_flush(MapTables *tables)
     for (size_t i = 0; i < tables->hot_exemplars.n_records; i++) {
         HotExemplars *hot = table_at(&tables->hot_exemplars, i);
 
-        tables_need_minutes(tables, tables_series(tables, hot->key.series), hot->key.minute,
-                            hot->key.minute + EXEMPLAR_MINUTES);
-        tables_put_exemplars(tables, hot->key.series, hot->key.minute, &hot->set);
+        tables_add_exemplars(tables, hot->key.series, hot->key.minute, &hot->set);
         if (is_cut(tables, hot->key.series)) {
             HotExemplars *pending = table_put(&tables->pending_exemplars, &hot->key, NULL);
 
@@ -465,7 +464,9 @@ size_t tables_memory(const MapTables *tables)
     for (size_t i = 0; i < tables->series.n_records; i++) {
         const Series *series = tables_series(tables, i);
 
-        size += cells_memory(&series->cells) + series->presence.capacity * sizeof(MapInterval) +
+        size += cells_memory(&series->cells) +
+                (series->counts == NULL ? 0 : cells_memory(series->counts)) +
+                series->presence.capacity * sizeof(MapInterval) +
                 series->slots_capacity * sizeof(ExemplarSlot);
         for (uint32_t k = 0; k < series->n_slots; k++) {
             size += series->slots[k].set.capacity * sizeof(Exemplar);
@@ -551,9 +552,7 @@ int tables_add_row(MapTables *tables, const MapRow *row)
     }
     tables_add_cell(tables, number, row->minute, &row->sum);
     if (row->exemplars.n_items > 0) {
-        tables_need_minutes(tables, tables_series(tables, number), row->minute,
-                            row->minute + EXEMPLAR_MINUTES);
-        tables_put_exemplars(tables, number, row->minute, &row->exemplars);
+        tables_add_exemplars(tables, number, row->minute, &row->exemplars);
     }
     return 0;
 }

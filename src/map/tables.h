@@ -84,6 +84,7 @@ typedef struct ExemplarSlot {
 typedef struct Series {
     SeriesKey key;
     Cells cells;         /* of the minutes that are in memory, see Pager */
+    Cells *counts;       /* the calls by minute of thin hours; NULL: none */
     Presence presence;   /* over its whole life */
     ExemplarSlot *slots; /* by minute, as the cells */
     uint32_t n_slots, slots_capacity;
@@ -105,9 +106,13 @@ typedef struct TablesNode {
 } TablesNode;
 
 /* Who keeps cells in files. Before @tables adds to an hour or looks at one, it asks for its minutes
- * to be in memory. */
+ * to be in memory.
+ *
+ * A thin hour has its sums in one cell, at its first minute; of its minutes only the counts are
+ * known, in Series.counts, so that presence stays exact. */
 typedef struct Pager {
     void (*need_minutes)(struct Pager *pager, uint32_t from_minute, uint32_t to_minute);
+    bool (*is_thin)(const struct Pager *pager, uint32_t minute);
 } Pager;
 
 typedef struct MapTables {
@@ -143,6 +148,11 @@ static inline Series *tables_series(const MapTables *tables, size_t number)
 
 /* Position of the first of its slots at or after @minute; n_slots when there is none. */
 uint32_t series_slot(const Series *series, uint32_t minute);
+
+/* The set of a slot, made if it is new; takes slots and counts of a time out of memory. */
+Exemplars *series_exemplars(Series *series, uint32_t minute);
+void series_slots_remove(Series *series, uint32_t from_minute, uint32_t to_minute);
+void series_counts_remove(Series *series, uint32_t from_minute, uint32_t to_minute);
 
 /* Of the latest exemplar that may be of from <= minute < to; all zero when there is none. */
 TraceId series_latest_example(const Series *series, uint32_t from_minute, uint32_t to_minute);
@@ -233,7 +243,8 @@ MUST_USE int tables_row_series(MapTables *tables, const MapRow *row, uint32_t *r
 
 /* What a delta does: adds to a cell, brought into memory before, and to presence. */
 void tables_add_cell(MapTables *tables, uint32_t series, uint32_t minute, const CellValue *value);
-void tables_need_minutes(MapTables *tables, const Series *series, uint32_t from, uint32_t to);
+void tables_add_exemplars(MapTables *tables, uint32_t series, uint32_t minute,
+                          const Exemplars *from);
 
 /* What a page does: adds to cells or presence alone, without the other. Forgetting takes the cells
  * and exemplars of a time out of memory. */
@@ -248,6 +259,26 @@ void tables_forget_presence(MapTables *tables, uint32_t from_minute, uint32_t to
 
 /* Cells, exemplars and presence of these hours (sorted) at once. */
 void tables_forget_hours(MapTables *tables, const uint32_t *hours, size_t n);
+
+/* What a thin hour asks for (tables_thin.c). @minute is one of it; put_count and add_thin return
+ * how the number of its minutes with calls changed. */
+bool tables_is_thin(const MapTables *tables, const Series *series, uint32_t minute);
+int tables_add_thin(MapTables *tables, uint32_t series, uint32_t minute, const CellValue *value);
+int tables_put_count(MapTables *tables, uint32_t series, uint32_t minute, int64_t count);
+MUST_USE int tables_unpack_counts(MapTables *tables, uint32_t series, uint32_t from_minute,
+                                  uint32_t to_minute, Str minutes); /* cells_pack()'s */
+void tables_put_thin_exemplars(MapTables *tables, uint32_t series, uint32_t minute,
+                               const Exemplars *from);
+
+/* Makes an hour thin that is in memory minute by minute. */
+void tables_thin(MapTables *tables, uint32_t hour);
+
+/* The nearest minute with calls of from <= minute < before, of from <= minute < to, in thin hours
+ * and others; PRESENCE_NONE: none. */
+uint32_t tables_calls_before(const MapTables *tables, const Series *series, uint32_t from,
+                             uint32_t before);
+uint32_t tables_calls_after(const MapTables *tables, const Series *series, uint32_t from,
+                            uint32_t to);
 
 /* The names of a series at @minute, without sums; views live as long as the tables. */
 void tables_name_row(const MapTables *tables, uint32_t series, uint32_t minute, MapRow *row);

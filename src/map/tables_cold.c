@@ -21,7 +21,7 @@ static uint32_t series_gap(const MapTables *tables, const Series *series)
     return series->key.kind == SERIES_EDGE ? tables->presence_gap : MINUTES_PER_DAY;
 }
 
-void tables_need_minutes(MapTables *tables, const Series *series, uint32_t from, uint32_t to)
+static void need_minutes(MapTables *tables, const Series *series, uint32_t from, uint32_t to)
 {
     if (tables->pager != NULL && series_is_paged((SeriesKind)series->key.kind)) {
         tables->pager->need_minutes(tables->pager, from, to);
@@ -76,7 +76,7 @@ static void series_leave(MapTables *tables, uint32_t number, uint32_t minute)
 {
     Series *series = tables_series(tables, number);
     const MapInterval *found = presence_run(&series->presence, minute);
-    uint32_t gap = series_gap(tables, series), before = PRESENCE_NONE, after = PRESENCE_NONE;
+    uint32_t gap = series_gap(tables, series);
 
     if (found == NULL) {
         return;
@@ -87,17 +87,10 @@ static void series_leave(MapTables *tables, uint32_t number, uint32_t minute)
     if (series->key.kind != SERIES_EDGE && minute > run.first_minute && minute < run.last_minute) {
         return;
     }
-    tables_need_minutes(tables, series, from, to);
+    need_minutes(tables, series, from, to);
     series = tables_series(tables, number); /* others may have come, and moved it */
-    const Cells *cells = &series->cells;
-    uint32_t at = cells_position(cells, minute);
-    if (at > 0 && cells->index[at - 1].minute >= from) {
-        before = cells->index[at - 1].minute;
-    }
-    if (at < cells->n_cells && cells->index[at].minute < to) {
-        after = cells->index[at].minute;
-    }
-    presence_remove(&series->presence, minute, before, after, gap);
+    presence_remove(&series->presence, minute, tables_calls_before(tables, series, from, minute),
+                    tables_calls_after(tables, series, minute, to), gap);
     if (series->presence.n_runs == 0) {
         count_nodes(tables, &series->key, -1);
     }
@@ -110,8 +103,11 @@ void tables_put_cell(MapTables *tables, uint32_t number, uint32_t minute, const 
 
 void tables_add_cell(MapTables *tables, uint32_t number, uint32_t minute, const CellValue *value)
 {
-    tables_need_minutes(tables, tables_series(tables, number), minute, minute + 1);
-    int change = cells_add(&tables_series(tables, number)->cells, minute, value);
+    need_minutes(tables, tables_series(tables, number), minute, minute + 1);
+    Series *series = tables_series(tables, number);
+    int change = tables_is_thin(tables, series, minute)
+                     ? tables_add_thin(tables, number, minute, value)
+                     : cells_add(&series->cells, minute, value);
 
     if (change > 0) {
         tables_put_presence(tables, number, minute);
@@ -136,7 +132,7 @@ uint32_t series_slot(const Series *series, uint32_t minute)
     return from;
 }
 
-static void slots_remove_range(Series *series, uint32_t from_minute, uint32_t to_minute)
+void series_slots_remove(Series *series, uint32_t from_minute, uint32_t to_minute)
 {
     uint32_t first = series_slot(series, from_minute), end = series_slot(series, to_minute);
 
@@ -162,7 +158,8 @@ void tables_forget_cells(MapTables *tables, uint32_t from_minute, uint32_t to_mi
 
         if (series_is_paged((SeriesKind)series->key.kind)) {
             cells_remove_range(&series->cells, from_minute, to_minute);
-            slots_remove_range(series, from_minute, to_minute);
+            series_counts_remove(series, from_minute, to_minute);
+            series_slots_remove(series, from_minute, to_minute);
         }
     }
 }
@@ -198,7 +195,8 @@ static void forget_hours(MapTables *tables, Series *series, const uint32_t *hour
         uint32_t to = (hours[end - 1] + 1) * MINUTES_PER_HOUR;
 
         cells_remove_range(&series->cells, from, to);
-        slots_remove_range(series, from, to);
+        series_counts_remove(series, from, to);
+        series_slots_remove(series, from, to);
         forget_presence(tables, series, from, to);
     }
 }
@@ -220,7 +218,7 @@ void tables_forget_hours(MapTables *tables, const uint32_t *hours, size_t n)
     }
 }
 
-static Exemplars *series_exemplars(Series *series, uint32_t minute)
+Exemplars *series_exemplars(Series *series, uint32_t minute)
 {
     uint32_t at = series_slot(series, minute);
 
@@ -265,5 +263,16 @@ void tables_put_exemplars(MapTables *tables, uint32_t number, uint32_t minute,
     exemplars_merge(set, from);
     if (!tables->keep_taken) {
         exemplars_drop_taken(set);
+    }
+}
+
+void tables_add_exemplars(MapTables *tables, uint32_t number, uint32_t minute,
+                          const Exemplars *from)
+{
+    need_minutes(tables, tables_series(tables, number), minute, minute + EXEMPLAR_MINUTES);
+    if (tables_is_thin(tables, tables_series(tables, number), minute)) {
+        tables_put_thin_exemplars(tables, number, minute, from);
+    } else {
+        tables_put_exemplars(tables, number, minute, from);
     }
 }

@@ -18,6 +18,7 @@
  *   fold     cut files become hours: inputs are the cut files, the hours that they touch, or the
  *            sparse files that have these, their days (made anew later) and the facts
  *   day      the hours of a day that is over add up to the day; nothing goes
+ *   thin     hours whose newest rows came long ago keep of their minutes no more than the counts
  *
  * A fold writes FOLD_MAX files at most; what the cut files have beyond these hours comes out
  * as a cut file again. One that has more series than fit in memory is planned with half as many;
@@ -29,12 +30,15 @@ enum {
     PLAN_EXPIRE,
     PLAN_FOLD, /* with its last hour */
     PLAN_DAY,  /* with the day */
+    PLAN_THIN,
     PLAN_BITS = 2,
     FOLD_AFTER_S = 2 * 3600, /* few cut files, too, when they have waited for so long */
     CUT_FILES_MAX = 32,
+    THIN_HOURS_MAX = 6, /* at a time, of one day: cuts wait for it */
 };
 
 #define KEPT_S ((uint64_t)396 * 24 * 3600)
+#define MINUTES_KEPT_S ((uint64_t)31 * 24 * 3600)
 
 /* --- Cuts --- */
 
@@ -141,12 +145,17 @@ int map_merge_files(const Str *files, size_t n_files, Buf *ret_file)
 
 /* --- Changes --- */
 
+static bool is_hour(const TableFile *file)
+{
+    return table_info_is(&file->info, TIERS_FAMILY) &&
+           (file->info.level == LEVEL_HOUR || file->info.level == LEVEL_THIN);
+}
+
 static bool has_hour(TableFile *const *files, size_t n, const TableFile *hour)
 {
     for (size_t i = 0; i < n; i++) {
         if (files[i]->info.level <= LEVEL_CUT ||
-            (files[i]->info.level == LEVEL_HOUR &&
-             files[i]->info.from_minute == hour->info.from_minute)) {
+            (is_hour(files[i]) && files[i]->info.from_minute == hour->info.from_minute)) {
             return true;
         }
     }
@@ -172,7 +181,7 @@ static void expire(Pages *pages, const TablesChange *change)
             has_hour(change->added, change->n_added, file)) {
             continue;
         }
-        if (file->info.level == LEVEL_HOUR) {
+        if (is_hour(file)) {
             uint32_t hour = file->info.from_minute / MINUTES_PER_HOUR;
 
             pages_expire_hours(pages, &hour, 1);
@@ -247,8 +256,7 @@ static bool is_expired(const Map *map, const TableFile *file, uint64_t now_s)
     const TableFile *day = pages_day_file(&map->pages, file->info.from_minute / MINUTES_PER_DAY);
 
     if (!table_info_is(&file->info, TIERS_FAMILY) ||
-        (file->info.level != LEVEL_HOUR && file->info.level != LEVEL_DAY &&
-         file->info.level != LEVEL_SPARSE)) {
+        (!is_hour(file) && file->info.level != LEVEL_DAY && file->info.level != LEVEL_SPARSE)) {
         return false;
     }
     uint64_t written_s = day == NULL || file->info.level == LEVEL_SPARSE
@@ -420,6 +428,36 @@ static bool plan_day(const Map *map, TablePlan *plan)
     return false;
 }
 
+/* Whether an hour that answers are made of has come long enough ago. */
+static bool may_thin(const Map *map, const TableFile *file, uint64_t now_s)
+{
+    uint64_t kept_s =
+        map->options.minutes_kept_s == 0 ? MINUTES_KEPT_S : map->options.minutes_kept_s;
+
+    return is_hour(file) && file->info.level == LEVEL_HOUR && !atomic_load(&file->damaged) &&
+           file == pages_hour_file(&map->pages, file->info.from_minute / MINUTES_PER_HOUR) &&
+           file->written_s != 0 && now_s > file->written_s && now_s - file->written_s > kept_s;
+}
+
+static bool plan_thin(const Map *map, TableFile *const *files, size_t n, uint64_t now_s,
+                      TablePlan *plan)
+{
+    uint32_t day = 0;
+
+    for (size_t i = 0; i < n && plan->n_inputs < THIN_HOURS_MAX; i++) {
+        if (may_thin(map, files[i], now_s)) {
+            uint32_t its_day = files[i]->info.from_minute / MINUTES_PER_DAY;
+
+            day = plan->n_inputs == 0 ? its_day : day;
+            if (its_day == day) {
+                plan->inputs[plan->n_inputs++] = files[i];
+            }
+        }
+    }
+    plan->what = PLAN_THIN;
+    return plan->n_inputs > 0;
+}
+
 bool tiers_plan(Map *map, TableFile *const *files, size_t n_files, uint64_t now_s,
                 TablePlan *ret_plan)
 {
@@ -428,7 +466,8 @@ bool tiers_plan(Map *map, TableFile *const *files, size_t n_files, uint64_t now_
     map->merges.fold_failed = false;
     map_lock_shared(map);
     bool any = plan_expiry(map, files, n_files, now_s, ret_plan) ||
-               (!fold_waits && plan_fold(map, now_s, ret_plan)) || plan_day(map, ret_plan);
+               (!fold_waits && plan_fold(map, now_s, ret_plan)) || plan_day(map, ret_plan) ||
+               plan_thin(map, files, n_files, now_s, ret_plan);
     map_unlock(map);
     return any;
 }
@@ -516,6 +555,8 @@ int tiers_merge(Map *map, const TablePlan *plan, TableSink *sink)
     case PLAN_DAY:
         result = merge_day(map, about, sink);
         return result == -EOVERFLOW ? leave_day(map, about) : result;
+    case PLAN_THIN:
+        return roll_up_thin(plan, sink);
     default: /* PLAN_EXPIRE */
         return 0;
     }

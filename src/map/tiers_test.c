@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "map/map_fixture.h"
+#include "map/pages.h"
 #include "map/tiers.h"
 #include "os/fs_sim.h"
 #include "store/manifest.h"
@@ -155,7 +156,7 @@ static void disk_deinit(Disk *disk)
 
 /* --- What both answer --- */
 
-static void dump_answer(Map *map, uint32_t from, uint32_t to, bool exemplars, Arena *arena,
+static void dump_answer(Map *map, uint32_t from, uint32_t to, size_t exemplars, Arena *arena,
                         Buf *text)
 {
     MapQuestion question = {.from_minute = from, .to_minute = to};
@@ -186,10 +187,10 @@ static void dump_answer(Map *map, uint32_t from, uint32_t to, bool exemplars, Ar
             buf_append_format(text, " %.*s:%lu", STR_ARG(edge->flows[k].step),
                               edge->flows[k].count);
         }
-        for (size_t k = 0; k < edge->n_latest && exemplars; k++) {
+        for (size_t k = 0; k < MIN(edge->n_latest, exemplars); k++) {
             buf_append_format(text, " t%lu", edge->latest[k].start_ns);
         }
-        for (size_t k = 0; k < edge->n_slowest && exemplars; k++) {
+        for (size_t k = 0; k < MIN(edge->n_slowest, exemplars); k++) {
             buf_append_format(text, " s%lu", edge->slowest[k].duration_ns);
         }
         buf_append_byte(text, '\n');
@@ -199,7 +200,8 @@ static void dump_answer(Map *map, uint32_t from, uint32_t to, bool exemplars, Ar
     }
 }
 
-static void dump_rest(Map *map, Str node_id, uint32_t from, uint32_t to, Arena *arena, Buf *text)
+/* Windows are as wide as @files can answer them. */
+static void dump_rest(Map *map, Map *files, Str node_id, MapInterval asked, Arena *arena, Buf *text)
 {
     static const uint32_t steps[] = {7, 60, 1440};
     MapFinding *findings;
@@ -207,33 +209,37 @@ static void dump_rest(Map *map, Str node_id, uint32_t from, uint32_t to, Arena *
     size_t n;
 
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
-        const MapSteps window = {from, to, steps[i]};
+        MapSteps window = {asked.first_minute, asked.last_minute, steps[i]};
 
+        (void)map_widen(files, &window.from_minute, &window.to_minute, &window.step_minutes);
         if (map_node_series(map, node_id, &window, arena, &points, &n) == 0) {
             for (size_t k = 0; k < n; k++) {
                 buf_append_format(text, " %lu:%lu", points[k].count, points[k].duration.p90_ns);
             }
         }
     }
-    map_findings(map, from, to, arena, &findings, &n);
+    map_findings(map, asked.first_minute, asked.last_minute, arena, &findings, &n);
     for (size_t i = 0; i < n; i++) {
         buf_append_format(text, "\nfinding %d %lu %lu", findings[i].kind, findings[i].count,
                           findings[i].spans);
     }
 }
 
-static void assert_same(Fixture *fixture, Map *map, uint32_t from, uint32_t to, bool exemplars)
+static void assert_same(Fixture *fixture, Map *map, uint32_t from, uint32_t to, size_t exemplars)
 {
     Map *model = fixture->map;
     Str web = fixture_id(fixture, service(fixture, "web"));
     CLEANUP(arena_deinit) Arena arena = {0};
     CLEANUP(buf_deinit) Buf left = {0}, right = {0};
 
+    if (to != UINT32_MAX) {
+        (void)map_widen(map, &from, &to, NULL);
+    }
     dump_answer(model, from, to, exemplars, &arena, &left);
     dump_answer(map, from, to, exemplars, &arena, &right);
     if (to != UINT32_MAX) {
-        dump_rest(model, web, from, to, &arena, &left);
-        dump_rest(map, web, from, to, &arena, &right);
+        dump_rest(model, map, web, (MapInterval){from, to}, &arena, &left);
+        dump_rest(map, map, web, (MapInterval){from, to}, &arena, &right);
     }
     if (!str_equal(buf_str(&left), buf_str(&right))) {
         fail_msg("from %u to %u\n--- in memory\n%.*s\n--- from files\n%.*s", from, to,
@@ -332,13 +338,17 @@ static void compare(World *world)
 {
     uint32_t hour = TODAY + 60 * random_below(DAYS * 24),
              minute = TODAY + random_below(DAYS * 1440);
+    /* Thin hours keep one of each. */
+    size_t exemplars = world->takes_back                    ? 0
+                       : world->options.minutes_kept_s == 0 ? MAP_EXEMPLARS
+                                                            : 1;
 
-    assert_same(&world->fixture, world->map, 0, UINT32_MAX, !world->takes_back);
-    assert_same(&world->fixture, world->map, hour, hour + 60, !world->takes_back);
-    assert_same(&world->fixture, world->map, minute, minute + 61, !world->takes_back);
-    assert_same(&world->fixture, world->map, minute, minute + 3000, !world->takes_back);
-    assert_same(&world->fixture, world->map, TODAY, TODAY + 1440, !world->takes_back);
-    assert_same(&world->fixture, world->map, hour, hour + 1440, !world->takes_back);
+    assert_same(&world->fixture, world->map, 0, UINT32_MAX, exemplars);
+    assert_same(&world->fixture, world->map, hour, hour + 60, exemplars);
+    assert_same(&world->fixture, world->map, minute, minute + 61, exemplars);
+    assert_same(&world->fixture, world->map, minute, minute + 3000, exemplars);
+    assert_same(&world->fixture, world->map, TODAY, TODAY + 1440, exemplars);
+    assert_same(&world->fixture, world->map, hour, hour + 1440, exemplars);
 }
 
 /* What of a test is compared: how spans come, and how far from the clock's days. */
@@ -346,7 +356,8 @@ typedef struct Living {
     bool takes_back;
     size_t cells_bytes_max;
     uint64_t seed;
-    int64_t clock_s; /* how far the clock is off */
+    int64_t clock_s;         /* how far the clock is off */
+    uint64_t minutes_kept_s; /* 0: 31 days */
 } Living;
 
 static void live(Living living)
@@ -355,7 +366,9 @@ static void live(Living living)
     World *world = NEW(World);
 
     state_of_random = living.seed;
-    world->options = (MapOptions){.cells_bytes_max = living.cells_bytes_max, .cut_files_max = 3};
+    world->options = (MapOptions){.cells_bytes_max = living.cells_bytes_max,
+                                  .cut_files_max = 3,
+                                  .minutes_kept_s = living.minutes_kept_s};
     world->takes_back = living.takes_back;
     world->map = map_new(&world->options);
     fixture_init(&world->fixture, NULL);
@@ -380,9 +393,11 @@ static void live(Living living)
         }
     }
     compare(world);
-    assert_true(living.clock_s != 0 ||
-                (count_level(&world->disk, 1) > 5 && count_level(&world->disk, 2) > 0));
-    assert_true((living.clock_s != 0) == (count_level(&world->disk, 4) > 0));
+    size_t n_thin = count_level(&world->disk, LEVEL_THIN);
+    assert_true(living.clock_s != 0 || (n_thin + count_level(&world->disk, LEVEL_HOUR) > 5 &&
+                                        count_level(&world->disk, LEVEL_DAY) > 0));
+    assert_true((living.clock_s != 0) == (count_level(&world->disk, LEVEL_SPARSE) > 0));
+    assert_true(living.minutes_kept_s == 0 ? n_thin == 0 : living.clock_s != 0 || n_thin > 5);
     map_free(world->map);
     disk_deinit(&world->disk);
     fixture_deinit(&world->fixture);
@@ -395,6 +410,15 @@ static void files_answer_as_memory_does(void **state)
     live((Living){.takes_back = true, .cells_bytes_max = 1, .seed = 2});
     live((Living){.cells_bytes_max = 1, .seed = 3});
     live((Living){.takes_back = true, .seed = 4}); /* all fits into memory */
+}
+
+/* Hours become thin while they are in memory and while cuts wait for them, and are added to and
+ * taken back from later. */
+static void thin_hours_answer_as_memory_does_in_whole_hours(void **state)
+{
+    live((Living){
+        .takes_back = true, .cells_bytes_max = 64 << 10, .seed = 10, .minutes_kept_s = 20000});
+    live((Living){.cells_bytes_max = 1, .seed = 12, .minutes_kept_s = 40000});
 }
 
 /* The clock is years off, or a day: then hours are far from it, and come near. */
@@ -457,6 +481,54 @@ static void a_random_clock_shares_files(void **state)
 }
 
 /* --- */
+
+static void assert_widened(Map *map, MapSteps asked, MapSteps window, bool with_step)
+{
+    bool any = map_widen(map, &asked.from_minute, &asked.to_minute,
+                         with_step ? &asked.step_minutes : NULL);
+
+    assert_int_equal(asked.from_minute, window.from_minute);
+    assert_int_equal(asked.to_minute, window.to_minute);
+    assert_int_equal(asked.step_minutes, window.step_minutes);
+    assert_int_equal(any, window.from_minute < TODAY + 120);
+}
+
+static void windows_are_widened_where_minutes_are_gone(void **state)
+{
+    MapOptions options = {.cut_files_max = 1, .minutes_kept_s = 3600, .cells_bytes_max = 1};
+    Fixture fixture;
+    Disk disk;
+
+    fixture_init(&fixture, &options);
+    disk_init(&disk);
+    for (uint32_t i = 0; i < 3; i++) {
+        fixture_call(&fixture, "web", "cart", TODAY + 5 + i * 65);
+        fixture_apply(&fixture);
+        cut(&disk, fixture.map);
+        while (i > 0 && merge(&disk, fixture.map)) {
+        }
+        disk.now_s += i == 1 ? 7200 : 1;
+    }
+    assert_int_equal(count_level(&disk, LEVEL_THIN), 2);
+    for (int again = 0; again < 2; again++) {
+        Map *map = fixture.map;
+        const uint32_t t = TODAY;
+
+        assert_widened(map, (MapSteps){t + 10, t + 75, 7}, (MapSteps){t, t + 120, 7}, false);
+        assert_widened(map, (MapSteps){t + 10, t + 75, 7}, (MapSteps){t, t + 120, 60}, true);
+        assert_widened(map, (MapSteps){t + 30, t + 150, 61}, (MapSteps){t, t + 150, 61}, false);
+        assert_widened(map, (MapSteps){t + 30, t + 150, 61}, (MapSteps){t, t + 180, 120}, true);
+        assert_widened(map, (MapSteps){t + 121, t + 150, 7}, (MapSteps){t + 121, t + 150, 7}, true);
+        MapAnswer answer =
+            fixture_ask(&fixture, (MapQuestion){.from_minute = t + 58, .to_minute = t + 61});
+        assert_int_equal(answer.edges[0].count, 2);
+        assert_int_equal(answer.edges[0].n_intervals, 2);
+        assert_int_equal(answer.edges[0].intervals[1].first_minute, t + 70);
+        fixture.map = restart(&disk, fixture.map, &options);
+    }
+    fixture_deinit(&fixture);
+    disk_deinit(&disk);
+}
 
 /* Months of a busy hour a day: what is in memory does not grow with them. */
 static void memory_holds_what_is_recent(void **state)
@@ -953,6 +1025,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_answer_as_memory_does),
+        cmocka_unit_test(thin_hours_answer_as_memory_does_in_whole_hours),
+        cmocka_unit_test(windows_are_widened_where_minutes_are_gone),
         cmocka_unit_test(far_hours_answer_as_memory_does),
         cmocka_unit_test(a_random_clock_shares_files),
         cmocka_unit_test(memory_holds_what_is_recent),

@@ -164,6 +164,7 @@ export function mapAnswer({ nodes, model, hops }, window, now) {
         count: Math.round(rate * total.minutes),
         age: quantiles(age * 1000, age * 4000),
       })),
+    widened: false,
     truncated: null,
     complete_to: time(now - 5000),
     layout: { width: 1000, height: 620 },
@@ -266,6 +267,7 @@ export function diffAnswer(world, a, b, now) {
   return {
     a: { from: time(a.from), to: time(a.to) },
     b: { from: time(b.from), to: time(b.to) },
+    widened: false,
     added: part(after, before),
     removed: part(before, after),
     changed,

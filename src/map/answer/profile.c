@@ -33,7 +33,9 @@ uint32_t profile_unit(const MapQuestion *question)
 {
     uint32_t slice = (question->to_minute - question->from_minute) / PROFILE_SLICES;
 
-    return slice >= MINUTES_PER_DAY ? MINUTES_PER_DAY : slice >= 60 ? 60 : 1;
+    return slice >= MINUTES_PER_DAY                          ? MINUTES_PER_DAY
+           : slice >= MINUTES_PER_HOUR || question->by_hours ? MINUTES_PER_HOUR
+                                                             : 1;
 }
 
 /* Where slice @at begins. */
@@ -50,8 +52,9 @@ const MapProfile *profile_take(const Evidence *evidence, const MapEdge *edge, An
     MapProfile *profile = ARENA_NEW(evidence->arena, MapProfile);
     const MapQuestion *question = evidence->graph->question;
     uint64_t minutes = question->to_minute - question->from_minute;
+    uint64_t most = question->by_hours ? (minutes + 59) / MINUTES_PER_HOUR : minutes;
 
-    profile->n_slices = (uint32_t)MIN(minutes, (uint64_t)PROFILE_SLICES);
+    profile->n_slices = (uint32_t)MIN(most, (uint64_t)PROFILE_SLICES);
     profile->of_server = !edge->duration.present;
     for (uint32_t i = 0; i < profile->n_slices; i++) {
         ProfileSlice *slice = &profile->slices[i];

@@ -436,6 +436,18 @@ void cells_total(const Cells *cells, uint32_t from_minute, uint32_t to_minute, C
     }
 }
 
+void cells_count(const Cells *cells, uint32_t from_minute, uint32_t to_minute, Cells *counts)
+{
+    for (uint32_t at = cells_position(cells, from_minute);
+         at < cells->n_cells && cells->index[at].minute < to_minute; at++) {
+        Str in = cell_bytes(cells, at);
+        CellSum head = {0};
+
+        (void)cell_take_head(&in, &head);
+        (void)cells_add(counts, cells->index[at].minute, &(CellValue){.count = head.count});
+    }
+}
+
 static void cell_sum(const Cells *cells, uint32_t at, CellSum *sum)
 {
     Str in = cell_bytes(cells, at);

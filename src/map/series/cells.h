@@ -54,6 +54,9 @@ MUST_USE int cells_skip(Str *in, uint32_t *minute);
 /* Adds the cells of from <= minute < to to @sum. */
 void cells_total(const Cells *cells, uint32_t from_minute, uint32_t to_minute, CellValue *sum);
 
+/* Adds the counts alone of from <= minute < to to the same minutes of @counts. */
+void cells_count(const Cells *cells, uint32_t from_minute, uint32_t to_minute, Cells *counts);
+
 /* Position of the first cell at or after @minute; n_cells when there is none. */
 uint32_t cells_position(const Cells *cells, uint32_t minute);
 

@@ -65,8 +65,8 @@ void exemplar_pick(ExemplarPick *pick, const Exemplar *exemplar)
     }
 }
 
-/* Keeps those that some choice wants, and the first few that were taken back. */
-static void exemplars_trim(Exemplars *exemplars, size_t taken_max)
+/* Keeps the @n_best that each choice wants most, and the first few that were taken back. */
+static void exemplars_trim(Exemplars *exemplars, size_t n_best, size_t taken_max)
 {
     bool keep[EXEMPLARS_MAX + 1] = {0};
     ExemplarPick pick = {0};
@@ -78,7 +78,7 @@ static void exemplars_trim(Exemplars *exemplars, size_t taken_max)
         exemplar_pick(&pick, &exemplars->items[i]);
     }
     for (size_t i = 0; i < EXEMPLAR_CHOICES * MAP_EXEMPLARS; i++) {
-        if (i % MAP_EXEMPLARS < pick.n[i / MAP_EXEMPLARS]) {
+        if (i % MAP_EXEMPLARS < MIN(n_best, pick.n[i / MAP_EXEMPLARS])) {
             keep[pick.best[i / MAP_EXEMPLARS][i % MAP_EXEMPLARS] - exemplars->items] = true;
         }
     }
@@ -110,7 +110,7 @@ void exemplars_add(Exemplars *exemplars, const Exemplar *exemplar)
     }
     exemplars->items[exemplars->n_items++] = *exemplar;
     if (exemplars->n_items > EXEMPLARS_MAX) {
-        exemplars_trim(exemplars, EXEMPLARS_TAKEN_MAX);
+        exemplars_trim(exemplars, MAP_EXEMPLARS, EXEMPLARS_TAKEN_MAX);
     }
 }
 
@@ -145,11 +145,16 @@ static bool any_is_taken(const Exemplars *exemplars)
     return any;
 }
 
+void exemplars_thin(Exemplars *exemplars)
+{
+    exemplars_trim(exemplars, 1, 0);
+}
+
 /* Sorting out what a file's set has too much is not worth its time. */
 void exemplars_drop_taken(Exemplars *exemplars)
 {
     if (exemplars->n_items > EXEMPLAR_CHOICES * MAP_EXEMPLARS || any_is_taken(exemplars)) {
-        exemplars_trim(exemplars, 0);
+        exemplars_trim(exemplars, MAP_EXEMPLARS, 0);
     }
     if (exemplars->n_items > 0 && exemplars->capacity > exemplars->n_items) {
         exemplars->items =

@@ -34,6 +34,9 @@ void exemplars_merge(Exemplars *to, const Exemplars *from);
  */
 void exemplars_drop_taken(Exemplars *exemplars);
 
+/* Keeps the best of each choice alone. */
+void exemplars_thin(Exemplars *exemplars);
+
 typedef enum ExemplarChoice {
     EXEMPLAR_LATEST,
     EXEMPLAR_ERROR,

@@ -131,6 +131,7 @@ struct ApiCall {
     Arena arena;
     Response response;
     JsonWriter json;      /* into response.body */
+    bool widened;         /* the map's windows to more than was asked for: map_widen() */
     uint64_t now_ns;      /* realtime, when it came */
     uint64_t deadline_ns; /* monotonic */
     ApiError error;

@@ -93,6 +93,7 @@ static void diff_write(ApiCall *call, const MapDiffQuestion *question, const Map
     json_open(json, '{');
     window_write(json, "a", question->a_from, question->a_to);
     window_write(json, "b", question->b_from, question->b_to);
+    json_key_bool(json, "widened", call->widened);
     map_diff_parts_write(json, diff);
     json_key_open(json, "changed", '[');
     for (size_t i = 0; i < diff->n_changes; i++) {

@@ -126,7 +126,7 @@ enum { ELEMENT_HOPS = 2 }; /* a producer's hops go over its queue to the consume
 static int element_map(ApiCall *call, MapQuestion *question, uint32_t *ret_step, MapAnswer *ret_map)
 {
     TRY(api_map_window(call, &question->from_minute, &question->to_minute));
-    TRY(map_question_step(call, question->from_minute, question->to_minute, ret_step));
+    TRY(map_question_step(call, &question->from_minute, &question->to_minute, ret_step));
     TRY(map_question_wait(call));
     question->types = TYPES_ALL;
     question->hops = ELEMENT_HOPS;
@@ -203,6 +203,7 @@ int api_node(ApiCall *call)
         part.nodes[i] |= i == node || is_child(&map.nodes[i], &map.nodes[node]);
     }
     json_open(&call->json, '{');
+    json_key_bool(&call->json, "widened", call->widened);
     json_key(&call->json, STR("node"));
     node_write(&call->json, &map.nodes[node]);
     series_write(&call->json, points, n_points);
@@ -255,6 +256,7 @@ int api_edge(ApiCall *call)
     }
     const Part part = around_edge(&map, &map.edges[at], &call->arena);
     json_open(&call->json, '{');
+    json_key_bool(&call->json, "widened", call->widened);
     json_key(&call->json, STR("edge"));
     edge_write(&call->json, &map, &map.edges[at]);
     series_write(&call->json, points, n_points);

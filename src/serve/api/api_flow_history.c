@@ -153,7 +153,7 @@ int api_flow_history(ApiCall *call)
     JsonWriter *json = &call->json;
 
     TRY(flow_question_read(call, &question.flow));
-    TRY(map_question_step(call, question.flow.from_minute, question.flow.to_minute,
+    TRY(map_question_step(call, &question.flow.from_minute, &question.flow.to_minute,
                           &question.step_minutes));
     assembly_status(call->api->assembly, &assembly);
     question.complete_to_minute = (uint32_t)(assembly.complete_to_ns / NS_PER_MINUTE);

@@ -95,7 +95,7 @@ int api_map_history(ApiCall *call)
     TRY(name_page_open(call, MAP_HISTORY_STEPS_MAX + 1, &page));
     TRY(api_map_window(call, &question.filters.from_minute, &question.filters.to_minute));
     TRY(map_question_filters(call, &question.filters));
-    TRY(map_question_step(call, question.filters.from_minute, question.filters.to_minute,
+    TRY(map_question_step(call, &question.filters.from_minute, &question.filters.to_minute,
                           &question.step_minutes));
     TRY(map_question_wait(call));
     assembly_status(call->api->assembly, &assembly);
@@ -105,7 +105,9 @@ int api_map_history(ApiCall *call)
         return map_question_no_node(call, question.filters.focus);
     }
     TRY(result);
-    api_list_open(call);
+    json_open(&call->json, '{');
+    json_key_bool(&call->json, "widened", call->widened);
+    json_key_open(&call->json, "items", '[');
     for (size_t i = 0; i < history.n_steps; i++) {
         if (name_page_takes(&page, arena_format(&call->arena, "%010u", history.steps[i].minute))) {
             step_write(&call->json, &history, &history.steps[i]);

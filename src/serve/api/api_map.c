@@ -56,6 +56,7 @@ int api_map(ApiCall *call)
     json_open(&call->json, '{');
     minute_write(&call->json, "from", question.from_minute);
     minute_write(&call->json, "to", question.to_minute);
+    json_key_bool(&call->json, "widened", call->widened);
     map_lists_write(&call->json, &map);
     map_frame_write(call, &map, assembly.complete_to_ns);
     json_close(&call->json, '}');

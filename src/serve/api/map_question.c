@@ -60,6 +60,9 @@ static int window_read(ApiCall *call, const WindowNames *names, uint32_t *ret_fr
         TRY(window_from_to(call, names, &from, &to));
     }
     minutes_of_window(from, to, ret_from_minute, ret_to_minute);
+    from = *ret_from_minute, to = *ret_to_minute;
+    (void)map_widen(call->api->map, ret_from_minute, ret_to_minute, NULL);
+    call->widened |= from != *ret_from_minute || to != *ret_to_minute;
     return 0;
 }
 
@@ -151,9 +154,10 @@ int map_question_wait(ApiCall *call)
 }
 
 /* `step` in whole minutes; without it as few points as fill a screen. */
-int map_question_step(ApiCall *call, uint32_t from_minute, uint32_t to_minute, uint32_t *ret_step)
+int map_question_step(ApiCall *call, uint32_t *from_minute, uint32_t *to_minute, uint32_t *ret_step)
 {
-    uint64_t minutes = to_minute - from_minute;
+    uint32_t from = *from_minute, to = *to_minute;
+    uint64_t minutes = to - from;
     uint64_t least = MAX(minutes / HISTORY_POINTS_DEFAULT, (uint64_t)1);
     uint64_t step_ns = 0, step;
 
@@ -168,6 +172,8 @@ int map_question_step(ApiCall *call, uint32_t from_minute, uint32_t to_minute, u
                         "more than %d points", HISTORY_POINTS_MAX);
     }
     *ret_step = (uint32_t)step;
+    (void)map_widen(call->api->map, from_minute, to_minute, ret_step);
+    call->widened |= from != *from_minute || to != *to_minute || step != *ret_step;
     return 0;
 }
 

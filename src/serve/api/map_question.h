@@ -8,7 +8,8 @@
  * call's parameters. Each returns 0, or API_FAILED after api_fail().
  */
 
-/* The window of a map: from and to, or at and window; without any the last hour. */
+/* The window of a map: from and to, or at and window; without any the last hour. Windows are
+ * widened (map_widen()); call->widened then says so. */
 MUST_USE int api_map_window(ApiCall *call, uint32_t *ret_from_minute, uint32_t *ret_to_minute);
 
 /* Two windows, each from and to: a_from, a_to, b_from, b_to, or a_at, b_at and window. b is the
@@ -23,8 +24,8 @@ MUST_USE int map_question_filters(ApiCall *call, MapQuestion *question);
  */
 MUST_USE int map_question_wait(ApiCall *call);
 
-/* `step` in whole minutes; without it as few points as fill a screen. */
-MUST_USE int map_question_step(ApiCall *call, uint32_t from_minute, uint32_t to_minute,
+/* `step` in whole minutes; without it as few points as fill a screen. Widened with the window. */
+MUST_USE int map_question_step(ApiCall *call, uint32_t *from_minute, uint32_t *to_minute,
                                uint32_t *ret_step);
 
 /* Fails: nothing in the window has the id @id. */

@@ -87,6 +87,8 @@ export interface Hop {
 export interface MapAnswer {
   from: string
   to: string
+  /** The window is wider than was asked for: minutes of long ago are not known any more. */
+  widened?: boolean
   nodes: MapNode[]
   edges: MapEdge[]
   hops?: Hop[]
@@ -114,6 +116,7 @@ export interface MapUpdate {
 export interface DiffAnswer {
   a: { from: string; to: string }
   b: { from: string; to: string }
+  widened?: boolean
   added: { nodes: MapNode[]; edges: MapEdge[] }
   removed: { nodes: MapNode[]; edges: MapEdge[] }
   changed: {

@@ -44,6 +44,7 @@ function pictureOf(before: MapAnswer, after: MapAnswer): MapAnswer {
   for (const node of after.nodes) nodes.set(node.id, node)
   return {
     ...after,
+    widened: before.widened === true || after.widened === true,
     nodes: [...nodes.values()],
     edges: [...edges.values()],
     hops: [

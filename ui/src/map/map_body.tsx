@@ -97,13 +97,18 @@ function PathTrail({ scene, from, to, paths }: { scene: Scene; from: string; to:
   )
 }
 
-function Truncated({ answer }: { answer: MapAnswer }) {
-  if (!answer.truncated) return null
-  const { nodes, edges } = answer.truncated
+function Notes({ answer }: { answer: MapAnswer }) {
+  const { truncated, widened } = answer
+  if (!truncated && widened !== true) return null
   return (
-    <p class="map-truncated">
-      {exact(nodes)} rare nodes and {exact(edges)} edges are folded into “(other)”.
-    </p>
+    <div class="map-truncated">
+      {truncated && (
+        <p>
+          {exact(truncated.nodes)} rare nodes and {exact(truncated.edges)} edges are folded into “(other)”.
+        </p>
+      )}
+      {widened === true && <p>Single minutes of so long ago are no longer kept: these are whole hours.</p>}
+    </div>
   )
 }
 
@@ -241,7 +246,7 @@ export function MapBody({ scene: whole, comparison, comparing }: BodyProps) {
           The server did not take the new place; it lasts until this page is closed.
         </p>
       )}
-      <Truncated answer={scene.answer} />
+      <Notes answer={scene.answer} />
       {!table && <FewOperations answer={whole.answer} />}
     </>
   )

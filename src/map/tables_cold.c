@@ -75,13 +75,12 @@ int tables_unpack_presence(MapTables *tables, uint32_t number, uint32_t from_min
 static void series_leave(MapTables *tables, uint32_t number, uint32_t minute)
 {
     Series *series = tables_series(tables, number);
-    const MapInterval *found = presence_run(&series->presence, minute);
     uint32_t gap = series_gap(tables, series);
+    MapInterval run;
 
-    if (found == NULL) {
+    if (!presence_run(&series->presence, minute, &run)) {
         return;
     }
-    MapInterval run = *found;
     uint32_t from = MAX(run.first_minute, minute - MIN(minute, gap + 1));
     uint32_t to = (uint32_t)MIN((uint64_t)run.last_minute, (uint64_t)minute + gap + 1) + 1;
     if (series->key.kind != SERIES_EDGE && minute > run.first_minute && minute < run.last_minute) {

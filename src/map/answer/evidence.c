@@ -25,13 +25,15 @@ static void intervals_add(Intervals *intervals, MapInterval interval)
     intervals->items[intervals->count++] = interval;
 }
 
-/* Meanings change at midnight, where runs are cut, too. */
+/* Meanings change at midnight, where runs can be cut. */
 static void collect_runs(const Presence *presence, const GraphPiece *piece, Intervals *intervals)
 {
     for (uint32_t i = 0; i < presence->n_runs; i++) {
         MapInterval run = presence->runs[i];
 
-        if (run.first_minute >= piece->from_minute && run.first_minute < piece->to_minute) {
+        run.first_minute = MAX(run.first_minute, piece->from_minute);
+        run.last_minute = MIN(run.last_minute, piece->to_minute - 1);
+        if (run.first_minute <= run.last_minute) {
             intervals_add(intervals, run);
         }
     }

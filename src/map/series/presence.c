@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "codec/varint.h"
 
-enum { DAY = 1440 };
+enum { DAY = 1440, SPARE_MAX = 8 };
 
 void presence_deinit(Presence *presence)
 {
@@ -51,6 +51,37 @@ static void erase(Presence *presence, uint32_t at, uint32_t n)
     presence->n_runs -= n;
     mem_move(presence->runs + at, presence->runs + at + n,
              (presence->n_runs - at) * sizeof(presence->runs[0]));
+    if (presence->n_runs > 0 && presence->capacity > 2 * presence->n_runs + SPARE_MAX) {
+        presence->capacity = presence->n_runs;
+        presence->runs =
+            mem_resize_array(presence->runs, presence->capacity, sizeof(presence->runs[0]));
+    }
+}
+
+/* Makes one run of two that meet at @midnight. */
+static void meet(Presence *presence, uint32_t midnight)
+{
+    uint32_t at = position(presence, midnight);
+    MapInterval *runs = presence->runs;
+
+    if (at > 0 && at < presence->n_runs && runs[at].first_minute == midnight &&
+        runs[at - 1].last_minute == midnight - 1) {
+        runs[at - 1].last_minute = runs[at].last_minute;
+        erase(presence, at, 1);
+    }
+}
+
+/* Makes two runs of one that crosses @midnight. */
+static void part(Presence *presence, uint32_t midnight)
+{
+    uint32_t at = position(presence, midnight);
+
+    if (at < presence->n_runs && presence->runs[at].first_minute < midnight) {
+        MapInterval run = presence->runs[at];
+
+        presence->runs[at].first_minute = midnight;
+        insert(presence, at, (MapInterval){run.first_minute, midnight - 1});
+    }
 }
 
 static bool join(uint32_t earlier, uint32_t later, uint32_t gap)
@@ -79,25 +110,30 @@ void presence_add(Presence *presence, uint32_t minute, uint32_t gap)
     } else {
         insert(presence, at, (MapInterval){minute, minute});
     }
+    if (minute % DAY == 0) {
+        meet(presence, minute);
+    } else if (minute % DAY == DAY - 1) {
+        meet(presence, minute + 1);
+    }
 }
 
-const MapInterval *presence_run(const Presence *presence, uint32_t minute)
+bool presence_run(const Presence *presence, uint32_t minute, MapInterval *ret_run)
 {
-    uint32_t at = position(presence, minute);
-
-    return at < presence->n_runs && presence->runs[at].first_minute <= minute ? &presence->runs[at]
-                                                                              : NULL;
-}
-
-void presence_remove(Presence *presence, uint32_t minute, uint32_t before, uint32_t after,
-                     uint32_t gap)
-{
-    uint32_t at = position(presence, minute);
+    uint32_t at = position(presence, minute), midnight = minute - minute % DAY;
 
     if (at == presence->n_runs || presence->runs[at].first_minute > minute) {
-        return;
+        return false;
     }
+    ret_run->first_minute = MAX(presence->runs[at].first_minute, midnight);
+    ret_run->last_minute = MIN(presence->runs[at].last_minute, midnight + DAY - 1);
+    return true;
+}
+
+/* @at is the run of a day. */
+static void shorten(Presence *presence, uint32_t at, uint32_t before, uint32_t after, uint32_t gap)
+{
     MapInterval run = presence->runs[at];
+
     if (before == PRESENCE_NONE && after == PRESENCE_NONE) {
         erase(presence, at, 1);
     } else if (before == PRESENCE_NONE) {
@@ -110,14 +146,37 @@ void presence_remove(Presence *presence, uint32_t minute, uint32_t before, uint3
     }
 }
 
+void presence_remove(Presence *presence, uint32_t minute, uint32_t before, uint32_t after,
+                     uint32_t gap)
+{
+    uint32_t midnight = minute - minute % DAY;
+    MapInterval run;
+
+    if (presence_run(presence, minute, &run)) {
+        part(presence, midnight);
+        part(presence, midnight + DAY);
+        shorten(presence, position(presence, minute), before, after, gap);
+        meet(presence, midnight);
+        meet(presence, midnight + DAY);
+    }
+}
+
 void presence_remove_range(Presence *presence, uint32_t from_minute, uint32_t to_minute)
 {
-    uint32_t first = position(presence, from_minute), end = first;
+    uint32_t first_day = from_minute / DAY, end_day = (to_minute + DAY - 1) / DAY;
 
-    while (end < presence->n_runs && presence->runs[end].first_minute < to_minute) {
-        end++;
+    for (uint32_t day = first_day; day <= end_day; day++) {
+        part(presence, day * DAY);
+    }
+    uint32_t first = position(presence, from_minute), end;
+    first += first < presence->n_runs && presence->runs[first].first_minute < from_minute;
+    for (end = first; end < presence->n_runs && presence->runs[end].first_minute < to_minute;
+         end++) {
     }
     erase(presence, first, end - first);
+    for (uint32_t day = first_day; day <= end_day; day++) {
+        meet(presence, day * DAY);
+    }
 }
 
 bool presence_clip(const Presence *presence, uint32_t from_minute, uint32_t to_minute,
@@ -143,9 +202,12 @@ void presence_pack(const Presence *presence, uint32_t from_minute, uint32_t to_m
 
     for (uint32_t i = position(presence, from_minute);
          i < presence->n_runs && presence->runs[i].first_minute < to_minute; i++) {
-        varint_append(buf, presence->runs[i].first_minute - before);
-        varint_append(buf, presence->runs[i].last_minute - presence->runs[i].first_minute);
-        before = presence->runs[i].last_minute;
+        uint32_t first = MAX(presence->runs[i].first_minute, from_minute);
+        uint32_t last = MIN(presence->runs[i].last_minute, to_minute - 1);
+
+        varint_append(buf, first - before);
+        varint_append(buf, last - first);
+        before = last;
     }
 }
 
@@ -169,5 +231,7 @@ int presence_unpack(Presence *presence, uint32_t from_minute, uint32_t to_minute
         }
         at = run.last_minute;
     }
+    meet(presence, from_minute);
+    meet(presence, to_minute);
     return 0;
 }

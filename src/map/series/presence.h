@@ -5,10 +5,10 @@
 #include "map/map.h"
 
 /*
- * When a series was there: runs of minutes, in order. A run never crosses midnight (UTC), so that a
- * day can be taken out, packed and put back by itself; readers join runs that are close enough
- * (CONTRACT.md §5). 8 bytes a run, and one run a day for what is always there. Kept for as long as
- * the map's tables are, beside sums that may be in files only.
+ * When a series was there: runs of minutes, in order. A run that crosses midnight (UTC) was there
+ * in both minutes beside it, so that a day can be taken out, packed and put back by itself; readers
+ * join runs that are close enough (CONTRACT.md §5). 8 bytes a run, one of them for what is always
+ * there. Kept for as long as the map's tables are, beside sums that may be in files only.
  */
 typedef struct Presence {
     MapInterval *runs;
@@ -33,15 +33,16 @@ static inline uint32_t presence_last(const Presence *presence)
 /* A minute that has calls. @gap: the longest absence that does not end a run. */
 void presence_add(Presence *presence, uint32_t minute, uint32_t gap);
 
-/* The run that @minute lies in; NULL: none. Valid until the next change. */
-const MapInterval *presence_run(const Presence *presence, uint32_t minute);
+/* The run that @minute lies in, as far as it is of the minute's day. Returns whether there is one.
+ */
+bool presence_run(const Presence *presence, uint32_t minute, MapInterval *ret_run);
 
 /* @minute has no calls any more; @before and @after are its nearest neighbours that have some in
- * its run, or PRESENCE_NONE. */
+ * that run, or PRESENCE_NONE. */
 void presence_remove(Presence *presence, uint32_t minute, uint32_t before, uint32_t after,
                      uint32_t gap);
 
-/* Forgets from <= minute < to; both are ends of a day, or no run crosses them. */
+/* Forgets what begins in from <= minute < to, each day by itself. */
 void presence_remove_range(Presence *presence, uint32_t from_minute, uint32_t to_minute);
 
 /* First and last minute of the runs that touch from <= minute < to, clipped. Returns whether there
@@ -49,8 +50,9 @@ void presence_remove_range(Presence *presence, uint32_t from_minute, uint32_t to
 bool presence_clip(const Presence *presence, uint32_t from_minute, uint32_t to_minute,
                    MapInterval *ret_life);
 
-/* The runs within from <= minute < to as bytes, and back into what has none there, joined by @gap.
- * unpack returns 0; 1 when the bytes are no runs of that time (a part may have been added). */
+/* The runs in from <= minute < to, ends of days, as bytes; and back into what has none there,
+ * joined by @gap. unpack returns 0; 1 when the bytes are no runs of that time (a part may have been
+ * added). */
 void presence_pack(const Presence *presence, uint32_t from_minute, uint32_t to_minute, Buf *buf);
 MUST_USE int presence_unpack(Presence *presence, uint32_t from_minute, uint32_t to_minute,
                              Str bytes, uint32_t gap);

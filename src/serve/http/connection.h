@@ -53,6 +53,7 @@ typedef struct Shared {
     _Atomic uint64_t answer_bytes; /* of whole answers, large ones, until they are sent */
     _Atomic uint64_t exchanges;    /* that exist */
     _Atomic uint64_t connections;  /* open */
+    _Atomic bool draining;         /* workers hear of it one after the other */
     uint64_t body_bytes_max;       /* these are constant after server_start() */
     uint64_t idle_ms, progress_ms, patience_ms;
 } Shared;

@@ -318,7 +318,8 @@ static void send_head(Connection *connection, Exchange *exchange)
     CLEANUP(buf_deinit) Buf head = {0};
     int status = exchange->response.status;
 
-    if (connection->worker->draining || (exchange->streamed && http->head.is_http10)) {
+    if (atomic_load(&connection->worker->shared->draining) ||
+        (exchange->streamed && http->head.is_http10)) {
         http->head.keep_alive = false;
     }
     buf_reserve(&head, 512);

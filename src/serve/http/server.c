@@ -47,7 +47,7 @@ struct Server {
     size_t n_workers;
     Listener **listeners;
     size_t n_listeners, listeners_capacity;
-    bool started, draining;
+    bool started;
 };
 
 /* ---- TLS ---- */
@@ -402,7 +402,7 @@ int server_start(Server *server)
 
 int server_hand_over(const Server *server, Handover *handover)
 {
-    ASSERT(!server->draining);
+    ASSERT(!atomic_load(&server->shared.draining));
     for (size_t i = 0; i < server->n_workers; i++) {
         for (size_t j = 0; j < server->workers[i].n_ports; j++) {
             TRY(handover_keep(handover, server->workers[i].ports[j]->fd));
@@ -452,7 +452,7 @@ void server_drain(Server *server, uint64_t grace_ms)
     if (!server->started) {
         return;
     }
-    server->draining = true;
+    atomic_store(&server->shared.draining, true);
     post_all(server, start_drain);
     while (atomic_load(&server->shared.connections) > 0 && now_ms() < until) {
         nap(DRAIN_POLL_MS);

@@ -31,7 +31,7 @@ def stored(weft, bodies):
 
 
 def test_there_is_data():
-    assert [path.name for path in VERSIONS] == ["format-1", "format-2"]
+    assert [path.name for path in VERSIONS] == ["format-1", "format-2", "format-3"]
 
 
 @pytest.mark.parametrize("source", VERSIONS, ids=lambda path: path.name)

@@ -74,20 +74,27 @@ static void a_noisy_scope_takes_nothing_from_another(void **state)
     fixture_deinit(&fixture);
 }
 
+/* Fifty scopes of two services and a call each: one in the first, fifty in the last. */
+static void apply_scopes(Fixture *fixture)
+{
+    char name[16];
+
+    for (uint32_t i = 0; i < 50; i++) {
+        snprintf(name, sizeof(name), "scope-%u", i);
+        fixture_edge(fixture, service_of(fixture, name, "web"), RELATION_CALLS,
+                     service_of(fixture, name, "cart"), RULE_PAIRED, TODAY)
+            ->count = 1 + i;
+    }
+    fixture_apply(fixture);
+}
+
 /* However many scopes there are, an answer is bounded: the rarest fold as a whole. */
 static void many_scopes_fold_as_a_whole(void **state)
 {
     Fixture fixture;
-    char name[16];
 
     fixture_init(&fixture, &(MapOptions){.nodes_max = 4, .edges_max = 3});
-    for (uint32_t i = 0; i < 50; i++) {
-        snprintf(name, sizeof(name), "scope-%u", i);
-        fixture_edge(&fixture, service_of(&fixture, name, "web"), RELATION_CALLS,
-                     service_of(&fixture, name, "cart"), RULE_PAIRED, TODAY)
-            ->count = 1 + i;
-    }
-    fixture_apply(&fixture);
+    apply_scopes(&fixture);
     MapAnswer answer = fixture_ask(&fixture, (MapQuestion){0});
     assert_int_equal(answer.n_nodes, 4 * 4 + 1); /* eight scopes and (other) */
     assert_int_equal(answer.n_edges, 8 + 1);
@@ -104,16 +111,9 @@ static void many_scopes_fold_as_a_whole(void **state)
 static void edges_of_many_scopes_are_bounded(void **state)
 {
     Fixture fixture;
-    char name[16];
 
     fixture_init(&fixture, &(MapOptions){.nodes_max = 100, .edges_max = 3});
-    for (uint32_t i = 0; i < 50; i++) {
-        snprintf(name, sizeof(name), "scope-%u", i);
-        fixture_edge(&fixture, service_of(&fixture, name, "web"), RELATION_CALLS,
-                     service_of(&fixture, name, "cart"), RULE_PAIRED, TODAY)
-            ->count = 1 + i;
-    }
-    fixture_apply(&fixture);
+    apply_scopes(&fixture);
     MapAnswer answer = fixture_ask(&fixture, (MapQuestion){0});
     assert_int_equal(answer.n_edges, 4 * 3);
     assert_int_equal(sum_of(&answer), 51 * 25);

@@ -5,6 +5,7 @@
 #include "codec/text.h"
 #include "span/array.h"
 #include "wire/json_field.h"
+#include "wire/json_span.h"
 #include "wire/origin.h"
 
 /*
@@ -232,47 +233,6 @@ static int read_log(JsonReader *reader, Event *event)
     return more < 0 ? JSON_BAD : 0;
 }
 
-static int read_logs(JsonReader *reader, Span *span)
-{
-    Event *events = NULL;
-    size_t count = 0, capacity = 0;
-    int more;
-
-    TRY(json_enter_array(reader));
-    while ((more = json_next_item(reader)) > 0) {
-        ARRAY_ROOM(reader->arena, events, count, capacity);
-        TRY(read_log(reader, &events[count]));
-        count++;
-    }
-    span->events = events;
-    span->n_events = count;
-    return more < 0 ? JSON_BAD : 0;
-}
-
-static int read_trace_id(JsonReader *reader, TraceId *ret_id)
-{
-    Str text;
-
-    TRY(json_read_text(reader, &text));
-    *ret_id = (TraceId){{0}};
-    if (text.len != 0 && trace_id_parse(text, ret_id) != 0) {
-        return json_fail(reader, "traceID is not 1 to 32 hex digits");
-    }
-    return 0;
-}
-
-static int read_span_id(JsonReader *reader, SpanId *ret_id)
-{
-    Str text;
-
-    TRY(json_read_text(reader, &text));
-    *ret_id = (SpanId){{0}};
-    if (text.len != 0 && span_id_parse(text, ret_id) != 0) {
-        return json_fail(reader, "a span id is not 1 to 16 hex digits");
-    }
-    return 0;
-}
-
 static int read_reference(JsonReader *reader, Link *link, bool *ret_child)
 {
     Str key, type = STR("");
@@ -284,9 +244,9 @@ static int read_reference(JsonReader *reader, Link *link, bool *ret_child)
         if (str_equal(key, STR("refType"))) {
             TRY(json_read_text(reader, &type));
         } else if (str_equal(key, STR("traceID"))) {
-            TRY(read_trace_id(reader, &link->trace_id));
+            TRY(json_read_trace_id(reader, &link->trace_id));
         } else if (str_equal(key, STR("spanID"))) {
-            TRY(read_span_id(reader, &link->span_id));
+            TRY(json_read_span_id(reader, &link->span_id));
         } else {
             TRY(json_skip(reader, NULL));
         }
@@ -430,11 +390,11 @@ static int read_field(JsonReader *reader, size_t field, Draft *draft)
 
     switch (field) {
     case SPAN_TRACE:
-        return read_trace_id(reader, &span->trace_id);
+        return json_read_trace_id(reader, &span->trace_id);
     case SPAN_ID:
-        return read_span_id(reader, &span->span_id);
+        return json_read_span_id(reader, &span->span_id);
     case SPAN_PARENT:
-        return read_span_id(reader, &span->parent_span_id);
+        return json_read_span_id(reader, &span->parent_span_id);
     case SPAN_OPERATION:
         return json_read_string(reader, &span->name);
     case SPAN_REFERENCES:
@@ -446,7 +406,7 @@ static int read_field(JsonReader *reader, size_t field, Draft *draft)
     case SPAN_TAGS:
         return read_tags(reader, &span->attributes);
     case SPAN_LOGS:
-        return read_logs(reader, span);
+        return json_read_events(reader, read_log, span);
     case SPAN_PROCESS_ID:
         return json_read_string(reader, &draft->process);
     case SPAN_PROCESS:

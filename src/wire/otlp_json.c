@@ -2,6 +2,7 @@
 #include "span/array.h"
 #include "span/value_json.h"
 #include "wire/json_field.h"
+#include "wire/json_span.h"
 #include "wire/otlp.h"
 
 /*
@@ -174,23 +175,6 @@ static int read_link(JsonReader *reader, Link *link)
     return more < 0 ? JSON_BAD : 0;
 }
 
-static int read_events(JsonReader *reader, Span *span)
-{
-    Event *events = NULL;
-    size_t count = 0, capacity = 0;
-    int more;
-
-    TRY(json_enter_array(reader));
-    while ((more = json_next_item(reader)) > 0) {
-        ARRAY_ROOM(reader->arena, events, count, capacity);
-        TRY(read_event(reader, &events[count]));
-        count++;
-    }
-    span->events = events;
-    span->n_events = count;
-    return more < 0 ? JSON_BAD : 0;
-}
-
 /* A link that leads nowhere is not kept, but counted among the span's dropped ones. */
 static int read_links(JsonReader *reader, Span *span, uint32_t *ret_bad)
 {
@@ -305,7 +289,7 @@ static int read_span_field(JsonReader *reader, size_t field, Span *span, SpanFau
     case SPAN_DROPPED_ATTRIBUTES:
         return read_u32(reader, &span->dropped_attributes);
     case SPAN_EVENTS:
-        return read_events(reader, span);
+        return json_read_events(reader, read_event, span);
     case SPAN_DROPPED_EVENTS:
         return read_u32(reader, &span->dropped_events);
     case SPAN_LINKS:

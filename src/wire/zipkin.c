@@ -5,6 +5,7 @@
 
 #include "span/array.h"
 #include "wire/json_field.h"
+#include "wire/json_span.h"
 #include "wire/origin.h"
 
 /*
@@ -203,47 +204,6 @@ static int read_annotation(JsonReader *reader, Event *event)
     return more < 0 ? JSON_BAD : 0;
 }
 
-static int read_annotations(JsonReader *reader, Span *span)
-{
-    Event *events = NULL;
-    size_t count = 0, capacity = 0;
-    int more;
-
-    TRY(json_enter_array(reader));
-    while ((more = json_next_item(reader)) > 0) {
-        ARRAY_ROOM(reader->arena, events, count, capacity);
-        TRY(read_annotation(reader, &events[count]));
-        count++;
-    }
-    span->events = events;
-    span->n_events = count;
-    return more < 0 ? JSON_BAD : 0;
-}
-
-static int read_trace_id(JsonReader *reader, TraceId *ret_id)
-{
-    Str text;
-
-    TRY(json_read_string(reader, &text));
-    *ret_id = (TraceId){{0}};
-    if (text.len != 0 && trace_id_parse(text, ret_id) != 0) {
-        return json_fail(reader, "traceId is not 1 to 32 hex digits");
-    }
-    return 0;
-}
-
-static int read_span_id(JsonReader *reader, SpanId *ret_id)
-{
-    Str text;
-
-    TRY(json_read_string(reader, &text));
-    *ret_id = (SpanId){{0}};
-    if (text.len != 0 && span_id_parse(text, ret_id) != 0) {
-        return json_fail(reader, "a span id is not 1 to 16 hex digits");
-    }
-    return 0;
-}
-
 static int read_kind(JsonReader *reader, uint8_t *ret_kind)
 {
     SpanKind kind;
@@ -287,11 +247,11 @@ static int read_field(Decoder *decoder, size_t field, Draft *draft)
 
     switch (field) {
     case SPAN_TRACE:
-        return read_trace_id(reader, &draft->span.trace_id);
+        return json_read_trace_id(reader, &draft->span.trace_id);
     case SPAN_PARENT:
-        return read_span_id(reader, &draft->span.parent_span_id);
+        return json_read_span_id(reader, &draft->span.parent_span_id);
     case SPAN_ID:
-        return read_span_id(reader, &draft->span.span_id);
+        return json_read_span_id(reader, &draft->span.span_id);
     case SPAN_KIND:
         return read_kind(reader, &draft->span.kind);
     case SPAN_NAME:
@@ -305,7 +265,7 @@ static int read_field(Decoder *decoder, size_t field, Draft *draft)
     case SPAN_REMOTE:
         return read_endpoint(reader, &draft->remote);
     case SPAN_ANNOTATIONS:
-        return read_annotations(reader, &draft->span);
+        return json_read_events(reader, read_annotation, &draft->span);
     case SPAN_TAGS:
         return read_tags(decoder, draft);
     default:

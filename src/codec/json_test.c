@@ -215,13 +215,16 @@ static void test_writer_sets_commas_and_escapes(void **state)
     json_open(&writer, '{');
     json_close(&writer, '}');
     json_time(&writer, 1795233873912411004U);
+    json_time(&writer, 0);
+    json_time(&writer, UINT64_MAX);
     json_close(&writer, ']');
     json_close(&writer, '}');
     assert_str(buf_str(&buf),
                "{\"s\":\"a\\\"\\\\\\n\\u0001\\u000b é \xEF\xBF\xBD"
                "a long tail of plain text\","
                "\"n\":[18446744073709551615,-9223372036854775808,0.1,\"NaN\",true,null,\"ab01\",{},"
-               "\"2026-11-21T04:04:33.912411004Z\"]}");
+               "\"2026-11-21T04:04:33.912411004Z\",\"1970-01-01T00:00:00.000000000Z\","
+               "\"2554-07-21T23:34:33.709551615Z\"]}");
 }
 
 int main(void)

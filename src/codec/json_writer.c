@@ -10,6 +10,8 @@
 #include "base/assert.h"
 #include "codec/text.h"
 
+enum { JSON_TIME_SIZE = sizeof("\"2026-11-21T08:02:03.000000004Z\"") - 1 };
+
 static void begin_value(JsonWriter *writer)
 {
     if (writer->comma) {
@@ -161,16 +163,36 @@ void json_hex(JsonWriter *writer, const uint8_t *bytes, size_t len)
     buf_append_byte(writer->buf, '"');
 }
 
+/* Decimal digits of @value, the last of @n at the end; returns behind them. */
+static uint8_t *put_digits(uint8_t *out, uint64_t value, size_t n)
+{
+    for (size_t i = n; i-- > 0; value /= 10) {
+        out[i] = (uint8_t)('0' + value % 10);
+    }
+    return out + n;
+}
+
+/* By hand: printf took a sixth of the time of a large trace's answer. */
 void json_time(JsonWriter *writer, uint64_t time_ns)
 {
+    static const char separators[] = "--T::.";
     time_t seconds = (time_t)(time_ns / 1000000000U);
     struct tm utc;
 
     begin_value(writer);
     ASSERT(gmtime_r(&seconds, &utc) != NULL); /* 2^64 ns end in the year 2554 */
-    buf_append_format(writer->buf, "\"%04d-%02d-%02dT%02d:%02d:%02d.%09uZ\"", utc.tm_year + 1900,
-                      utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
-                      (unsigned)(time_ns % 1000000000U));
+    const int parts[] = {utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
+                         utc.tm_hour,        utc.tm_min,     utc.tm_sec};
+    uint8_t *out = buf_grow(writer->buf, JSON_TIME_SIZE);
+
+    *out++ = '"';
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        out = put_digits(out, (uint64_t)parts[i], i == 0 ? 4 : 2);
+        *out++ = (uint8_t)separators[i];
+    }
+    out = put_digits(out, time_ns % 1000000000U, 9);
+    *out++ = 'Z';
+    *out = '"';
 }
 
 /* --- Key and value --- */

@@ -157,3 +157,19 @@ int trace_view_read(Store *store, Map *map, TraceId id, Arena *arena, TraceView 
     *ret_view = view;
     return 0;
 }
+
+size_t trace_view_first_edge(const TraceView *view, uint32_t span)
+{
+    size_t low = 0, high = view->n_edges;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (view->edges[middle].span < span) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}

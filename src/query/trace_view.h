@@ -38,3 +38,6 @@ void trace_view_derive(const Span *spans, size_t n_spans, Arena *arena, TraceVie
 /* Reads and derives in @arena. @map may be NULL: then there are no edges. Returns 0;
  * TRACE_VIEW_NOT_FOUND; -errno. */
 MUST_USE int trace_view_read(Store *store, Map *map, TraceId id, Arena *arena, TraceView *ret_view);
+
+/* Where the edges of the span begin in @view->edges: those from there on with its index. */
+size_t trace_view_first_edge(const TraceView *view, uint32_t span);

@@ -52,6 +52,29 @@ export const tests = [
     },
   },
   {
+    name: 'trace: what spans carry is read when one is opened, its neighbours along with it',
+    anyServer: true,
+    async run(bench) {
+      const trace = await anyTrace(bench, (item) => item.spans > 4 && item.spans < 40)
+      const asked = []
+      bench.page.on('request', (request) => {
+        const part = request.url().split(`/traces/${trace.trace_id}`)[1]
+        if (part !== undefined) asked.push(part.split('?')[0])
+      })
+      await bench.open(`#/trace/${trace.trace_id}`)
+      await bench.see('.tree-row')
+      same(asked, ['/outline'], 'asked for the rows')
+      await bench.page.click('.tree-row >> nth=1')
+      for (const [at, span] of trace.spans.slice(1, 4).entries()) {
+        const facts = await bench.see(`.panel:has-text("${span.span_id}")`)
+        const text = await facts.innerText()
+        for (const { key } of span.attributes) check(text.includes(key), `span ${at + 1} lacks ${key}`)
+        await bench.page.keyboard.press('j')
+      }
+      same(asked, ['/outline', '/spans'], 'asked for four spans')
+    },
+  },
+  {
     name: 'trace: j and k move, h and l fold, Escape closes',
     anyServer: true,
     async run(bench) {

@@ -4,6 +4,7 @@
 By itself this starts a server; with WEFT_URL it asks the one that runs there (which must hold spans).
 """
 
+import calendar
 import os
 import pathlib
 import time
@@ -72,6 +73,11 @@ def ask(url, path, **parameters):
     return answer.json()
 
 
+def nanoseconds(text):
+    seconds, fraction = text.removesuffix("Z").split(".")
+    return calendar.timegm(time.strptime(seconds, "%Y-%m-%dT%H:%M:%S")) * 1_000_000_000 + int(fraction)
+
+
 def check(path, status, content_type, body):
     """@body is what the document says of @path and @status."""
     response = DOCUMENT["paths"][path]["get"]["responses"][str(status)]
@@ -89,6 +95,8 @@ def known(url):
     service = ask(url, "/api/v1/services")["items"][0]["name"]
     return {
         "/api/v1/traces/{id}": ask(url, "/api/v1/traces")["items"][0]["trace_id"],
+        "/api/v1/traces/{id}/outline": ask(url, "/api/v1/traces")["items"][0]["trace_id"],
+        "/api/v1/traces/{id}/spans": ask(url, "/api/v1/traces")["items"][0]["trace_id"],
         "/api/v1/traces/{id}/diff/{other}": (ask(url, "/api/v1/traces")["items"][0]["trace_id"],) * 2,
         "/api/traces/{id}": ask(url, "/api/v1/traces")["items"][0]["trace_id"],
         "/api/v3/traces/{id}": ask(url, "/api/v1/traces")["items"][0]["trace_id"],
@@ -110,6 +118,9 @@ def known(url):
 def parameters_for(path, url):
     if path in ("/api/operations", "/api/traces", "/api/v3/operations"):
         return {"service": ask(url, "/api/v1/services")["items"][0]["name"]}
+    if path == "/api/v1/traces/{id}/spans":
+        trace = ask(url, "/api/v1/traces")["items"][0]["trace_id"]
+        return {"span_id": ",".join(span["span_id"] for span in ask(url, f"/api/v1/traces/{trace}")["spans"])}
     if path == "/api/v1/paths":
         nodes = [node["id"] for node in ask(url, "/api/v1/map", **{"from": "-1d", "to": "now"})["nodes"]]
         return {"from_node": nodes[0], "to_node": nodes[-1], "from": "-1d", "to": "now"}
@@ -148,6 +159,45 @@ def test_each_call_answers_as_documented(url, path):
     check(path, 200, content_type, body)
 
 
+def test_an_outline_tells_what_the_whole_trace_tells(url):
+    """The page draws from the outline: all of it is compared, in the whole trace's words."""
+    trace = ask(url, "/api/v1/traces")["items"][0]["trace_id"]
+    whole = ask(url, f"/api/v1/traces/{trace}")
+    outline = ask(url, f"/api/v1/traces/{trace}/outline")
+    texts, columns, n = outline["texts"], outline["spans"], len(whole["spans"])
+    start = nanoseconds(whole["start"])
+
+    def of(key, at):
+        return [row[1:] for row in outline[key] if row[0] == at]
+
+    assert {key: outline[key] for key in whole if key != "spans"} == {key: whole[key] for key in whole if key != "spans"}
+    assert all(len(column) == n for column in columns.values())
+    kinds = ["unspecified", "internal", "server", "client", "producer", "consumer"]
+    for at, span in enumerate(whole["spans"]):
+        assert {
+            "span_id": columns["span_id"][at], "depth": columns["depth"][at], "name": texts[columns["name"][at]],
+            "service": texts[columns["service"][at]], "kind": kinds[columns["kind"][at]],
+            "self_time_ns": columns["self_time_ns"][at], "duration_ns": columns["duration_ns"][at],
+        }.items() <= span.items()
+        assert columns["offset_ns"][at] == nanoseconds(span["start"]) - start
+        assert (at in outline["failed"]) == (span["status"]["code"] == "error")
+        assert (at in outline["orphaned"]) == span.get("orphan", False)
+        assert of("critical", at) == [[nanoseconds(part["start"]) - start, part["duration_ns"]]
+                                      for part in span["critical"]]
+        assert sum(row[0] for row in of("skew", at)) == span["skew_adjustment_ns"]
+        assert [[offset, texts[name]] for offset, name in of("events", at)] == [
+            [nanoseconds(event["time"]) - start, event["name"]] for event in span["events"]]
+        assert of("links", at) == [[link["trace_id"], link["span_id"]] for link in span["links"]]
+        assert [outline["edges"][edge] for (edge,) in of("map", at)] == span["map"]
+    for key in ("failed", "orphaned", "critical", "events", "links", "map"):
+        assert outline[key], f"the trace of this test has no {key}"
+    ids = [span["span_id"] for span in whole["spans"]]
+    items = ask(url, f"/api/v1/traces/{trace}/spans", span_id=",".join(ids[1:3] + ["f" * 16]))["items"]
+    derived = {"service", "depth", "orphan", "self_time_ns", "critical", "critical_ns", "skew_adjustment_ns", "map"}
+    assert sorted(items, key=lambda span: ids.index(span["span_id"])) == [
+        {key: value for key, value in span.items() if key not in derived} for span in whole["spans"][1:3]]
+
+
 @pytest.mark.parametrize("path", [path for path in GETS if path.startswith("/api/v1/") and "openapi" not in path])
 def test_the_native_api_names_a_parameter_that_it_does_not_know(url, path):
     answer = requests.get(url + filled(path, url), params={"frm": "-1h"}, timeout=30)
@@ -166,6 +216,9 @@ def test_the_native_api_names_a_parameter_that_it_does_not_know(url, path):
     ("/api/v1/traces", {"cursor": "AAAA"}, 400, "bad_cursor"),
     ("/api/v1/traces/{id}", {}, 404, "trace_not_found"),
     ("/api/v1/traces/{id}/diff/{other}", {}, 404, "trace_not_found"),
+    ("/api/v1/traces/{id}/outline", {}, 404, "trace_not_found"),
+    ("/api/v1/traces/{id}/spans", {"span_id": "1"}, 404, "trace_not_found"),
+    ("/api/v1/traces/{id}/spans", {"span_id": "no"}, 400, "bad_parameter"),
     ("/api/v1/nodes/{id}", {}, 404, "not_found"),
     ("/api/v1/edges/{id}", {}, 404, "not_found"),
     ("/api/v1/map", {"type": "planet"}, 400, "bad_parameter"),

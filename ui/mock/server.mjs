@@ -23,6 +23,7 @@ import {
   flowRuns,
 } from './flows.mjs'
 import { BadQuery, parse, searchTraces } from './search.mjs'
+import { outlineOf, wholeSpans } from './outline.mjs'
 import { HOPS, MODEL, NODES } from './shop.mjs'
 import { BIG_TRACE, bigTrace, EVERY_MS, gridOf, traceAnswer, traceIdAt } from './traces.mjs'
 
@@ -420,6 +421,9 @@ export function startMock(port = 0) {
     if (parts[0] === 'flows') return none ? { items: [], cursor: null } : flows(parts, params, now)
     if (parts[0] === 'entities') return entityAnswer(parts[1], parts[2], now)
     if (parts[0] === 'traces' && parts.length === 2) return trace(parts[1])
+    if (parts[0] === 'traces' && parts[2] === 'outline') return outlineOf(trace(parts[1]))
+    if (parts[0] === 'traces' && parts[2] === 'spans')
+      return wholeSpans(trace(parts[1]), params.get('span_id') ?? '')
     if (parts[0] === 'edges' || parts[0] === 'nodes') return element(parts[0], parts[1], model, params, now)
     if (parts[0] === 'services' && parts[2] === 'operations') return operations(parts[1])
     if (parts[0] === 'attributes' && parts[2] === 'values') return values(parts[1])

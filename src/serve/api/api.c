@@ -59,6 +59,8 @@ static const ApiEndpoint endpoints[] = {
      "from to limit cursor", false},
     {HTTP_GET, "/api/v1/traces", api_traces, API_NATIVE, NULL, "q from to limit cursor", false},
     {HTTP_GET, "/api/v1/traces/{id}", api_trace, API_NATIVE, "id", "", false},
+    {HTTP_GET, "/api/v1/traces/{id}/outline", api_trace_outline, API_NATIVE, "id", "", false},
+    {HTTP_GET, "/api/v1/traces/{id}/spans", api_trace_spans, API_NATIVE, "id", "span_id", false},
     {HTTP_DELETE, "/api/v1/traces/{id}", api_trace_delete, API_NATIVE, "id", "", false},
     {HTTP_GET, "/api/v1/traces/{id}/diff/{other}", api_trace_diff, API_NATIVE, "id", "", false,
      false, "other"},

@@ -209,6 +209,28 @@ static void what_was_acknowledged_is_found_at_once(void **state)
     assert_has(answer, "{\"items\":[],\"cursor\":null");
 }
 
+static void an_outline_has_columns_and_spans_come_whole_by_id(void **state)
+{
+    Str answer;
+
+    store_call();
+    answer = ask("/api/v1/traces/" TRACE_1 "/outline", "");
+    assert_int_equal(fixture.status, 200);
+    assert_has(answer, "\"span_id\":[\"0000000000000001\",\"0000000000000002\",");
+    assert_has(answer, "\"depth\":[0,1,2],\"name\":[0,0,0],\"service\":[1,1,2],\"kind\":[2,3,2],");
+    assert_has(answer, "\"failed\":[2],\"orphaned\":[],");
+    assert_has(answer, "\"map\":[[2,0]],\"edges\":[{\"edge\":");
+    assert_has(answer, "\"texts\":[\"GET /\",\"web\",\"cart\"]}");
+    assert_lacks(answer, "http.route");
+    answer = ask("/api/v1/traces/" TRACE_1 "/spans", "span_id=1,9");
+    assert_int_equal(fixture.status, 200);
+    assert_has(answer,
+               "{\"items\":[{\"trace_id\":\"" TRACE_1 "\",\"span_id\":\"0000000000000001\",");
+    assert_has(answer, "http.route");
+    assert_lacks(answer, "\"0000000000000002\"");
+    assert_has(answer, "\"links\":[]}],\"cursor\":null}");
+}
+
 static void a_map_that_waits_has_the_call(void **state)
 {
     Str answer;
@@ -279,6 +301,10 @@ static void errors_are_told_with_code_and_hint(void **state)
     assert_has(ask("/api/v1/traces/0a", ""), "\"code\":\"trace_not_found\"");
     assert_int_equal(fixture.status, 404);
     assert_has(ask("/api/v1/traces/xyz", ""), "\"code\":\"bad_parameter\"");
+    assert_has(ask("/api/v1/traces/0a/outline", ""), "\"code\":\"trace_not_found\"");
+    assert_has(ask("/api/v1/traces/0a/spans", "span_id=1"), "\"code\":\"trace_not_found\"");
+    assert_has(ask("/api/v1/traces/0a/spans", ""), "\"code\":\"bad_parameter\"");
+    assert_has(ask("/api/v1/traces/0a/spans", "span_id=1,x"), "span_id has \\\"x\\\"");
     assert_has(ask("/api/v1/nodes/xyz", ""), "\"code\":\"not_found\"");
     assert_has(ask("/api/v1/attributes/name/values", ""), "\"code\":\"bad_parameter\"");
     assert_has(ask("/api/v1/nothing", ""), "\"code\":\"not_found\"");
@@ -360,6 +386,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_was_acknowledged_is_found_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_outline_has_columns_and_spans_come_whole_by_id, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_map_that_waits_has_the_call, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pages_go_on_where_the_last_one_ended, set_up, tear_down),
         cmocka_unit_test_setup_teardown(errors_are_told_with_code_and_hint, set_up, tear_down),

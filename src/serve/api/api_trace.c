@@ -34,8 +34,7 @@ static void links_write(JsonWriter *json, const Span *span)
     json_close(json, ']');
 }
 
-/* What the span came with. */
-static void span_fields_write(JsonWriter *json, const Span *span)
+void span_fields_write(JsonWriter *json, const Span *span)
 {
     json_key_hex(json, "trace_id", span->trace_id.bytes, TRACE_ID_SIZE);
     json_key_hex(json, "span_id", span->span_id.bytes, SPAN_ID_SIZE);
@@ -67,31 +66,24 @@ static void span_fields_write(JsonWriter *json, const Span *span)
     links_write(json, span);
 }
 
+void span_edge_write(JsonWriter *json, const SpanEdge *edge)
+{
+    json_open(json, '{');
+    json_key_string(json, "edge", edge->place.edge_id);
+    json_key_string(json, "relation", relation_name(edge->relation));
+    json_key_string(json, "source", edge->place.source_id);
+    json_key_string(json, "target", edge->place.target_id);
+    json_key_string(json, "source_name", edge->place.source_name);
+    json_key_string(json, "target_name", edge->place.target_name);
+    json_close(json, '}');
+}
+
 static void span_edges_write(JsonWriter *json, const TraceView *view, uint32_t span)
 {
-    size_t low = 0, high = view->n_edges;
-
-    while (low < high) { /* the first edge of the span */
-        size_t middle = (low + high) / 2;
-
-        if (view->edges[middle].span < span) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
     json_key_open(json, "map", '[');
-    for (; low < view->n_edges && view->edges[low].span == span; low++) {
-        const SpanEdge *edge = &view->edges[low];
-
-        json_open(json, '{');
-        json_key_string(json, "edge", edge->place.edge_id);
-        json_key_string(json, "relation", relation_name(edge->relation));
-        json_key_string(json, "source", edge->place.source_id);
-        json_key_string(json, "target", edge->place.target_id);
-        json_key_string(json, "source_name", edge->place.source_name);
-        json_key_string(json, "target_name", edge->place.target_name);
-        json_close(json, '}');
+    for (size_t i = trace_view_first_edge(view, span);
+         i < view->n_edges && view->edges[i].span == span; i++) {
+        span_edge_write(json, &view->edges[i]);
     }
     json_close(json, ']');
 }
@@ -146,11 +138,10 @@ void trace_truncation_write(JsonWriter *json, const TraceView *view)
     json_close(json, '}');
 }
 
-static void trace_write(JsonWriter *json, const TraceView *view)
+void trace_head_write(JsonWriter *json, const TraceView *view)
 {
     const TraceSummary *summary = &view->summary;
 
-    json_open(json, '{');
     json_key_hex(json, "trace_id", summary->trace_id.bytes, TRACE_ID_SIZE);
     json_key_time(json, "start", summary->start_ns);
     json_key_u64(json, "duration_ns", summary->duration_ns);
@@ -166,6 +157,12 @@ static void trace_write(JsonWriter *json, const TraceView *view)
         json_close(json, '}');
     }
     json_close(json, ']');
+}
+
+static void trace_write(JsonWriter *json, const TraceView *view)
+{
+    json_open(json, '{');
+    trace_head_write(json, view);
     json_key_open(json, "spans", '[');
     for (uint32_t i = 0; i < view->tree.n_spans; i++) {
         uint32_t span = view->tree.order[i];
@@ -179,7 +176,7 @@ static void trace_write(JsonWriter *json, const TraceView *view)
     json_close(json, '}');
 }
 
-static int trace_id_read(ApiCall *call, Str text, TraceId *ret_id)
+int api_trace_id(ApiCall *call, Str text, TraceId *ret_id)
 {
     return trace_id_parse(text, ret_id) == 0
                ? 0
@@ -187,7 +184,7 @@ static int trace_id_read(ApiCall *call, Str text, TraceId *ret_id)
                           "\"%.*s\" is no trace id", STR_ARG(text));
 }
 
-static int trace_not_found(ApiCall *call, Str id)
+int api_trace_not_found(ApiCall *call, Str id)
 {
     return api_fail(call, API_TRACE_NOT_FOUND,
                     "it may be older than the retention, or still on its way",
@@ -198,10 +195,10 @@ int api_trace_delete(ApiCall *call)
 {
     TraceId id;
 
-    TRY(trace_id_read(call, call->item, &id));
+    TRY(api_trace_id(call, call->item, &id));
     int result = store_delete_trace(call->api->store, id, call->deadline_ns);
     if (result == STORE_NO_TRACE) {
-        return trace_not_found(call, call->item);
+        return api_trace_not_found(call, call->item);
     }
     if (result != 0) {
         return api_fail(call, API_BUSY, "nothing was deleted; try again",
@@ -220,9 +217,9 @@ int api_trace_read(ApiCall *call, Str text, Map *map, TraceView *ret_view)
 {
     TraceId id;
 
-    TRY(trace_id_read(call, text, &id));
+    TRY(api_trace_id(call, text, &id));
     int result = trace_view_read(call->api->store, map, id, &call->arena, ret_view);
-    return result == TRACE_VIEW_NOT_FOUND ? trace_not_found(call, text) : result;
+    return result == TRACE_VIEW_NOT_FOUND ? api_trace_not_found(call, text) : result;
 }
 
 int api_trace(ApiCall *call)

@@ -267,6 +267,7 @@ export interface OnMap {
   target_name: string
 }
 
+/** A span with all that it came with. */
 export interface Span {
   trace_id: string
   span_id: string
@@ -283,17 +284,10 @@ export interface Span {
   scope?: { name?: string; version?: string; attributes?: KeyValue[] }
   events?: SpanEvent[]
   links?: SpanLink[]
-  service: string
-  depth: number
-  self_time_ns?: number
-  critical?: { start: string; duration_ns: number }[]
-  critical_ns?: number
-  skew_adjustment_ns?: number
-  orphan?: boolean
-  map?: OnMap[]
 }
 
-export interface TraceAnswer {
+/** What there is to say of a trace besides its spans. */
+export interface TraceHead {
   trace_id: string
   start: string
   duration_ns: number
@@ -301,7 +295,6 @@ export interface TraceAnswer {
   orphans: number
   truncated?: { reason: string; message: string } | null
   services: { name: string; spans: number; errors: number }[]
-  spans: Span[]
 }
 
 export interface AttributeItem {

@@ -26,7 +26,7 @@ const WHY: Record<string, string> = {
 
 export function GroupPanel({ group, row, run, onRead, onClose }: Props) {
   const steps = run.steps.filter((step) => step.trace_id === group.traceId)
-  const length = row.span.duration_ns
+  const length = row.span.duration
   const why = typeof group.loaded === 'string' ? WHY[group.loaded] : undefined
   return (
     <Panel

@@ -3,16 +3,16 @@
 import { signal, useSignal, type Signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { address, ApiError, get, TooLarge } from '../api/client'
-import type { TraceAnswer } from '../api/types'
 import type { Run } from '../flows/types'
+import { outlineOf, type OutlineAnswer } from '../trace/outline'
 import type { Loaded } from './model'
 
 /** Traces that are read without asking, and with each wish for more. */
 export const TRACES_AT_ONCE = 24
 /** Of all traces together. */
-export const SPANS_MAX = 50_000
+export const SPANS_MAX = 200_000
 /** An answer of more bytes is one trace of very many spans: it opens by itself, not within a run. */
-const TRACE_BYTES_MAX = 16e6
+const TRACE_BYTES_MAX = 32e6
 const TOGETHER = 4
 
 export interface Reading {
@@ -30,9 +30,9 @@ function spansIn(loaded: ReadonlyMap<string, Loaded>): number {
 
 async function readOne(traceId: string, room: number, abort: AbortSignal): Promise<Loaded> {
   try {
-    const url = address(`traces/${encodeURIComponent(traceId)}`)
-    const answer = await get<TraceAnswer>(url, abort, TRACE_BYTES_MAX)
-    return answer.spans.length > room ? 'large' : answer
+    const url = address(`traces/${encodeURIComponent(traceId)}/outline`)
+    const answer = await get<OutlineAnswer>(url, abort, TRACE_BYTES_MAX)
+    return answer.spans.span_id.length > room ? 'large' : outlineOf(answer)
   } catch (error) {
     if (error instanceof TooLarge) return 'large'
     if (error instanceof ApiError && error.status === 404) return 'gone'

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run over all its traces as one waterfall: a row for each trace, its spans below it, on one axis of time. Of a
 // trace that is not (or cannot be) read whole, its steps are shown, which the run itself tells.
-import type { Span, TraceAnswer } from '../api/types'
 import type { Run, RunSpan } from '../flows/types'
 import { moment, nsBetween, type Moment } from '../base/time'
 import { connect, rowOf, type Hop, type Row, type StepMark, type Trace } from '../trace/model'
+import { plainSpan, type Outline, type OutlineSpan } from '../trace/outline'
 import { timelineOf } from './timeline'
 
 /** What is known of a trace: its spans, that they are not here yet, or why they will not come. */
-export type Loaded = TraceAnswer | 'waiting' | 'gone' | 'large'
+export type Loaded = Outline | 'waiting' | 'gone' | 'large'
 
 export interface Group {
   traceId: string
@@ -29,8 +29,9 @@ export interface RunTrace extends Trace {
 interface Part {
   traceId: string
   loaded: Loaded
-  spans: Span[]
+  spans: readonly OutlineSpan[]
   steps: RunSpan[]
+  /** When it began, as far as is known: offsets of its spans count from there. */
   at: Moment
 }
 
@@ -40,42 +41,49 @@ function earlier(a: Moment, b: Moment): boolean {
   return a.ms < b.ms || (a.ms === b.ms && a.ns < b.ns)
 }
 
-function spanOf(step: RunSpan): Span {
+function spanOf(step: RunSpan, at: Moment): OutlineSpan {
   return {
-    trace_id: step.trace_id,
-    span_id: step.span_id,
-    name: step.step ?? 'flow',
-    start: step.start,
-    duration_ns: step.duration_ns,
-    status: { code: step.status === 'failed' || step.status === 'error' ? 'error' : 'unset' },
-    service: step.service.name,
-    depth: 0,
+    ...plainSpan({
+      trace_id: step.trace_id,
+      span_id: step.span_id,
+      name: step.step ?? 'flow',
+      service: step.service.name,
+      offset: nsBetween(at, moment(step.start)),
+      duration: step.duration_ns,
+    }),
+    failed: step.status === 'failed' || step.status === 'error',
   }
+}
+
+function earliest(spans: RunSpan[]): Moment {
+  return spans.reduce<Moment>((least, span) => {
+    const start = moment(span.start)
+    return earlier(start, least) ? start : least
+  }, FAR)
 }
 
 function partsOf(run: Run, loaded: ReadonlyMap<string, Loaded>): Part[] {
   const own = new Map<string, RunSpan[]>()
   for (const span of [...run.steps, ...(run.envelopes ?? [])])
     own.set(span.trace_id, [...(own.get(span.trace_id) ?? []), span])
-  const parts = [...new Set([...run.traces, ...own.keys()])].map((traceId): Part => {
+  const parts = [...new Set([...run.traces, ...own.keys()])].map((traceId): Part & { first: Moment } => {
     const state = loaded.get(traceId) ?? 'waiting'
     const told = own.get(traceId) ?? []
-    const spans = typeof state === 'string' ? told.map(spanOf) : state.spans
-    const at = [...told, ...spans].reduce<Moment>((least, span) => {
-      const start = moment(span.start)
-      return earlier(start, least) ? start : least
-    }, FAR)
-    return { traceId, loaded: state, spans, steps: told.filter((span) => span.step !== undefined), at }
+    const first = earliest(told)
+    const at = typeof state === 'string' ? first : moment(state.start)
+    return {
+      traceId,
+      loaded: state,
+      spans: typeof state === 'string' ? told.map((step) => spanOf(step, at)) : state.spans,
+      steps: told.filter((span) => span.step !== undefined),
+      at,
+      // By the run's own spans, so that the order stays while traces are read.
+      first: first === FAR ? at : first,
+    }
   })
-  // By the run's own spans, so that the order stays while traces are read.
-  const first = (part: Part) =>
-    (own.get(part.traceId) ?? []).reduce<Moment>((least, span) => {
-      const start = moment(span.start)
-      return earlier(start, least) ? start : least
-    }, part.at)
   return parts
     .filter((part) => part.at !== FAR)
-    .sort((a, b) => (earlier(first(a), first(b)) ? -1 : earlier(first(b), first(a)) ? 1 : 0))
+    .sort((a, b) => (earlier(a.first, b.first) ? -1 : earlier(b.first, a.first) ? 1 : 0))
 }
 
 const NOTES: Record<string, string> = {
@@ -85,17 +93,16 @@ const NOTES: Record<string, string> = {
 }
 
 /** A span of the page's own: the trace as a whole. Its id is the trace's, which no span has. */
-function headOf(part: Part): Span {
-  const [root] = part.spans
-  return {
+function headOf(part: Part): OutlineSpan {
+  const root = typeof part.loaded === 'string' ? undefined : part.spans[0]
+  return plainSpan({
     trace_id: part.traceId,
     span_id: part.traceId,
-    name: root && typeof part.loaded !== 'string' ? root.name : '',
-    start: root?.start ?? '',
-    duration_ns: 0,
-    service: root && typeof part.loaded !== 'string' ? root.service : 'Trace',
-    depth: 0,
-  }
+    name: root?.name ?? '',
+    service: root?.service ?? 'Trace',
+    offset: 0,
+    duration: 0,
+  })
 }
 
 function marksOf(run: Run): Map<string, StepMark> {
@@ -117,7 +124,7 @@ function marksOf(run: Run): Map<string, StepMark> {
 function hopsOf(rows: Row[]): Hop[] {
   const places = new Map(rows.map((row) => [`${row.span.trace_id} ${row.span.span_id}`, row]))
   return rows.flatMap((row) =>
-    (row.span.links ?? []).flatMap((link) => {
+    row.span.links.flatMap((link) => {
       const from = link.trace_id === row.span.trace_id ? null : places.get(`${link.trace_id} ${link.span_id}`)
       return from ? [{ from: from.index, to: row.index }] : []
     }),
@@ -132,10 +139,11 @@ function rowsOf(
   const rows: Row[] = []
   const groups: Group[] = []
   for (const part of parts) {
-    const head: Row = { ...rowOf(headOf(part), rows.length, origin), head: true }
+    const base = nsBetween(origin, part.at)
+    const head: Row = { ...rowOf(headOf(part), rows.length, base), head: true }
     rows.push(head)
     for (const span of part.spans) {
-      const row = rowOf(span, rows.length, origin)
+      const row = rowOf(span, rows.length, base)
       const step = marks.get(`${span.trace_id} ${span.span_id}`)
       row.depth = span.depth + 1
       // The run's path, not that of each trace by itself.
@@ -146,7 +154,7 @@ function rowsOf(
     const own = rows.slice(head.index + 1)
     head.start = own.reduce((least, row) => Math.min(least, row.start), Infinity)
     head.duration = own.reduce((most, row) => Math.max(most, row.start + row.duration), 0) - head.start
-    head.span.duration_ns = head.duration
+    head.span.duration = head.duration
     head.steps = own.flatMap((row) => (row.step ? [[row.start, row.start + row.duration]] : []))
     groups.push({
       traceId: part.traceId,
@@ -195,7 +203,6 @@ export function runTraceOf(run: Run, loaded: ReadonlyMap<string, Loaded>, fold: 
       errors: spans.filter((row) => row.error).length,
       orphans: 0,
       services: [],
-      spans: rows.map((row) => row.span),
     },
     origin,
     length: timeline.length,

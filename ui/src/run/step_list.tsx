@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The run's steps in their order, each a way to its span.
 import { useEffect, useRef } from 'preact/hooks'
-import type { Span } from '../api/types'
 import { duration } from '../base/format'
 import { set } from '../base/route'
 import type { Run } from '../flows/types'
+import type { OutlineSpan } from '../trace/outline'
 import { startOf } from './model'
 
 const SHOWN = 60
 
-export function StepList({ run, selected }: { run: Run; selected: Span | null }) {
+export function StepList({ run, selected }: { run: Run; selected: OutlineSpan | null }) {
   const rest = run.steps.length - SHOWN
   const list = useRef<HTMLOListElement>(null)
   useEffect(() => {

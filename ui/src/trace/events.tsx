@@ -4,7 +4,7 @@ import { useSignal } from '@preact/signals'
 import { useMemo } from 'preact/hooks'
 import type { SpanEvent } from '../api/types'
 import { duration, exact } from '../base/format'
-import { moment, nsBetween } from '../base/time'
+import { detailOf, useDetails } from './details'
 import type { Row, Trace } from './model'
 import { valueText } from './values'
 
@@ -14,21 +14,23 @@ const TEXT_MOST = 240
 interface Entry {
   at: number
   row: Row
-  event: SpanEvent
+  name: string
+  /** Which of the span's events it is. */
+  number: number
 }
 
 function entriesOf(trace: Trace): Entry[] {
   const out: Entry[] = []
   for (const row of trace.rows)
-    for (const event of row.span.events ?? [])
-      out.push({ at: nsBetween(trace.origin, moment(event.time)), row, event })
+    for (const [number, { offset, name }] of row.span.events.entries())
+      out.push({ at: offset, row, name, number })
   return out.sort((a, b) => a.at - b.at)
 }
 
-function textOf(event: SpanEvent): string {
-  const pairs = event.attributes ?? []
+function textOf(event: SpanEvent | undefined): string {
+  const pairs = event?.attributes ?? []
   const get = (key: string) => valueText(pairs.find((pair) => pair.key === key)?.value)
-  if (event.name === 'exception')
+  if (event?.name === 'exception')
     return [get('exception.type'), get('exception.message')].filter((part) => part !== '').join(': ')
   return pairs.map((pair) => `${pair.key}=${valueText(pair.value)}`).join('  ')
 }
@@ -43,6 +45,8 @@ interface EventsProps {
 export function Events({ trace, selected, colours, onSelect }: EventsProps) {
   const entries = useMemo(() => entriesOf(trace), [trace])
   const shown = useSignal(AT_ONCE)
+  const seen = entries.slice(0, shown.value)
+  useDetails(seen.map((entry) => entry.row.span))
   if (entries.length === 0) {
     return (
       <div class="trace-view">
@@ -53,7 +57,7 @@ export function Events({ trace, selected, colours, onSelect }: EventsProps) {
   return (
     <div class="trace-view" tabIndex={0} role="region" aria-label="Events">
       <ol class="events" aria-label={`${exact(entries.length)} events in the order of time`}>
-        {entries.slice(0, shown.value).map(({ at, row, event }, index) => (
+        {seen.map(({ at, row, name, number }, index) => (
           <li key={index} class={row.index === selected?.index ? 'selected' : undefined}>
             <button
               onClick={() => {
@@ -61,12 +65,14 @@ export function Events({ trace, selected, colours, onSelect }: EventsProps) {
               }}
             >
               <span class="events-at">+{duration(at)}</span>
-              <span class={event.name === 'exception' ? 'mono bad' : 'mono'}>{event.name}</span>
+              <span class={name === 'exception' ? 'mono bad' : 'mono'}>{name}</span>
               <span class="events-span">
                 <span class="tree-mark" style={{ background: colours.get(row.span.service) ?? '' }} />
                 <strong>{row.span.service}</strong> {row.span.name}
               </span>
-              <span class="events-text muted">{textOf(event).slice(0, TEXT_MOST)}</span>
+              <span class="events-text muted">
+                {textOf(detailOf(row.span)?.events?.[number]).slice(0, TEXT_MOST)}
+              </span>
             </button>
           </li>
         ))}

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A trace as rows: depth-first as the server sends it, times relative to the trace's start.
-import type { Span, TraceAnswer } from '../api/types'
+import type { TraceHead } from '../api/types'
 import { duration } from '../base/format'
-import { moment, nsBetween, type Moment } from '../base/time'
+import { moment, type Moment } from '../base/time'
+import type { Outline, OutlineSpan } from './outline'
 
 /** The span is a step of the run that is shown. */
 export interface StepMark {
@@ -17,7 +18,7 @@ export interface StepMark {
 
 export interface Row {
   index: number
-  span: Span
+  span: OutlineSpan
   depth: number
   /** -1: a root. */
   parent: number
@@ -25,12 +26,14 @@ export interface Row {
   end: number
   /** No later sibling. */
   last: boolean
+  /** When it began; `start` and `duration` are where it is drawn. */
+  at: number
   start: number
   duration: number
   skew: number
   error: boolean
-  critical: [number, number][]
-  ticks: { at: number; error: boolean }[]
+  critical: readonly [number, number][]
+  ticks: readonly { at: number; error: boolean }[]
   note: string
   /** Stands for a whole trace of a run. */
   head?: boolean
@@ -59,7 +62,7 @@ export interface Hop {
 }
 
 export interface Trace {
-  answer: TraceAnswer
+  answer: TraceHead
   origin: Moment
   /** All that is drawn lies between 0 and this. */
   length: number
@@ -75,13 +78,9 @@ export interface Trace {
   ticks?: (part: Part, count: number) => Tick[]
 }
 
-export function isError(span: Span): boolean {
-  return span.status?.code === 'error'
-}
-
 /** What the span touched, in a word: a table, a system, or the queue that it came over. */
-function noteOf(span: Span, leaf: boolean): string {
-  const touched = span.map?.find(
+function noteOf(span: OutlineSpan, leaf: boolean): string {
+  const touched = span.map.find(
     ({ relation, source_name }) =>
       source_name === span.service && relation !== 'performs' && relation !== 'follows',
   )
@@ -91,7 +90,11 @@ function noteOf(span: Span, leaf: boolean): string {
   return touched.target_name
 }
 
-export function rowOf(span: Span, index: number, origin: Moment): Row {
+const TICKS_MAX = 100
+const NO_TICKS: Row['ticks'] = []
+
+/** `base`: when the span's trace began, in nanoseconds since what is shown begins. */
+export function rowOf(span: OutlineSpan, index: number, base: number): Row {
   return {
     index,
     span,
@@ -99,18 +102,18 @@ export function rowOf(span: Span, index: number, origin: Moment): Row {
     parent: -1,
     end: index + 1,
     last: true,
-    start: nsBetween(origin, moment(span.start)),
-    duration: span.duration_ns,
-    skew: span.skew_adjustment_ns ?? 0,
-    error: isError(span),
-    critical: (span.critical ?? []).map((part) => {
-      const from = nsBetween(origin, moment(part.start))
-      return [from, from + part.duration_ns]
-    }),
-    ticks: (span.events ?? []).slice(0, 100).map((event) => ({
-      at: nsBetween(origin, moment(event.time)),
-      error: event.name === 'exception',
-    })),
+    at: base + span.offset,
+    start: base + span.offset,
+    duration: span.duration,
+    skew: span.skew,
+    error: span.failed,
+    critical: base === 0 ? span.critical : span.critical.map(([from, to]) => [base + from, base + to]),
+    ticks:
+      span.events.length === 0
+        ? NO_TICKS
+        : span.events
+            .slice(0, TICKS_MAX)
+            .map(({ offset, name }) => ({ at: base + offset, error: name === 'exception' })),
     note: '',
   }
 }
@@ -119,27 +122,33 @@ export function rowOf(span: Span, index: number, origin: Moment): Row {
 export function connect(rows: Row[]): void {
   const open: Row[] = []
   const lastChild = new Map<number, Row>()
+  const close = (depth: number, index: number) => {
+    for (let top = open.at(-1); top && top.depth >= depth; top = open.at(-1)) {
+      top.end = index
+      open.pop()
+    }
+  }
   for (const row of rows) {
-    while (open.length > 0 && (open.at(-1)?.depth ?? -1) >= row.depth) open.pop()
+    close(row.depth, row.index)
     row.parent = open.at(-1)?.index ?? -1
-    for (const ancestor of open) ancestor.end = row.index + 1
     const before = lastChild.get(row.parent)
     if (before) before.last = false
     lastChild.set(row.parent, row)
     open.push(row)
   }
+  close(-1, rows.length)
   for (const row of rows) row.note = noteOf(row.span, row.end === row.index + 1)
 }
 
-export function traceOf(answer: TraceAnswer): Trace {
-  const origin = moment(answer.start)
-  const rows = answer.spans.map((span, index) => rowOf(span, index, origin))
+export function traceOf(answer: Outline): Trace {
+  const rows = answer.spans.map((span, index) => rowOf(span, index, 0))
   connect(rows)
   const services: string[] = []
   const seen = new Set<string>()
   let length = Math.max(1, answer.duration_ns)
   let maxDepth = 0
   let skewed = false
+  let events = 0
   for (const row of rows) {
     if (!seen.has(row.span.service)) {
       seen.add(row.span.service)
@@ -148,17 +157,18 @@ export function traceOf(answer: TraceAnswer): Trace {
     length = Math.max(length, row.start + row.duration)
     maxDepth = Math.max(maxDepth, row.depth)
     skewed ||= row.skew !== 0
+    events += row.span.events.length
   }
   return {
     answer,
-    origin,
+    origin: moment(answer.start),
     length,
     rows,
     bySpan: new Map(rows.map((row) => [row.span.span_id, row.index])),
     services,
     maxDepth,
     skewed,
-    events: rows.reduce((sum, row) => sum + (row.span.events?.length ?? 0), 0),
+    events,
   }
 }
 

@@ -93,7 +93,7 @@ function label(
   end: number,
   y: number,
 ): void {
-  const text = duration(row.span.duration_ns)
+  const text = duration(row.span.duration)
   const wide = context.measureText(text).width
   const visibleEnd = Math.min(end, scene.right)
   const visibleStart = Math.max(x, scene.left)

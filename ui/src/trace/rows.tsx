@@ -51,7 +51,7 @@ function Mark({ row, colour }: { row: Row; colour: string }) {
 function Icons({ row }: { row: Row }) {
   return (
     <>
-      {(row.span.links?.length ?? 0) > 0 && (
+      {row.span.links.length > 0 && (
         <span class="tree-icon" title="Has links">
           <LinkIcon />
         </span>
@@ -68,7 +68,7 @@ function Icons({ row }: { row: Row }) {
 export function TreeRow({ row, at, indent, selected, folded, colour, nameWidth, onSelect, onFold }: Props) {
   const { span } = row
   const children = row.end - row.index - 1
-  const about = [row.error ? 'error' : '', span.orphan ? 'orphan' : '', duration(span.duration_ns)].filter(
+  const about = [row.error ? 'error' : '', span.orphan ? 'orphan' : '', duration(span.duration)].filter(
     (part) => part !== '',
   )
   return (

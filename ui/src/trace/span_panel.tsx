@@ -6,9 +6,11 @@ import { duration, durationOf, exactDuration, shortId } from '../base/format'
 import { hrefTo, hrefWith } from '../base/route'
 import { moment, nsBetween } from '../base/time'
 import { ErrorIcon, SearchIcon } from '../frame/icons'
-import { CopyButton } from '../frame/notice'
+import { CopyButton, Problem } from '../frame/notice'
 import { Figures, Panel, Section, type Figure } from '../frame/panel'
+import { detailOf, useDetails } from './details'
 import type { Row, Trace } from './model'
+import type { OutlineSpan } from './outline'
 import { sameValue, valueText } from './values'
 
 const LONG = 400
@@ -101,8 +103,8 @@ function Event({ event, trace }: { event: SpanEvent; trace: Trace }) {
   )
 }
 
-function Links({ span, trace }: { span: Span; trace: Trace }) {
-  const links = span.links ?? []
+function Links({ span, trace }: { span: OutlineSpan; trace: Trace }) {
+  const { links } = span
   if (links.length === 0) return null
   return (
     <Section title="Links" note={String(links.length)}>
@@ -129,8 +131,7 @@ function Links({ span, trace }: { span: Span; trace: Trace }) {
   )
 }
 
-function OnTheMap({ span }: { span: Span }) {
-  const elements = span.map ?? []
+function OnTheMap({ span: { map: elements } }: { span: OutlineSpan }) {
   if (elements.length === 0) return null
   return (
     <Section title="On the map">
@@ -227,8 +228,9 @@ function Ids({ span, trace }: { span: Span; trace: Trace }) {
   )
 }
 
-function figuresOf({ span, ...row }: Row, trace: Trace, skew: boolean, within?: 'run'): Figure[] {
-  const start = nsBetween(trace.origin, moment(span.start)) + (skew ? row.skew : 0)
+function figuresOf(row: Row, skew: boolean, within?: 'run'): Figure[] {
+  const { span } = row
+  const start = row.at + (skew ? row.skew : 0)
   const figure = (label: string, ns: number) => ({
     label,
     quantity: durationOf(ns),
@@ -236,9 +238,9 @@ function figuresOf({ span, ...row }: Row, trace: Trace, skew: boolean, within?: 
   })
   return [
     { ...figure('Start', start), quantity: { ...durationOf(start), value: `+${durationOf(start).value}` } },
-    figure('Duration', span.duration_ns),
-    ...(span.self_time_ns === undefined ? [] : [figure('Self', span.self_time_ns)]),
-    ...(within === 'run' ? [] : [figure('On critical path', span.critical_ns ?? 0)]),
+    figure('Duration', span.duration),
+    figure('Self', span.self),
+    ...(within === 'run' ? [] : [figure('On critical path', span.criticalTime)]),
   ]
 }
 
@@ -284,28 +286,19 @@ interface Props {
   onClose: () => void
 }
 
-export function SpanPanel({ row, trace, colour, skew, within, onClose }: Props) {
-  const { span } = row
+/** Rows before and behind whose spans are fetched along. */
+const BEFORE = 24
+const BEHIND = 40
+
+function neighbours(row: Row, trace: Trace): OutlineSpan[] {
+  const rows = trace.rows.slice(Math.max(0, row.index - BEFORE), row.index + BEHIND)
+  return [row, ...rows].filter((one) => one.head !== true).map((one) => one.span)
+}
+
+function Whole({ span, row, trace }: { span: Span; row: Row; trace: Trace }) {
   const events = span.events ?? []
   return (
-    <Panel
-      title={span.name}
-      label={`Span ${span.name}`}
-      mark={colour}
-      sub={`${span.service} · ${span.kind ?? 'unspecified'} span${row.note === '' ? '' : ` · ${row.note}`}`}
-      onClose={onClose}
-    >
-      {row.error && <Failure message={span.status?.message ?? ''} />}
-      {span.orphan && (
-        <Section>
-          <p class="muted">Its parent {span.parent_span_id ?? ''} never came. It is shown as a root.</p>
-        </Section>
-      )}
-      {within === 'run' && <InRun row={row} />}
-      <Section>
-        <Figures small figures={figuresOf(row, trace, skew, within)} />
-        {row.skew !== 0 && <p class="muted">Its clock is off by {duration(Math.abs(row.skew))}.</p>}
-      </Section>
+    <>
       <Attributes title="Attributes" level="span" list={span.attributes ?? []} />
       {events.length > 0 && (
         <Section title="Events" note={String(events.length)}>
@@ -314,11 +307,39 @@ export function SpanPanel({ row, trace, colour, skew, within, onClose }: Props) 
           ))}
         </Section>
       )}
-      <Links span={span} trace={trace} />
-      <OnTheMap span={span} />
+      <Links span={row.span} trace={trace} />
+      <OnTheMap span={row.span} />
       <Business span={span} />
       <Attributes title="Resource" level="resource" list={span.resource?.attributes ?? []} />
       <Ids span={span} trace={trace} />
+    </>
+  )
+}
+
+export function SpanPanel({ row, trace, colour, skew, within, onClose }: Props) {
+  const { span } = row
+  const problem = useDetails(neighbours(row, trace)).value
+  const whole = detailOf(span)
+  return (
+    <Panel
+      title={span.name}
+      label={`Span ${span.name}`}
+      mark={colour}
+      sub={`${span.service} · ${span.kind} span${row.note === '' ? '' : ` · ${row.note}`}`}
+      onClose={onClose}
+    >
+      {row.error && <Failure message={whole?.status?.message ?? ''} />}
+      {span.orphan && (
+        <Section>
+          <p class="muted">Its parent {whole?.parent_span_id ?? ''} never came. It is shown as a root.</p>
+        </Section>
+      )}
+      {within === 'run' && <InRun row={row} />}
+      <Section>
+        <Figures small figures={figuresOf(row, skew, within)} />
+        {row.skew !== 0 && <p class="muted">Its clock is off by {duration(Math.abs(row.skew))}.</p>}
+      </Section>
+      {whole ? <Whole span={whole} row={row} trace={trace} /> : problem && <Problem error={problem} />}
     </Panel>
   )
 }

@@ -38,8 +38,8 @@ export function sumsOf(trace: Trace, byService: boolean): Sum[] {
     sum.rows.push(row)
     sum.errors += row.error ? 1 : 0
     sum.total += row.duration
-    sum.self += row.span.self_time_ns ?? 0
-    sum.critical += row.span.critical_ns ?? 0
+    sum.self += row.span.self
+    sum.critical += row.span.criticalTime
     if (row.duration > sum.longest.duration) sum.longest = row
     sums.set(key, sum)
   }

@@ -62,7 +62,7 @@ class Draughtsman {
 
 /** What a span itself says that it touched. A call between two services of the trace is drawn from the tree. */
 function touched(pen: Draughtsman, trace: Trace, row: Row): void {
-  for (const element of row.span.map ?? []) {
+  for (const element of row.span.map) {
     if (element.relation === 'performs' || element.relation === 'follows') continue
     if (element.source_name !== row.span.service) continue
     const known = trace.services.includes(element.target_name)
@@ -84,7 +84,7 @@ function drawingOf(trace: Trace): Drawing {
     node.errors = (node.errors ?? 0) + (row.error ? 1 : 0)
     pen.note(here, row)
     const parent = trace.rows[row.parent]
-    const consumes = row.span.map?.some((element) => element.relation === 'consumes') ?? false
+    const consumes = row.span.map.some((element) => element.relation === 'consumes')
     if (parent && parent.span.service !== row.span.service && !consumes)
       pen.edge(service(parent.span.service), 'calls', here, row)
     touched(pen, trace, row)

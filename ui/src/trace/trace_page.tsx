@@ -2,7 +2,6 @@
 import { useComputed, useSignal } from '@preact/signals'
 import { useEffect, useMemo } from 'preact/hooks'
 import { ApiError, address } from '../api/client'
-import type { TraceAnswer } from '../api/types'
 import { useAnswer } from '../api/use'
 import { duration, exact, exactDuration, shortId } from '../base/format'
 import { hrefTo, param, set } from '../base/route'
@@ -12,6 +11,7 @@ import { CopyButton, Notice, Problem } from '../frame/notice'
 import { serviceColours } from './colours'
 import { useTreeKeys } from './keys'
 import { Minimap } from './minimap'
+import { outlineOf, type OutlineAnswer } from './outline'
 import { traceOf, visibleRows, type Row, type Trace } from './model'
 import { partOf, showPart } from './part'
 import { Events } from './events'
@@ -246,9 +246,12 @@ function Missing({ id }: { id: string }) {
 }
 
 export function TracePage({ id }: { id: string }) {
-  const answer = useAnswer<TraceAnswer>(address(`traces/${encodeURIComponent(id)}`))
+  const answer = useAnswer<OutlineAnswer>(address(`traces/${encodeURIComponent(id)}/outline`))
   const data = answer.data.value
-  const trace = useMemo(() => (data && data.spans.length > 0 ? traceOf(data) : null), [data])
+  const trace = useMemo(
+    () => (data && data.spans.span_id.length > 0 ? traceOf(outlineOf(data)) : null),
+    [data],
+  )
   if (trace) return <Shown trace={trace} />
   const error = answer.error.value
   const missing = (error instanceof ApiError && error.status === 404) || data !== null

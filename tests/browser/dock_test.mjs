@@ -17,6 +17,26 @@ const COMPARISON = () => `#/map?from=${ago(30)}&to=${ago(2)}&vs=${ago(90)},${ago
 
 export const tests = [
   {
+    name: 'dock: a burst is cut, and does not flatten what is usual',
+    async run(bench) {
+      await bench.page.route(/\/map\/history/, async (route) => {
+        const response = await route.fetch()
+        const answer = await response.json()
+        const middle = answer.items[Math.floor(answer.items.length / 2)]
+        if (answer.items.length > 8) middle.requests *= 400
+        await route.fulfill({ response, json: answer })
+      })
+      await bench.open('')
+      await dockOf(bench)
+      const d = await bench.page.getAttribute('.dock .bar', 'd')
+      const tops = [...d.matchAll(/V([\d.]+)h/g)].map(([, top]) => Number(top)).sort((a, b) => a - b)
+      check(tops[0] >= 0, `a bar begins at ${tops[0]}`)
+      check(tops[Math.floor(tops.length / 2)] < 25, 'the usual bars are flat')
+      const cut = await bench.page.getAttribute('.dock .bar-cut', 'd')
+      same((cut.match(/M/g) ?? []).length, 1, 'bars that are marked as cut')
+    },
+  },
+  {
     name: 'dock: dragging over it moves the window, and the map follows',
     async run(bench) {
       await bench.open('')

@@ -59,6 +59,29 @@ function cross(a, b) {
 
 export const tests = [
   {
+    name: 'map: nothing lies over the field above the table, and it keeps only names that contain its text',
+    anyServer: true,
+    async run(bench) {
+      await bench.open('#/map?view=table')
+      const field = await bench.see('.map-table input')
+      for (const width of [1440, 768, 390]) {
+        await bench.page.setViewportSize({ width, height: 800 })
+        await bench.page.waitForTimeout(100)
+        const box = await field.boundingBox()
+        for (const part of [0.05, 0.5, 0.95]) {
+          const there = await bench.page.evaluate(
+            ([x, y]) => document.elementFromPoint(x, y)?.tagName,
+            [box.x + box.width * part, box.y + box.height / 2],
+          )
+          same(there, 'INPUT', `at ${part} of the field in a page of ${width}`)
+        }
+      }
+      await field.fill('no such name')
+      await until(async () => (await bench.page.locator('.map-table tbody tr').count()) === 0, 'rows stay')
+      same(bench.param('find'), 'no such name', 'the text in the address')
+    },
+  },
+  {
     name: 'map: every node of the answer stands at the server’s position',
     anyServer: true,
     async run(bench) {

@@ -2,7 +2,7 @@
 // What happened, newest first: versions deployed, what came and went, errors that began. The dock's marks to read.
 import { useMemo } from 'preact/hooks'
 import { hrefTo, hrefWith, param } from '../base/route'
-import { day, iso, lengthMs, lengthText, ms, whenSeconds } from '../base/time'
+import { clock, day, iso, lengthMs, lengthText, ms } from '../base/time'
 import { pinnedPatch, timeWindow } from '../base/window'
 import { Dock } from '../dock/dock'
 import { marksOf, type Mark } from '../dock/marks'
@@ -31,11 +31,11 @@ function Item({ mark, now }: { mark: Mark; now: number }) {
   return (
     <li class={`happened ${mark.kind}`}>
       <span class="happened-when" title={iso(mark.at)}>
-        {whenSeconds(mark.at)}
+        {clock(mark.at)}
       </span>
       <span class="happened-mark" aria-hidden="true" />
       <span class="happened-kind">{KINDS[mark.kind]}</span>
-      <span class="happened-text">{mark.title.replace(/^(Deployed|New): /, '')}</span>
+      <span class="happened-text">{mark.title.replace(/^(Deployed|New|Gone): /, '')}</span>
       <span class="happened-links">
         <a href={hrefTo(['map'], pinnedPatch(mark.at, Math.min(now, mark.at + length)))}>Map then</a>
         <a href={beforeAndAfter(mark.at, now)}>Before and after</a>

@@ -15,23 +15,44 @@ interface BarsProps {
   now: number
 }
 
+/** A burst that is far above the rest does not flatten it: bars end at this, and those that are higher are cut. */
+const BURST = 5
+const ABOVE = 1.6
+
+export function highest(rates: number[]): number {
+  const sorted = rates.filter((rate) => rate > 0).sort((a, b) => a - b)
+  const top = Math.max(1, sorted.at(-1) ?? 1)
+  const usual = sorted[Math.floor((sorted.length - 1) * 0.95)] ?? top
+  const before = sorted.findLast((rate) => rate <= usual) ?? top
+  return top > before * BURST ? before * ABOVE : top
+}
+
 export function Bars({ points, frame, width, now }: BarsProps) {
   // The step that is still being counted is as wide as it is old, and as high as its rate.
   const done = (point: HistoryPoint) => Math.max(0.1, Math.min(1, (now - ms(point.time)) / frame.stepMs))
-  const most = Math.max(1, ...points.map((point) => point.requests / done(point)))
+  const rates = points.map((point) => point.requests / done(point))
+  const most = highest(rates)
   const step = (frame.stepMs / (frame.to - frame.from)) * width
   const bar = (point: HistoryPoint, value: number) => {
     const x = ((ms(point.time) - frame.from) / (frame.to - frame.from)) * width
     const part = done(point)
-    const high = value <= 0 ? 0 : Math.max(1, (value / part / most) * HEIGHT)
+    const high = value <= 0 ? 0 : Math.min(HEIGHT, Math.max(1, (value / part / most) * HEIGHT))
     return high === 0
       ? ''
       : `M${x.toFixed(1)} ${HEIGHT}V${(HEIGHT - high).toFixed(1)}h${Math.max(1, step * part - 1.5).toFixed(1)}V${HEIGHT}z`
+  }
+  const notch = (point: HistoryPoint) => {
+    const x = ((ms(point.time) - frame.from) / (frame.to - frame.from)) * width - 1
+    return `M${x.toFixed(1)} 9l${(step + 1).toFixed(1)} -4`
   }
   return (
     <>
       <path class="bar" d={points.map((point) => bar(point, point.requests)).join('')} />
       <path class="bar bad" d={points.map((point) => bar(point, point.errors)).join('')} />
+      <path
+        class="bar-cut"
+        d={points.map((point, at) => ((rates[at] ?? 0) > most ? notch(point) : '')).join('')}
+      />
     </>
   )
 }

@@ -11,10 +11,10 @@ import type { Flow, FlowFollow, FlowStep } from './types'
 export const START = ':start'
 export const FINISHED = ':finished'
 export const FAILED = ':failed'
-const WIDTH = 124
+const WIDTH = 116
 const HEIGHT = 60
 const DISC = 24
-const SPACING = { column: 64, row: 48 }
+const SPACING = { column: 56, row: 48 }
 
 export interface StepBox {
   id: string

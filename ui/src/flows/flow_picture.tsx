@@ -15,31 +15,48 @@ function widthOf(part: number): number {
   return 2.2 + 4.2 * Math.min(1, part)
 }
 
-/** Of a line that climbs or falls, the text stands where the line is not. */
-const ASIDE = 16
+/** A line that climbs or falls has its text beside its end, at the side that it does not come from. */
 const STEEP = 14
+const ASIDE = 13
+
+interface Places {
+  anchor: 'middle' | 'end'
+  x: number
+  share: number
+  wait: number
+}
+
+function placesOf({ end, middle }: FlowLine['route'], wide: number, waits: boolean): Places {
+  const fall = end.y - middle.y
+  if (Math.abs(fall) < STEEP || end.left)
+    return { anchor: 'middle', x: middle.x, share: middle.y - wide / 2 - 5, wait: middle.y + wide / 2 + 13 }
+  const x = end.x - ASIDE
+  const above = end.y - wide / 2 - 7
+  const below = end.y + wide / 2 + 14
+  if (fall > 0) return { anchor: 'end', x, share: below, wait: below + 12 }
+  return { anchor: 'end', x, share: waits ? above - 12 : above, wait: above }
+}
 
 function Way({ line, lit, quiet, told }: { line: FlowLine; lit: boolean; quiet: boolean; told: boolean }) {
   const { x, y, left } = line.route.end
   const wide = widthOf(line.share)
   const high = 5 + wide * 0.6
   const back = left ? 10 : -10
-  const at = line.route.middle
-  const fall = y - at.y
-  const aside = Math.abs(fall) < STEEP || left ? 0 : fall > 0 ? ASIDE : -ASIDE
+  const waits = line.wait !== null && line.wait > 0
+  const at = placesOf(line.route, wide, waits)
   return (
     <g class={`way ${lit ? 'lit' : ''} ${quiet ? 'quiet' : ''}`} data-way={`${line.from} ${line.to}`}>
       <path class="way-line" d={line.route.d} stroke-width={wide} />
       {lit && <path class="way-run" d={line.route.d} />}
       <path class="way-arrow" d={`M${x} ${y}l${back} ${-high}v${high * 2}z`} />
       {told && (
-        <text class="way-share" x={at.x + aside} y={at.y - wide / 2 - 5}>
+        <text class="way-share" x={at.x} y={at.share} style={{ textAnchor: at.anchor }}>
           {share(line.count, Math.max(1, line.count / line.share))}
         </text>
       )}
-      {told && line.wait !== null && line.wait > 0 && (
-        <text class="way-wait" x={at.x - aside} y={at.y + wide / 2 + 13}>
-          {duration(line.wait)}
+      {told && waits && (
+        <text class="way-wait" x={at.x} y={at.wait} style={{ textAnchor: at.anchor }}>
+          {duration(line.wait ?? 0)}
         </text>
       )}
     </g>
@@ -186,7 +203,8 @@ export function FlowPicture({ flow, drawing, services, sequence, current, onStep
   const root = useRef<HTMLDivElement>(null)
   const size = useSize(root)
   const area = useMemo(() => areaOf(drawing), [drawing])
-  const viewport = useViewport(root, area, size.value, area)
+  // What is too wide to be read whole begins at its start.
+  const viewport = useViewport(root, area, size.value, drawing.boxes.get(START) ?? area)
   const pan = usePan(viewport)
   const pairs = new Set(sequence.slice(1).map((step, index) => `${sequence[index] ?? ''}\n${step}`))
   const within = new Set(sequence)

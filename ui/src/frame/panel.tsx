@@ -109,13 +109,16 @@ export function Row({
   left,
   right,
   title,
+  wraps,
 }: {
   left: ComponentChildren
   right: ComponentChildren
   title?: string
+  /** Both are told whole, below each other where they have no room beside each other. */
+  wraps?: boolean
 }) {
   return (
-    <div class="row" title={title}>
+    <div class={wraps === true ? 'row wraps' : 'row'} title={title}>
       <span class="row-left">{left}</span>
       <span class="row-right">{right}</span>
     </div>

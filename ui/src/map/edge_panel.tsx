@@ -5,7 +5,7 @@ import type { EdgeAnswer, Exemplar, Interval, MapEdge, MapNode, SeriesPoint } fr
 import { useAnswer } from '../api/use'
 import { duration, durationOf, exact, exactDuration, rateOf, shareOf, shortId } from '../base/format'
 import { hrefTo, hrefWith } from '../base/route'
-import { lengthText, ms, when, whenSeconds } from '../base/time'
+import { clock, clockSeconds, lengthText, ms, when } from '../base/time'
 import { timeWindow, windowParams } from '../base/window'
 import { Figures, Panel, Row, Section, type Figure } from '../frame/panel'
 import { Hops } from './hops'
@@ -148,12 +148,17 @@ function For({ edge }: { edge: MapEdge }) {
   )
 }
 
+/** To the second today; of other days the minute has to do. */
+function exampleTime(at: number): string {
+  return when(at) === clock(at) ? clockSeconds(at) : when(at)
+}
+
 function TraceRow({ kind, trace, bad }: { kind: string; trace: Exemplar; bad?: boolean }) {
   return (
     <div class="example">
       <span class={bad ? 'bad' : undefined}>{kind}</span>
       <span class="muted" title={trace.start}>
-        {whenSeconds(ms(trace.start))}
+        {exampleTime(ms(trace.start))}
       </span>
       <span title={exactDuration(trace.duration_ns)}>{duration(trace.duration_ns)}</span>
       <a class="mono" href={hrefTo(['trace', trace.trace_id])} title={trace.trace_id}>

@@ -46,6 +46,7 @@ export function Hops({
             </>
           }
           title={`${exact(hop.count)} messages`}
+          wraps
         />
       ))}
       {sorted.length > MOST_ROWS && <p class="muted">{sorted.length - MOST_ROWS} more ways</p>}

@@ -65,10 +65,7 @@ export function LastChange({ about }: { about: string[] }) {
     .slice(0, SHOWN)
   const here = { edge: param('edge'), node: param('node') }
   return (
-    <Section
-      title="Last change"
-      note={changes.length === 0 ? 'none in the range of the time dock' : undefined}
-    >
+    <Section title="Last change" note={changes.length === 0 ? 'none in the dock’s range' : undefined}>
       {changes.map((change) => (
         <Row
           key={`${change.at} ${change.text}`}

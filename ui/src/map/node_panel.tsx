@@ -19,6 +19,8 @@ import { Series } from './series'
 import { nodeSub } from './words'
 
 const MOST_ROWS = 12
+const MOST_NAMES = 30
+const LIVE_MS = 10_000
 
 function figures(node: MapNode, scene: Scene): Figure[] {
   const traffic = scene.traffic.get(node.id) ?? 0
@@ -110,39 +112,59 @@ function EdgeRows({
   )
 }
 
-function Operations({ service }: { service: string }) {
+function OperationLink({ service, name }: { service: string; name: string }) {
+  const q = `{ resource.service.name = ${quoted(service)} && name = ${quoted(name)} }`
+  return <a href={hrefTo(['traces'], { q })}>{name}</a>
+}
+
+/** What the service is asked to do, with numbers of the window; what it does inside and of others, by name only. */
+function Operations({ service, minutes }: { service: string; minutes: number }) {
   const window = timeWindow.value
   const list = useAnswer<List<OperationItem>>(
     address(`services/${encodeURIComponent(service)}/operations`, windowParams(window)),
+    window.live ? LIVE_MS : null,
   )
   const items = list.data.value?.items ?? []
-  if (items.length === 0) return null
-  const volume = (item: OperationItem) =>
-    (item.requests ?? 0) > 0 ? (item.requests ?? 0) : (item.spans ?? 0)
-  const sorted = [...items].sort((a, b) => volume(b) - volume(a))
+  const requests = (item: OperationItem) => item.requests ?? 0
+  const entries = items.filter((item) => requests(item) > 0).sort((a, b) => requests(b) - requests(a))
+  const known = new Set(entries.map((item) => item.name))
+  const inside = [...new Set(items.map((item) => item.name))].filter((name) => !known.has(name)).sort()
   return (
-    <Section title="Operations" note="p99 · count">
-      {sorted.slice(0, MOST_ROWS).map((item) => (
-        <Row
-          key={`${item.name} ${item.kind ?? ''}`}
-          left={
-            <a
-              href={hrefTo(['traces'], {
-                q: `{ resource.service.name = ${quoted(service)} && name = ${quoted(item.name)} }`,
-              })}
-            >
-              {item.name}
-            </a>
-          }
-          right={
-            <>
-              {item.duration && <span class="muted">{duration(item.duration.p99_ns)} · </span>}
-              {exact(volume(item))}
-            </>
-          }
-        />
-      ))}
-    </Section>
+    <>
+      {entries.length > 0 && (
+        <Section title="Operations" note="p99 · rate">
+          {entries.slice(0, MOST_ROWS).map((item) => (
+            <Row
+              key={`${item.name} ${item.kind ?? ''}`}
+              left={<OperationLink service={service} name={item.name} />}
+              right={
+                <>
+                  {(item.errors ?? 0) > 0 && (
+                    <span class="bad">{share(item.errors ?? 0, requests(item))} err </span>
+                  )}
+                  {item.duration && <span class="muted">{duration(item.duration.p99_ns)} · </span>}
+                  {rate(requests(item) / minutes)}
+                </>
+              }
+              title={`${exact(requests(item))} requests, ${exact(item.errors ?? 0)} errors`}
+            />
+          ))}
+          {entries.length > MOST_ROWS && <p class="muted">{exact(entries.length - MOST_ROWS)} more</p>}
+        </Section>
+      )}
+      {inside.length > 0 && (
+        <Section title="Other spans" note="inside, and to others">
+          <p class="names">
+            {inside.slice(0, MOST_NAMES).map((name) => (
+              <OperationLink key={name} service={service} name={name} />
+            ))}
+            {inside.length > MOST_NAMES && (
+              <span class="muted">and {exact(inside.length - MOST_NAMES)} more</span>
+            )}
+          </p>
+        </Section>
+      )}
+    </>
   )
 }
 
@@ -316,7 +338,7 @@ export function NodePanel({ id, scene, onClose }: { id: string; scene: Scene; on
         </Section>
       )}
       <Around node={node} inside={inside} hops={detail.data.value?.hops ?? []} scene={scene} />
-      {node.type === 'service' && <Operations service={node.name} />}
+      {node.type === 'service' && <Operations service={node.name} minutes={scene.minutes} />}
       <LastChange about={[...inside]} />
       <Labels node={node} />
     </Panel>

@@ -6,6 +6,13 @@ import { OPERATION_HEIGHT, OPERATIONS_TOP } from './operations'
 import { amount, type Box, type Marks, type Scene } from './scene'
 import { cut, fit, textWidth } from './text'
 
+/** Beside a table's name there is room for little: the number, below one with two digits. */
+function shortRate(text: string): string {
+  const [, number = '', rest = ''] = /^([\d.]+)(.*?)(?:\/min| spans?)$/.exec(text) ?? []
+  if (number === '') return text
+  return Number(number) < 1 && rest === '' ? String(Number(Number(number).toPrecision(2))) : number + rest
+}
+
 export function rateOfNode(scene: Scene, id: string): string {
   const traffic = scene.traffic.get(id)
   return traffic === undefined ? '' : amount(scene, traffic)
@@ -144,7 +151,7 @@ function TableRow({
   const at = table.layout
   if (!at) return null
   const middle = at.y + at.height / 2
-  const count = rateOfNode(scene, table.id).replace(/\/min$| spans?$/, '')
+  const count = shortRate(rateOfNode(scene, table.id))
   const marksRoom = 44
   return (
     <g class={`table-row ${selected ? 'selected' : ''}`} data-node={table.id}>

@@ -13,7 +13,8 @@ import { TreeRow } from './rows'
 const STRIDE = 12
 const RIGHT = 16
 const INDENT = 14
-const INDENT_ROOM = 168
+/** Of the names' room, the most that depth takes of it. */
+const INDENT_PART = 0.45
 
 export interface WaterfallProps {
   trace: Trace
@@ -181,7 +182,7 @@ export function Waterfall(props: WaterfallProps) {
   const nameWidth = nameWidthFor(inner)
   const left = nameWidth + 8
   const last = Math.min(rows.length, first.value + Math.ceil(height / ROW) + STRIDE * 3)
-  const indent = Math.min(INDENT, INDENT_ROOM / Math.max(1, trace.maxDepth))
+  const indent = Math.min(INDENT, (nameWidth * INDENT_PART) / Math.max(1, trace.maxDepth))
   const drawn = useSignal<WaterfallProps & { left: number; last: number; width: number; indent: number }>({
     ...props,
     left,

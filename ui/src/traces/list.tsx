@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The traces found, newest first.
 import type { TraceItem } from '../api/types'
-import { duration, exact, exactDuration, plural } from '../base/format'
+import { duration, exact, exactDuration, plural, short } from '../base/format'
 import { hrefTo } from '../base/route'
 import { clockSeconds, day, ms } from '../base/time'
 import { ErrorIcon } from '../frame/icons'
 
 const SERVICES_SHOWN = 4
+/** From here on a round number has to do. */
+const MANY = 10_000
 
 function Services({ item, onFilter }: { item: TraceItem; onFilter: (service: string) => void }) {
   const shown = item.services.slice(0, SERVICES_SHOWN)
@@ -75,7 +77,9 @@ function Item({
           </span>
         )}
       </span>
-      <span class="trace-count muted">{plural(item.spans, 'span')}</span>
+      <span class="trace-count muted" title={plural(item.spans, 'span')}>
+        {item.spans < MANY ? plural(item.spans, 'span') : `${short(item.spans)} spans`}
+      </span>
       <span class="trace-duration" title={exactDuration(item.duration_ns)}>
         <span
           class="trace-bar"

@@ -303,6 +303,19 @@ NodeKey node_key_other(const NodeKey *key, bool of_parent)
     return other;
 }
 
+NodeKey node_key_copy(const NodeKey *key, Arena *arena)
+{
+    return (NodeKey){.type = key->type,
+                     .scope = arena_copy(arena, key->scope),
+                     .environment = arena_copy(arena, key->environment),
+                     .namespace = arena_copy(arena, key->namespace),
+                     .name = arena_copy(arena, key->name),
+                     .system = arena_copy(arena, key->system),
+                     .address = arena_copy(arena, key->address),
+                     .part = arena_copy(arena, key->part),
+                     .owner = arena_copy(arena, key->owner)};
+}
+
 Str node_key_label(const NodeKey *key)
 {
     switch (key->type) {

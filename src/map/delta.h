@@ -45,6 +45,9 @@ Str name_cut(Str name);
 void node_key_append(const NodeKey *key, Buf *buf);
 MUST_USE int node_key_parse(Str bytes, NodeKey *ret_key);
 
+/* The key, whose fields then live as long as @arena. */
+NodeKey node_key_copy(const NodeKey *key, Arena *arena);
+
 /* The node that stands for others of @key's type in its scope and environment, CONTRACT.md §8; for
  * a table or step @of_parent in its database or flow. Views into @key. */
 NodeKey node_key_other(const NodeKey *key, bool of_parent);

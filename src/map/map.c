@@ -558,11 +558,12 @@ int map_operations(Map *map, Str service, uint32_t from_minute, uint32_t to_minu
         known = true;
         cells_sum(&series->cells, window.from_minute, window.to_minute, &sum);
         if (sum.count > 0) {
-            operations[n++] = (MapOperation){.service = tables->node[series->key.a].key,
-                                             .name = symbols_get(&tables->texts, series->key.b),
-                                             .requests = (uint64_t)sum.count,
-                                             .errors = sum.errors > 0 ? (uint64_t)sum.errors : 0,
-                                             .duration = answer_duration(&scratch->duration)};
+            operations[n++] =
+                (MapOperation){.service = tables_copy_node(tables, series->key.a, arena),
+                               .name = tables_copy_text(tables, series->key.b, arena),
+                               .requests = (uint64_t)sum.count,
+                               .errors = sum.errors > 0 ? (uint64_t)sum.errors : 0,
+                               .duration = answer_duration(&scratch->duration)};
         }
         sketch_sum_clear(&scratch->duration);
     }

@@ -165,8 +165,7 @@ typedef struct MapAnswer {
     uint64_t folded_nodes, folded_edges;
 } MapAnswer;
 
-/* Answers in @arena (names of flows and labels live as long as the map), nodes sorted by id, edges
- * by (source, relation, target). Returns 0; 1 when
+/* Answers in @arena, nodes sorted by id, edges by (source, relation, target). Returns 0; 1 when
  * @focus is no node of the window. */
 enum { MAP_NO_SUCH_NODE = 1 };
 MUST_USE int map_ask(Map *map, const MapQuestion *question, Arena *arena, MapAnswer *ret_answer);

@@ -202,6 +202,10 @@ static inline bool tables_need_flush(const MapTables *tables)
     return tables->hot.n_records > 0 || tables->hot_exemplars.n_records > 0;
 }
 
+/* What an answer tells of them: the tables may forget names that no series has any more. */
+NodeKey tables_copy_node(const MapTables *tables, uint32_t node, Arena *arena);
+Str tables_copy_text(const MapTables *tables, uint32_t text, Arena *arena);
+
 size_t tables_memory(const MapTables *tables);
 
 /* A row of a table file: the sums of one series in one minute, spelled out. Str fields that the

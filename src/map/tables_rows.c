@@ -50,6 +50,16 @@ void tables_name_row(const MapTables *tables, uint32_t series, uint32_t minute, 
     }
 }
 
+NodeKey tables_copy_node(const MapTables *tables, uint32_t node, Arena *arena)
+{
+    return node_key_copy(&tables->node[node].key, arena);
+}
+
+Str tables_copy_text(const MapTables *tables, uint32_t text, Arena *arena)
+{
+    return arena_copy(arena, symbols_get(&tables->texts, text));
+}
+
 SeriesNames map_row_names(const MapRow *row)
 {
     return (SeriesNames){.kind = row->kind == SERIES_FLOW ? SERIES_EDGE : row->kind,

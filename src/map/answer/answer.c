@@ -267,8 +267,9 @@ static void answer_labels(Answering *answering)
             if (node->labels == NULL) {
                 node->labels = ARENA_ARRAY(answering->arena, MapLabel, LABELS_MAX);
             }
-            node->labels[node->n_labels++] = (MapLabel){symbols_get(&tables->texts, series->key.b),
-                                                        symbols_get(&tables->texts, series->key.c)};
+            node->labels[node->n_labels++] =
+                (MapLabel){tables_copy_text(tables, series->key.b, answering->arena),
+                           tables_copy_text(tables, series->key.c, answering->arena)};
         }
     }
     for (size_t i = 0; i < answer->n_nodes; i++) {

@@ -162,7 +162,10 @@ static void answer_flows(const Evidence *evidence, MapEdge *edge)
         if (last != NULL && compare_flow_counts(last, &counts.items[i]) == 0) {
             last->count += counts.items[i].count;
         } else {
-            edge->flows[edge->n_flows++] = counts.items[i];
+            edge->flows[edge->n_flows++] =
+                (MapFlowCount){.flow = arena_copy(evidence->arena, counts.items[i].flow),
+                               .step = arena_copy(evidence->arena, counts.items[i].step),
+                               .count = counts.items[i].count};
         }
     }
 }

@@ -86,10 +86,11 @@ static int take_findings(const MapTables *tables, const MapOptions *options, voi
         if (count > 0) {
             findings->items[findings->n_items++] = (MapFinding){
                 .kind = (DeltaKind)kind,
-                .code =
-                    kind == SERIES_FINDING ? symbols_get(&tables->texts, series->key.b) : (Str){0},
+                .code = kind == SERIES_FINDING
+                            ? tables_copy_text(tables, series->key.b, findings->arena)
+                            : (Str){0},
                 .node_id = copy_id(tables, series->key.a, findings->arena),
-                .service = tables->node[series->key.a].key,
+                .service = tables_copy_node(tables, series->key.a, findings->arena),
                 .count = count,
                 .spans = spans_of(tables, series->key.a, from, to),
                 .example = series_latest_example(series, from, to),
@@ -147,7 +148,7 @@ static void add_item(Judging *judging, HealthCode code, const Series *series, ui
     judging->items[judging->n_items++] = (HealthItem){
         .code = code,
         .node_id = copy_id(judging->tables, series->key.a, judging->arena),
-        .node = judging->tables->node[series->key.a].key,
+        .node = tables_copy_node(judging->tables, series->key.a, judging->arena),
         .count = count,
         .of = of,
         .example = series_latest_example(series, judging->from_minute, judging->to_minute),
@@ -335,7 +336,8 @@ static void judge_flow_series(Judging *judging, const Series *series, const Tabl
         add_item(judging, HEALTH_MISSING_RUN_ID, series, count, 0);
     } else {
         add_item(judging, HEALTH_STEP_WITHOUT_FLOW, series, count, 0);
-        judging->items[judging->n_items - 1].subject = symbols_get(&tables->texts, series->key.b);
+        judging->items[judging->n_items - 1].subject =
+            tables_copy_text(tables, series->key.b, judging->arena);
     }
 }
 

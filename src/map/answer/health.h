@@ -52,7 +52,7 @@ Str health_code_advice(HealthCode code);
 typedef struct HealthItem {
     HealthCode code;
     Str node_id;
-    NodeKey node;       /* a service, queue, flow or step; lives as long as the map */
+    NodeKey node;       /* a service, queue, flow or step */
     Str subject;        /* what it is about, when that is not the node: a step without a flow */
     uint64_t count, of; /* of so many spans of the service; 0: no share */
     TraceId example;    /* zero: none is kept */

@@ -288,7 +288,7 @@ static void take_versions(Telling *telling)
         }
         if (telling->history.n_events > before) {
             telling->history.events[before].version =
-                symbols_get(&telling->tables->texts, series->key.c);
+                tables_copy_text(telling->tables, series->key.c, telling->arena);
         }
     }
 }

@@ -71,7 +71,7 @@ static void list_run_series(const Asking *asking, FlowPlaces *places, const Seri
         return;
     }
     places->flows[places->n++] = (MapFlow){
-        .key = asking->tables->node[series->key.a].key,
+        .key = tables_copy_node(asking->tables, series->key.a, asking->arena),
         .runs = (uint64_t)sum.count,
         .failures = not_negative(sum.errors),
         .duration = duration,
@@ -223,11 +223,12 @@ static Parts find_parts(const Asking *asking, const MapFlowQuestion *question, S
             n += pass == 0;
             if (pass == 1) {
                 const NodeKey *key = &tables->node[series->key.a].key;
-                Part part = {.from = key->part, .series = series};
+                Part part = {.from = arena_copy(asking->arena, key->part), .series = series};
 
                 part.to = kind == SERIES_NEXT      ? tables->node[series->key.b].key.part
                           : kind == SERIES_VARIANT ? symbols_get(&tables->texts, series->key.b)
                                                    : (Str){0};
+                part.to = arena_copy(asking->arena, part.to);
                 parts.items[parts.n++] = part;
             }
         }
@@ -279,12 +280,13 @@ static int ask_flow(const Asking *asking, const MapFlowQuestion *question, MapFl
         return MAP_NO_SUCH_NODE;
     }
     PartSum sum = sum_parts(asking, runs.items, runs.n);
-    *flow = (MapFlow){.key = asking->tables->node[runs.items[0].series->key.a].key,
-                      .runs = sum.count,
-                      .failures = sum.errors,
-                      .duration = sum.duration,
-                      .first_minute = sum.first_minute,
-                      .last_minute = sum.last_minute};
+    *flow = (MapFlow){
+        .key = tables_copy_node(asking->tables, runs.items[0].series->key.a, asking->arena),
+        .runs = sum.count,
+        .failures = sum.errors,
+        .duration = sum.duration,
+        .first_minute = sum.first_minute,
+        .last_minute = sum.last_minute};
     flow->without_run_id = sum_parts(asking, without.items, without.n).count;
     return 0;
 }
@@ -568,8 +570,8 @@ static int find_lost(const MapTables *tables, const MapOptions *options, void *c
             node_id_append(symbols_get(&tables->nodes, series->key.a), &id);
             lost->steps[lost->n++] = (MapLostStep){
                 .node_id = arena_copy(lost->arena, buf_str(&id)),
-                .service = tables->node[series->key.a].key,
-                .step = symbols_get(&tables->texts, series->key.b),
+                .service = tables_copy_node(tables, series->key.a, lost->arena),
+                .step = tables_copy_text(tables, series->key.b, lost->arena),
                 .count = (uint64_t)sum.count,
                 .example = series_latest_example(series, lost->from_minute, lost->to_minute)};
         }

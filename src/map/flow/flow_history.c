@@ -266,7 +266,8 @@ static void tell_elements(Telling *telling)
     history->elements =
         ARENA_ARRAY(telling->arena, MapFlowElement, MIN(n, (size_t)FLOW_HISTORY_ELEMENTS_MAX) + 1);
     for (size_t i = 0, end; i < n; i = end) {
-        MapFlowElement element = {.from = parts[i].from, .to = parts[i].to};
+        MapFlowElement element = {.from = arena_copy(telling->arena, parts[i].from),
+                                  .to = arena_copy(telling->arena, parts[i].to)};
 
         mem_fill(telling->having, 0, telling->n_all * sizeof(telling->having[0]));
         for (end = i; end < n && compare_parts(&parts[i], &parts[end]) == 0; end++) {
@@ -349,8 +350,8 @@ static void tell_deploy(Telling *telling, const Series *series, uint32_t minute)
 
     node_id_append(symbols_get(&tables->nodes, series->key.a), &id);
     change->service_id = arena_copy(telling->arena, buf_str(&id));
-    change->service = tables->node[series->key.a].key;
-    change->version = symbols_get(&tables->texts, series->key.c);
+    change->service = tables_copy_node(tables, series->key.a, telling->arena);
+    change->version = tables_copy_text(tables, series->key.c, telling->arena);
     change->minute = minute;
 }
 

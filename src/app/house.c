@@ -81,6 +81,7 @@ static int open_store(House *house, const HouseOptions *options, Buf *why)
         .cells_bytes_max = settings->map_memory,
         .kept_s = settings->map_retention / NS_PER_S,
         .minutes_kept_s = MAX(settings->map_minutes / NS_PER_S, UINT64_C(1)),
+        .clock = &clock_system,
     };
     const char *problem = NULL;
 

@@ -25,7 +25,7 @@ KeptPending *kept_cut(Map *map)
 
 void kept_free(Map *map, KeptPending *pending)
 {
-    map_pending_free(pending->sums);
+    tiers_free(map, pending->sums);
     if (pending->runs != NULL) {
         runs_pending_free(map_runs(map), pending->runs);
     }

@@ -83,6 +83,7 @@ Map *map_new(const MapOptions *options)
     map->runs = runs_new();
     pages_init(&map->pages, &map->tables, map->options.cells_bytes_max);
     map->merges.fold_max = FOLD_MAX;
+    series_counts_init(&map->choice.rest, map->options.fold_series_max);
     return map;
 }
 
@@ -93,6 +94,7 @@ Map *map_free(Map *map)
         pages_deinit(&map->pages);
         page_hours_deinit(&map->merges.left_days);
         tables_deinit(&map->tables);
+        series_counts_deinit(&map->choice.rest);
         runs_free(map->runs);
         pthread_rwlock_destroy(&map->lock);
         mem_free(map);
@@ -134,6 +136,7 @@ static bool is_readable(Map *map, PageWindow window)
  * shared, but after some attempts in which others let go what this one had loaded. */
 static Map *map_read(Map *map, PageWindow window)
 {
+    choice_refresh(map);
     for (int i = 0; i < READ_ATTEMPTS; i++) {
         map_lock_shared(map);
         if (is_readable(map, window)) {

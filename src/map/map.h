@@ -3,6 +3,7 @@
 
 #include "codec/sketch.h"
 #include "map/delta.h"
+#include "os/clock.h"
 
 /*
  * The map: sums of deltas per minute, and the questions to it. One thread (the store's applier)
@@ -24,6 +25,7 @@ typedef struct MapOptions {
     size_t fold_series_max; /* in memory while files are merged, or counted at the start; 0: twice
                                as many */
     uint32_t cut_files_max; /* more are merged into hours; 0: 32 */
+    const Clock *clock;     /* by which choosing anew who has a place is limited; NULL: it is not */
 } MapOptions;
 
 Map *map_new(const MapOptions *options);

@@ -4,10 +4,11 @@
 #include <pthread.h>
 
 #include "map/pages.h"
+#include "map/series/counts.h"
 
 /*
- * The inside of a Map, shared by map.c (deltas, questions), tiers.c and tiers_start.c (files), and
- * by nobody else.
+ * The inside of a Map, shared by map.c (deltas, questions), choice.c, tiers.c and tiers_start.c
+ * (files), and by nobody else.
  */
 enum { FOLD_MAX = 128 }; /* cut files that a fold takes, hours that it makes */
 
@@ -18,12 +19,23 @@ typedef struct Merges {
     PageHours left_days; /* of too many series to be added up */
 } Merges;
 
+/* Who has a place when there are more series than places (choice.c). */
+typedef struct Choice {
+    SeriesCounts rest;    /* who has none */
+    uint64_t fingerprint; /* of those that were chosen; 0: they are those that came first */
+    uint64_t checked;     /* the map's version when that was looked at last */
+    bool is_running;
+    uint64_t not_before_ns;
+} Choice;
+
 struct Map {
     pthread_rwlock_t lock;
     MapOptions options; /* defaults filled in */
     MapTables tables;
     Pages pages;
     Merges merges;
+    Choice choice;
+    MapPending *in_flight; /* cut, and not yet committed */
     struct Runs *runs;
     uint64_t deltas_applied, version;
 };
@@ -31,6 +43,8 @@ struct Map {
 struct MapPending {
     MapRows rows; /* their names are views into the map's symbols, or @beyond's */
     MapTables *beyond;
+    MapTables
+        *names;      /* the tables that it was cut from, once the map has others; NULL: the map's */
     PageHours hours; /* that they lie in */
     uint32_t number; /* of the cut */
 };
@@ -38,6 +52,20 @@ struct MapPending {
 /* Whether the file can be read, and which hours it has rows in (LEVEL_CUT, LEVEL_SPARSE). 0; 1 with
  * @ret_error; -errno. */
 MUST_USE int tiers_check_file(const TableFile *file, PageHours *hours, ParseError *ret_error);
+
+/* Learns all files that the pages know: which series there are, and when. @chosen: hashes of those
+ * that have places, and no other comes in; NULL: whoever comes first. */
+void tiers_learn(Map *map, const Table *chosen);
+
+/* The most frequent of @items, as many as there are places, go to @ret_chosen (hashes; to be
+ * deinitialised), all others to the map's rest. */
+void choice_take(Map *map, SeriesCount *items, size_t n, Table *ret_chosen);
+
+/* Chooses again when others are the most frequent now; takes the lock by itself. */
+void choice_refresh(Map *map);
+
+/* Counts those that @beyond knows by name, each once. */
+void choice_note(Map *map, MapTables *beyond);
 
 /* Empties the tables; their settings stay. */
 void map_reset_tables(Map *map);

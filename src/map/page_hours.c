@@ -304,6 +304,44 @@ void pages_restart(Pages *pages)
     }
 }
 
+static PageHours copy_hours(const PageHours *hours)
+{
+    PageHours copy = {NEW_ARRAY(uint32_t, hours->count + 1), hours->count, hours->count + 1};
+
+    mem_copy(copy.items, hours->items, hours->count * sizeof(uint32_t));
+    return copy;
+}
+
+static void copy_files(Pages *pages, const Table *files)
+{
+    PageHours none = {0};
+
+    for (size_t i = 0; i < files->n_records; i++) {
+        pages_add_file(pages, ((const PageFile *)table_at(files, i))->file, &none);
+    }
+}
+
+void pages_copy_files(Pages *pages, const Pages *from)
+{
+    PageHours hours;
+
+    copy_files(pages, &from->day_files);
+    copy_files(pages, &from->hour_files);
+    for (size_t i = 0; i < from->sparse_files.n_records; i++) {
+        const PageSparse *sparse = table_at(&from->sparse_files, i);
+
+        hours = copy_hours(&sparse->hours);
+        pages_add_file(pages, sparse->file, &hours);
+    }
+    for (size_t i = 0; i < from->n_cuts; i++) {
+        hours = copy_hours(&from->cuts[i].hours);
+        pages_add_file(pages, from->cuts[i].file, &hours);
+    }
+    if (from->facts != NULL) {
+        pages_add_file(pages, from->facts, &hours);
+    }
+}
+
 static void free_files(Table *files)
 {
     for (size_t i = 0; i < files->n_records; i++) {

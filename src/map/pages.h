@@ -93,6 +93,7 @@ typedef struct Pages {
     bool fresh_is_thin;
     uint64_t tick;
     uint64_t n_loads, n_damaged, n_evicted; /* files read, unreadable; hours let go */
+    uint64_t n_changes;                     /* of the set of files */
     uint64_t n_left;                        /* cut files and days of too many series to be merged */
 } Pages;
 
@@ -103,6 +104,9 @@ void pages_deinit(Pages *pages);
  * hours. */
 void pages_add_file(Pages *pages, TableFile *file, PageHours *hours);
 void pages_remove_file(Pages *pages, const TableFile *file);
+/* Adds all files of @from, which stay there, too. */
+void pages_copy_files(Pages *pages, const Pages *from);
+
 TableFile *pages_hour_file(const Pages *pages, uint32_t hour); /* NULL: none */
 TableFile *pages_day_file(const Pages *pages, uint32_t day);
 bool pages_hour_is_thin(const Pages *pages, uint32_t hour);

@@ -556,3 +556,30 @@ int tables_add_row(MapTables *tables, const MapRow *row)
     }
     return 0;
 }
+
+int tables_apply_row(MapTables *tables, const MapRow *row)
+{
+    const SeriesNames names = map_row_names(row);
+    uint32_t number;
+
+    TRY(own_series(tables, row, &names, &number));
+    if (number == SERIES_NONE && tables->folds) {
+        TRY(tables_apply_row(need_beyond(tables), row));
+    }
+    if (number == SERIES_NONE && row->kind != SERIES_FLOW) {
+        number = tables_other_series(tables, &names);
+    }
+    if (number == SERIES_NONE) {
+        return 0;
+    }
+    const HotKey key = {number, row->minute};
+    if (!cell_value_is_zero(&row->sum)) {
+        cell_value_add(&((HotCell *)table_put(&tables->hot, &key, NULL))->value, &row->sum);
+    }
+    if (row->exemplars.n_items > 0) {
+        HotExemplars *hot = table_put(&tables->hot_exemplars, &key, NULL);
+
+        exemplars_merge(&hot->set, &row->exemplars);
+    }
+    return 0;
+}

@@ -88,6 +88,7 @@ typedef struct Series {
     Presence presence;   /* over its whole life */
     ExemplarSlot *slots; /* by minute, as the cells */
     uint32_t n_slots, slots_capacity;
+    int64_t n_counted;              /* over its whole life: who is rare, beyond series_max */
     uint32_t first_flow, next_flow; /* edges: chain of their flows' series; SERIES_NONE ends it */
 } Series;
 
@@ -236,6 +237,13 @@ MapRow *map_rows_add(MapRows *rows);
 void tables_cut(MapTables *tables, MapRows *ret_rows);
 
 SeriesNames map_row_names(const MapRow *row);
+
+/* Does what the deltas did whose sum the row is, not committed yet. Returns 0; 1 when it names a
+ * node that is none. */
+MUST_USE int tables_apply_row(MapTables *tables, const MapRow *row);
+
+/* The row's series, told apart or not, among all: series_names_hash(). */
+uint64_t map_row_hash(const MapRow *row);
 
 /* Adds a row to the cold series. Returns 0; 1 when it names a node that is none. */
 MUST_USE int tables_add_row(MapTables *tables, const MapRow *row);

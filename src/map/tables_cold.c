@@ -104,6 +104,7 @@ void tables_add_cell(MapTables *tables, uint32_t number, uint32_t minute, const 
 {
     need_minutes(tables, tables_series(tables, number), minute, minute + 1);
     Series *series = tables_series(tables, number);
+    series->n_counted += value->count;
     int change = tables_is_thin(tables, series, minute)
                      ? tables_add_thin(tables, number, minute, value)
                      : cells_add(&series->cells, minute, value);

@@ -50,6 +50,13 @@ void tables_name_row(const MapTables *tables, uint32_t series, uint32_t minute, 
     }
 }
 
+uint64_t map_row_hash(const MapRow *row)
+{
+    const SeriesNames names = map_row_names(row);
+
+    return series_names_hash(&names, row->flow, row->step);
+}
+
 NodeKey tables_copy_node(const MapTables *tables, uint32_t node, Arena *arena)
 {
     return node_key_copy(&tables->node[node].key, arena);

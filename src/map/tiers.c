@@ -65,27 +65,25 @@ static void add_beyond(MapTables *beyond, MapRows *rows)
 
 MapPending *map_cut(Map *map)
 {
-    MapRows rows;
+    MapPending *pending = NEW(MapPending);
 
     map_lock(map);
-    tables_cut(&map->tables, &rows);
-    MapTables *beyond = tables_take_beyond(&map->tables);
-    uint32_t number = map->pages.cut++;
+    tables_cut(&map->tables, &pending->rows);
+    pending->beyond = tables_take_beyond(&map->tables);
+    pending->number = map->pages.cut++;
     map->pages.fresh_hour = 0;
+    if (pending->beyond != NULL) {
+        choice_note(map, pending->beyond);
+        add_beyond(pending->beyond, &pending->rows);
+    }
+    if (pending->rows.count > 0) {
+        map->in_flight = pending;
+    }
     map_unlock(map);
-    if (beyond != NULL) {
-        add_beyond(beyond, &rows);
+    if (pending->rows.count == 0) {
+        return map_pending_free(pending);
     }
-    if (rows.count == 0) {
-        map_rows_deinit(&rows);
-        map_tables_free(beyond);
-        return NULL;
-    }
-    MapPending *pending = NEW(MapPending);
-    pending->rows = rows;
-    pending->beyond = beyond;
-    pending->number = number;
-    collect_hours(&rows, &pending->hours);
+    collect_hours(&pending->rows, &pending->hours);
     return pending;
 }
 
@@ -95,9 +93,21 @@ MapPending *map_pending_free(MapPending *pending)
         map_rows_deinit(&pending->rows);
         page_hours_deinit(&pending->hours);
         map_tables_free(pending->beyond);
+        map_tables_free(pending->names);
         mem_free(pending);
     }
     return NULL;
+}
+
+/* Without a commit, when the store is closed while the disk refuses. */
+void tiers_free(Map *map, MapPending *pending)
+{
+    map_lock(map);
+    if (map->in_flight == pending) {
+        map->in_flight = NULL;
+    }
+    map_unlock(map);
+    map_pending_free(pending);
 }
 
 int map_pending_write(const MapPending *pending, Buf *ret_file)
@@ -209,7 +219,9 @@ void tiers_changed(Map *map, const TablesChange *change)
     map_lock(map);
     if (pending != NULL) {
         map->pages.committed = pending->number;
+        map->in_flight = NULL;
     }
+    map->pages.n_changes++;
     expire(&map->pages, change);
     for (size_t i = 0; i < change->n_removed; i++) {
         pages_remove_file(&map->pages, change->removed[i]);

@@ -78,7 +78,7 @@ static inline void cut(Disk *disk, Map *map)
     if (pending != NULL) {
         assert_int_equal(tiers_write(pending, &emitted.sink), 0);
         commit(disk, map, &emitted, (TablesChange){.pending = pending});
-        map_pending_free(pending);
+        tiers_free(map, pending);
     }
 }
 
@@ -142,4 +142,57 @@ static inline void disk_deinit(Disk *disk)
         table_file_unref(disk->files[i]);
     }
     fs_sim_free(disk->sim);
+}
+
+/* Merges all that there is, hours later. */
+static inline void fold_all(Disk *disk, Map *map)
+{
+    do {
+        disk->now_s += 3 * 3600;
+    } while (merge(disk, map));
+}
+
+/* What the map answers, as text; @exemplars: how many of each edge. */
+static inline void dump_answer(Map *map, uint32_t from, uint32_t to, size_t exemplars, Arena *arena,
+                               Buf *text)
+{
+    MapQuestion question = {.from_minute = from, .to_minute = to};
+    MapAnswer answer;
+
+    assert_int_equal(map_ask(map, &question, arena, &answer), 0);
+    for (size_t i = 0; i < answer.n_nodes; i++) {
+        const MapNode *node = &answer.nodes[i];
+
+        buf_append_format(text, "%.*s %u-%u %lu %lu %lu", STR_ARG(node->id), node->first_minute,
+                          node->last_minute, node->requests, node->errors, node->duration.p99_ns);
+        for (size_t k = 0; k < node->n_labels; k++) {
+            buf_append_format(text, " %.*s", STR_ARG(node->labels[k].value));
+        }
+        buf_append_byte(text, '\n');
+    }
+    for (size_t i = 0; i < answer.n_edges; i++) {
+        const MapEdge *edge = &answer.edges[i];
+
+        buf_append_format(text, "%.*s %lu %lu %a %lu %lu %lu", STR_ARG(edge->id), edge->count,
+                          edge->errors, edge->adjusted_count, edge->duration.p50_ns,
+                          edge->duration.p99_ns, edge->server_duration.p90_ns);
+        for (size_t k = 0; k < edge->n_intervals; k++) {
+            buf_append_format(text, " %u-%u", edge->intervals[k].first_minute,
+                              edge->intervals[k].last_minute);
+        }
+        for (size_t k = 0; k < edge->n_flows; k++) {
+            buf_append_format(text, " %.*s:%lu", STR_ARG(edge->flows[k].step),
+                              edge->flows[k].count);
+        }
+        for (size_t k = 0; k < MIN(edge->n_latest, exemplars); k++) {
+            buf_append_format(text, " t%lu", edge->latest[k].start_ns);
+        }
+        for (size_t k = 0; k < MIN(edge->n_slowest, exemplars); k++) {
+            buf_append_format(text, " s%lu", edge->slowest[k].duration_ns);
+        }
+        buf_append_byte(text, '\n');
+    }
+    for (size_t i = 0; i < answer.n_hops; i++) {
+        buf_append_format(text, "hop %lu %lu\n", answer.hops[i].count, answer.hops[i].age.p99_ns);
+    }
 }

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <stdlib.h>
-
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -92,6 +90,7 @@ static int learn_presence(void *context, const MapRow *row)
     if (series == SERIES_NONE) {
         return 0;
     }
+    tables_series(starting->tables, series)->n_counted += row->sum.count;
     while (minutes.len > 0) {
         TRY(cells_skip(&minutes, &minute));
         if (minute >= end) {
@@ -174,59 +173,16 @@ static void learn_all(Map *map)
 
 /* --- More series than there are places for --- */
 
-typedef struct SeriesCount {
-    uint64_t hash; /* series_names_hash() */
-    int64_t count; /* over all of time */
-} SeriesCount;
-
-typedef struct Counting {
-    Table counts; /* SeriesCount */
-    size_t max;   /* of them */
-} Counting;
-
-static int compare_series_counts(const void *a, const void *b)
-{
-    const SeriesCount *left = a, *right = b;
-
-    return left->count != right->count ? (left->count < right->count ? 1 : -1)
-                                       : (left->hash > right->hash) - (left->hash < right->hash);
-}
-
-/* Leaves the @n most frequent, in this order. */
-static void keep_frequent(Table *counts, size_t n)
-{
-    size_t n_all = counts->n_records;
-    CLEANUP(mem_freep) SeriesCount *order = NEW_ARRAY(SeriesCount, n_all + 1);
-
-    for (size_t i = 0; i < n_all; i++) {
-        order[i] = *(const SeriesCount *)table_at(counts, i);
-    }
-    qsort(order, n_all, sizeof(order[0]), compare_series_counts);
-    table_clear(counts);
-    for (size_t i = 0; i < MIN(n, n_all); i++) {
-        *(SeriesCount *)table_put(counts, &order[i].hash, NULL) = order[i];
-    }
-}
-
-/* What was rare up to then is forgotten when there are too many, and begins anew. */
 static int count_row(void *context, const MapRow *row)
 {
-    Counting *counting = context;
-    const SeriesNames names = map_row_names(row);
-    uint64_t hash = series_names_hash(&names, row->flow, row->step);
-
-    if (counting->counts.n_records >= counting->max &&
-        table_find(&counting->counts, &hash) == NULL) {
-        keep_frequent(&counting->counts, counting->max / 2);
-    }
-    ((SeriesCount *)table_put(&counting->counts, &hash, NULL))->count += row->sum.count;
+    series_counts_add(context, map_row_hash(row), row->sum.count);
     return 0;
 }
 
 /* The same files, more is known of which than learn_all() reads: an hour is told by its day. */
-static void count_series(Map *map, Counting *counting)
+static void count_series(Map *map, SeriesCounts *counts)
 {
-    const MapRowVisitor visitor = {count_row, counting, false};
+    const MapRowVisitor visitor = {count_row, counts, false};
     const Pages *pages = &map->pages;
     ParseError error;
 
@@ -251,31 +207,40 @@ static void count_series(Map *map, Counting *counting)
     }
 }
 
+void tiers_learn(Map *map, const Table *chosen)
+{
+    MapTables *tables = &map->tables;
+
+    tables->chosen = chosen;
+    learn_all(map);
+    tables->chosen = NULL;
+    if (chosen != NULL) {
+        tables->series_max = tables->series.n_records - tables->n_others;
+    }
+}
+
 /* Everything anew, with places for the most frequent series alone. */
 static void learn_chosen(Map *map)
 {
-    MapTables *tables = &map->tables;
-    Counting counting = {.max = map->options.fold_series_max};
-    Table *counts = &counting.counts;
+    SeriesCounts counts;
+    Table chosen;
 
-    table_init(counts, sizeof(SeriesCount), sizeof(uint64_t));
-    count_series(map, &counting);
-    keep_frequent(counts, map->options.series_max);
-    size_t n = counts->n_records;
+    series_counts_init(&counts, map->options.fold_series_max);
+    count_series(map, &counts);
+    choice_take(map, (SeriesCount *)(void *)counts.table.records, counts.table.n_records, &chosen);
     map_reset_tables(map);
     pages_restart(&map->pages);
-    tables->chosen = counts;
-    learn_all(map);
-    tables->chosen = NULL;
-    tables->series_max = tables->series.n_records - tables->n_others; /* no further one comes in */
-    table_deinit(counts);
-    log_warn("map is full: the rarest edges and names are told in (other)", LOG_U64("series", n));
+    tiers_learn(map, &chosen);
+    log_warn("map is full: the rarest edges and names are told in (other)",
+             LOG_U64("series", chosen.n_records));
+    table_deinit(&chosen);
+    series_counts_deinit(&counts);
 }
 
 void tiers_loaded(Map *map)
 {
     map_lock(map);
-    learn_all(map);
+    tiers_learn(map, NULL);
     if (tables_are_full(&map->tables)) {
         learn_chosen(map);
     }

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "map/pages.h"
+#include "map/tiers_fixture.h"
+
+/* More series than places: what is told, what is kept, and that it does not depend on what came
+ * first. */
+
+/* What more series there are is told in (other), and remembered until the next cut alone. */
+static void beyond_the_limit_of_series_others_tell(void **state)
+{
+    MapOptions options = {.series_max = 50};
+    Fixture fixture;
+    Disk disk;
+    MapStatus status;
+    MapOperation *operations;
+    uint64_t requests = 0;
+    size_t n;
+
+    fixture_init(&fixture, &options);
+    disk_init(&disk);
+    fixture_call(&fixture, "web", "cart", TODAY);
+    for (uint32_t i = 0; i < 20000; i++) {
+        CLEANUP(buf_deinit) Buf name = {0};
+
+        buf_append_format(&name, "operation-%u", i);
+        Delta *delta = fixture_call(&fixture, "web", "cart", TODAY);
+        delta->kind = DELTA_REQUEST;
+        delta->name = arena_copy(&fixture.arena, buf_str(&name));
+        if (i % 1000 == 999) {
+            fixture_apply(&fixture);
+            cut(&disk, fixture.map);
+        }
+    }
+    fixture_call(&fixture, "web", "cart", TODAY);
+    fixture_apply(&fixture);
+    map_status(fixture.map, &status);
+    assert_int_equal(status.series, 50 + 1);
+    assert_int_equal(status.folded, 20000 - 49);
+    assert_int_equal(status.refused, 0);
+    assert_in_range(status.bytes, 0, 200000); /* of 20,000 names it would be millions */
+    MapAnswer answer = fixture_ask(&fixture, (MapQuestion){0});
+    assert_int_equal(answer.edges[0].count, 2);
+    assert_true(answer.truncated);
+    assert_int_equal(
+        map_operations(fixture.map, STR("web"), 0, UINT32_MAX, &fixture.arena, &operations, &n), 0);
+    assert_int_equal(n, 50);
+    for (size_t i = 0; i < n; i++) {
+        requests += operations[i].requests;
+        assert_int_equal(operations[i].requests,
+                         str_equal(operations[i].name, STR("(other)")) ? 20000 - 49 : 1);
+    }
+    assert_int_equal(requests, 20000);
+    fixture_deinit(&fixture);
+    disk_deinit(&disk);
+}
+
+/* @n entry points of an hour that no other has. */
+static void cut_of_names(Fixture *fixture, Disk *disk, uint32_t hour, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        CLEANUP(buf_deinit) Buf name = {0};
+        Delta *delta = fixture_call(fixture, "web", "cart", TODAY + hour * 60);
+
+        buf_append_format(&name, "operation-%u-%u", hour, i);
+        delta->kind = DELTA_REQUEST;
+        delta->name = arena_copy(&fixture->arena, buf_str(&name));
+    }
+    fixture_apply(fixture);
+    cut(disk, fixture->map);
+}
+
+/* Files of more series than fit in memory are merged in parts; what does not fit by itself stays,
+ * and holds up nothing. */
+static void more_series_than_fit_are_merged_in_parts(void **state)
+{
+    MapOptions options = {.series_max = 50, .fold_series_max = 1000, .cut_files_max = 2};
+    Fixture fixture;
+    Disk disk;
+    MapStatus status;
+
+    fixture_init(&fixture, &options);
+    disk_init(&disk);
+    disk.now_s += 48 * 3600;
+    for (uint32_t hour = 0; hour < 6; hour++) {
+        cut_of_names(&fixture, &disk, hour, 400); /* a day of 2,400 */
+    }
+    cut_of_names(&fixture, &disk, 24, 1500);
+    cut_of_names(&fixture, &disk, 25, 400);
+    cut_of_names(&fixture, &disk, 48, 400); /* the next day */
+    cut_of_names(&fixture, &disk, 72, 10);
+    fold_all(&disk, fixture.map);
+    assert_int_equal(count_level(&disk, 0), 1);
+    assert_int_equal(count_level(&disk, 1), 9);
+    assert_int_equal(count_level(&disk, 2), 2); /* of the second and third day */
+    map_status(fixture.map, &status);
+    assert_int_equal(status.left_files, 2); /* the cut file, and the first day */
+    fixture.map = restart(&disk, fixture.map, &options);
+    Str web = fixture_id(&fixture, service(&fixture, "web"));
+    const MapSteps window = {TODAY, TODAY + 4 * 1440, 1440};
+    static const uint64_t days[] = {2400, 1900, 400, 10};
+    MapPoint *points;
+    size_t n;
+    assert_int_equal(map_node_series(fixture.map, web, &window, &fixture.arena, &points, &n), 0);
+    assert_int_equal(n, ARRAY_LEN(days));
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(points[i].count, days[i]);
+    }
+    fixture_deinit(&fixture);
+    disk_deinit(&disk);
+}
+
+/* The limit bounds all of memory, and what a start counts: also then the frequent get places. */
+static void the_limit_of_series_bounds_what_stands_for_others(void **state)
+{
+    MapOptions options = {.series_max = 50, .fold_series_max = 1000};
+    Fixture fixture;
+    Disk disk;
+    MapStatus status;
+
+    fixture_init(&fixture, &options);
+    disk_init(&disk);
+    for (uint32_t i = 0; i < 20000; i++) {
+        CLEANUP(buf_deinit) Buf name = {0};
+
+        buf_append_format(&name, "service-%u", i);
+        Str source = service(&fixture, buf_cstr(&name));
+        fixture_edge(&fixture, source, RELATION_CALLS, source, RULE_PAIRED, TODAY);
+        if (i % 2000 == 1999) {
+            for (int k = 0; k < 100; k++) {
+                fixture_call(&fixture, "frequent", "frequent", TODAY);
+            }
+            fixture_apply(&fixture);
+            cut(&disk, fixture.map);
+        }
+    }
+    map_status(fixture.map, &status);
+    assert_in_range(status.series, 50, 50 + 4096);
+    fixture.map = restart(&disk, fixture.map, &options);
+    map_status(fixture.map, &status);
+    assert_in_range(status.series, 50, 50 + 4096);
+    MapAnswer answer = fixture_ask(&fixture, (MapQuestion){0});
+    Str frequent = service(&fixture, "frequent");
+    const MapEdge *edge = answer_edge(&fixture, &answer, frequent, frequent);
+    assert_non_null(edge);
+    assert_int_equal(edge->count, 1000);
+    fixture_deinit(&fixture);
+    disk_deinit(&disk);
+}
+
+/* --- Whatever the order, beyond the limit --- */
+
+enum { CROWD = 3000, CROWD_SERIES_MAX = 120 };
+
+/* The @i-th of a crowd of deltas: some names are frequent, most are not. */
+static void add_of_crowd(Fixture *fixture, uint32_t i)
+{
+    char name[32];
+    uint32_t rank = i % 5 == 0 ? i % 997 % 400 : i % 7;
+    uint32_t minute = TODAY + i % 61 * 60 + i % 13;
+
+    snprintf(name, sizeof(name), "name-%03u", rank);
+    Delta *delta = fixture_edge(fixture, service(fixture, i % 3 == 0 ? "web" : "shop"),
+                                RELATION_CALLS, service(fixture, name), RULE_PAIRED, minute);
+
+    delta->kind = (DeltaKind[]){DELTA_EDGE,  DELTA_REQUEST,    DELTA_HOP,    DELTA_SPAN,
+                                DELTA_LABEL, DELTA_UNRESOLVED, DELTA_NO_FLOW}[i % 7];
+    delta->target = delta->kind == DELTA_EDGE && i % 2 == 0 ? table(fixture, name) : delta->target;
+    delta->source = i % 11 == 0 ? service(fixture, name) : delta->source;
+    delta->via = queue(fixture, name);
+    delta->name = arena_copy(&fixture->arena, str_from_cstr(name));
+    delta->value = delta->name;
+    delta->flow = delta->kind == DELTA_EDGE && i % 3 == 0 ? flow(fixture, "order") : (Str){0};
+    delta->step = delta->flow.len > 0 ? delta->name : (Str){0};
+    delta->duration_ns = i * 1000;
+}
+
+static uint64_t total_of_edges(Fixture *fixture, Map *map)
+{
+    MapQuestion question = {.to_minute = UINT32_MAX, .types = UINT32_MAX};
+    MapAnswer answer;
+    uint64_t total = 0;
+
+    assert_int_equal(map_ask(map, &question, &fixture->arena, &answer), 0);
+    for (size_t i = 0; i < answer.n_edges; i++) {
+        total += answer.edges[i].count;
+    }
+    for (size_t i = 0; i < answer.n_nodes; i++) {
+        total += answer.nodes[i].requests * 1000003;
+    }
+    for (size_t i = 0; i < answer.n_hops; i++) {
+        total += answer.hops[i].count * 10007;
+    }
+    return total;
+}
+
+/* Cuts, and asks while the cut is not committed yet. */
+static void cut_slowly(Fixture *model, Disk *disk, Map *map)
+{
+    MapPending *pending = map_cut(map);
+    Emitted emitted = {.sink = {emit}, .disk = disk, .written_s = disk->now_s};
+
+    if (pending != NULL) {
+        (void)total_of_edges(model, map);
+        assert_int_equal(tiers_write(pending, &emitted.sink), 0);
+        (void)total_of_edges(model, map);
+        commit(disk, map, &emitted, (TablesChange){.pending = pending});
+        tiers_free(map, pending);
+    }
+}
+
+/* What the map says of the crowd. */
+static void tell(Fixture *model, Map *map, Buf *text)
+{
+    assert_int_equal(total_of_edges(model, map), total_of_edges(model, model->map));
+    dump_answer(map, 0, UINT32_MAX, false, &model->arena, text);
+    dump_answer(map, TODAY + 120, TODAY + 1000, false, &model->arena, text);
+}
+
+static void apply_one(Fixture *model, Map *map, uint32_t i, int sign)
+{
+    add_of_crowd(model, i);
+    map_apply(map, &model->deltas, sign);
+    model->deltas.count = 0;
+}
+
+/* The crowd in an order of its own, some of it twice and taken back once, cut, folded and asked now
+ * and then. Appends what the map says, before and after a start. */
+static void tell_crowd(Fixture *model, uint32_t round, Buf *running, Buf *started)
+{
+    MapOptions options = {.series_max = CROWD_SERIES_MAX, .cut_files_max = 2, .cells_bytes_max = 1};
+    Disk disk;
+    Map *map = map_new(&options);
+
+    disk_init(&disk);
+    for (uint32_t k = 0; k < CROWD; k++) {
+        uint32_t i = (k * 7 + round * 1009) % CROWD;
+
+        apply_one(model, map, i, 1);
+        if (i % 4 == round) {
+            apply_one(model, map, i, 1);
+        }
+        if (i % 4 == round && i % 8 < 4) {
+            apply_one(model, map, i, -1);
+        }
+        if (k % 300 == 10 * round) {
+            cut_slowly(model, &disk, map);
+            fold_all(&disk, map);
+        }
+        if (k % (100 + round) == 0) {
+            (void)total_of_edges(model, map);
+        }
+    }
+    for (uint32_t i = 0; i < CROWD; i++) { /* what came twice above goes now */
+        if (i % 4 == round && i % 8 >= 4) {
+            apply_one(model, map, i, -1);
+        }
+    }
+    tell(model, map, running);
+    cut(&disk, map);
+    map = restart(&disk, map, &options);
+    tell(model, map, started);
+    map_free(map);
+    disk_deinit(&disk);
+}
+
+static void assert_texts_are_equal(const char *what, const Buf *left, const Buf *right)
+{
+    if (!str_equal(buf_str(left), buf_str(right))) {
+        fail_msg("%s\n--- first\n%.*s\n--- then\n%.*s", what, STR_ARG(buf_str(left)),
+                 STR_ARG(buf_str(right)));
+    }
+}
+
+static void what_is_told_beyond_the_limit_does_not_depend_on_order(void **state)
+{
+    CLEANUP(buf_deinit) Buf first = {0};
+    Fixture model;
+    MapStatus status;
+
+    fixture_init(&model, NULL);
+    for (uint32_t i = 0; i < CROWD; i++) {
+        add_of_crowd(&model, i);
+    }
+    fixture_apply(&model);
+    map_status(model.map, &status);
+    assert_true(status.series > 4 * CROWD_SERIES_MAX);
+    for (uint32_t round = 0; round < 4; round++) {
+        CLEANUP(buf_deinit) Buf running = {0};
+        CLEANUP(buf_deinit) Buf started = {0};
+
+        tell_crowd(&model, round, &running, &started);
+        assert_texts_are_equal("a start", &running, &started);
+        if (round == 0) {
+            buf_append_str(&first, buf_str(&running));
+        }
+        assert_texts_are_equal("another order", &first, &running);
+    }
+    fixture_deinit(&model);
+}
+
+/* --- While others ask --- */
+
+typedef struct Asker {
+    Fixture *model;
+    Map *map;
+    _Atomic bool stop;
+    uint64_t n_asked;
+} Asker;
+
+static void *ask_on(void *context)
+{
+    Asker *asker = context;
+
+    while (!asker->stop) {
+        CLEANUP(arena_deinit) Arena arena = {0};
+        MapQuestion question = {.to_minute = UINT32_MAX};
+        MapAnswer answer;
+
+        if (map_ask(asker->map, &question, &arena, &answer) != 0) {
+            break;
+        }
+        for (size_t i = 0; i < answer.n_nodes; i++) { /* names outlive whatever the map forgets */
+            asker->n_asked += node_key_label(&answer.nodes[i].key).ptr[0] != 0;
+        }
+    }
+    return NULL;
+}
+
+/* Choices, cuts, merges and deltas at the same time: nothing is lost. */
+static void places_change_while_spans_come(void **state)
+{
+    enum { THREADS = 2 };
+    MapOptions options = {.series_max = CROWD_SERIES_MAX, .cut_files_max = 2, .cells_bytes_max = 1};
+    Asker askers[THREADS];
+    pthread_t threads[THREADS];
+    Fixture model;
+    Disk disk;
+    Map *map = map_new(&options);
+
+    fixture_init(&model, NULL);
+    disk_init(&disk);
+    for (size_t i = 0; i < THREADS; i++) {
+        askers[i] = (Asker){.model = &model, .map = map};
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_on, &askers[i]), 0);
+    }
+    for (uint32_t k = 0; k < CROWD / 2; k++) {
+        apply_one(&model, model.map, k, 1);
+        apply_one(&model, map, k, 1);
+        if (k % 100 == 50) {
+            cut(&disk, map);
+            while (merge(&disk, map)) {
+            }
+        }
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        askers[i].stop = true;
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_true(askers[i].n_asked > 0);
+    }
+    assert_int_equal(total_of_edges(&model, map), total_of_edges(&model, model.map));
+    map_free(map);
+    fixture_deinit(&model);
+    disk_deinit(&disk);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(beyond_the_limit_of_series_others_tell),
+        cmocka_unit_test(more_series_than_fit_are_merged_in_parts),
+        cmocka_unit_test(the_limit_of_series_bounds_what_stands_for_others),
+        cmocka_unit_test(what_is_told_beyond_the_limit_does_not_depend_on_order),
+        cmocka_unit_test(places_change_while_spans_come),
+    };
+
+    log_set_level(LOG_SILENT);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -28,6 +28,7 @@ enum {
     DAYS = 30,
     LOOKUPS = 1000,
     EMITTED_MAX = 1024,
+    PROGRESS_RUNS = 250000,
 };
 
 #define START_NS UINT64_C(1760000000000000000)
@@ -378,13 +379,23 @@ static void go_on(Bench *bench, uint64_t n_runs)
            (seconds(CLOCK_PROCESS_CPUTIME_ID) - start) * 1e3 / LOOKUPS);
 }
 
+/* Now and then, for whoever waits for ten million. */
+static void tell_progress(const Bench *bench, uint64_t done, uint64_t n_runs)
+{
+    if (n_runs >= PROGRESS_RUNS && done % PROGRESS_RUNS < CUT_RUNS) {
+        fprintf(stderr, "%llu of %llu runs, %.0f CPU-seconds, %zu tables, %.0f MB of memory\n",
+                (unsigned long long)done, (unsigned long long)n_runs,
+                seconds(CLOCK_PROCESS_CPUTIME_ID), bench->n_files, memory_mb("VmRSS"));
+    }
+}
+
 int main(int argc, char **argv)
 {
     uint64_t n_runs = argc > 1 ? strtoull(argv[1], NULL, 10) : 200000;
     Bench bench = {.map = map_new(NULL), .random = 1, .sink = {.emit = emit}};
     bench.is_whole = argc > 3;
-    double settling = 0;
-    double writing = 0;
+    double settling = 0, last_settling = 0, writing = 0;
+    uint64_t last_from = n_runs / 10 * 9, last_runs = 0;
 
     ASSERT(fs_open_directory(argc > 2 ? argv[2] : "flow_bench.data", &bench.fs) == 0);
     ASSERT(bench.fs->ops->make_directory(bench.fs, "tables") == 0);
@@ -402,7 +413,12 @@ int main(int argc, char **argv)
 
             settle(&bench, i, MIN(i + BATCH_RUNS, end), n_runs);
         }
-        settling += seconds(CLOCK_PROCESS_CPUTIME_ID) - start;
+        double took = seconds(CLOCK_PROCESS_CPUTIME_ID) - start;
+        settling += took;
+        if (from >= last_from) {
+            last_settling += took;
+            last_runs += MIN((uint64_t)CUT_RUNS, n_runs - from);
+        }
         start = seconds(CLOCK_PROCESS_CPUTIME_ID);
         if (bench.is_whole) {
             write_all(&bench);
@@ -410,14 +426,17 @@ int main(int argc, char **argv)
             write_runs(&bench);
         }
         writing += seconds(CLOCK_PROCESS_CPUTIME_ID) - start;
+        tell_progress(&bench, from + CUT_RUNS, n_runs);
     }
     double per_million = 1e6 / ((double)n_runs * STEPS * SPANS_PER_STEP);
+    double last_per_million = 1e6 / ((double)MAX(last_runs, UINT64_C(1)) * STEPS * SPANS_PER_STEP);
     RunsStatus status;
     runs_status(map_runs(bench.map), &status);
-    printf("%llu runs of %d steps: settling %.3f, tables and merges %.3f CPU-seconds per million "
-           "spans\n",
-           (unsigned long long)n_runs, STEPS, settling * per_million, writing * per_million);
-    printf("%.1f bytes per step occurrence in %llu files\n",
+    printf("%llu runs of %d steps: settling %.3f (the last tenth %.3f), tables and merges %.3f "
+           "CPU-seconds per million spans\n",
+           (unsigned long long)n_runs, STEPS, settling * per_million,
+           last_settling * last_per_million, writing * per_million);
+    printf("%.2f bytes per step occurrence in %llu files\n",
            (double)status.file_bytes / ((double)n_runs * STEPS), (unsigned long long)status.files);
     print_columns(&bench, (double)n_runs * STEPS);
     printf("memory %.0f MB, %.0f at the peak\n", memory_mb("VmRSS"), memory_mb("VmHWM"));

@@ -57,24 +57,53 @@ void bits_pack32(Buf *buf, const uint32_t *values, size_t count, unsigned width)
     }
 }
 
-/* The @width bits at bit @at; all bytes that are touched lie in @packed. */
-static uint64_t get_bits_slowly(Str packed, size_t at, unsigned width)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < width; i++) {
-        size_t bit = at + i;
-        value |= (uint64_t)((uint8_t)packed.ptr[bit / 8] >> (bit & 7) & 1) << i;
-    }
-    return value;
-}
-
-/* How many of the first @count numbers can be loaded as whole 64-bit words. */
+/* How many of the first @count numbers can be loaded as whole 64-bit words and the byte behind. */
 static size_t count_loadable(Str packed, unsigned width, size_t count)
 {
     size_t bits = packed.len >= 9 ? (packed.len - 9) * 8 : 0;
 
     return packed.len >= 9 ? MIN(count, bits / width + 1) : 0;
+}
+
+/* The last bytes, from that of bit @at on, with spare ones behind them. */
+typedef struct Tail {
+    uint8_t bytes[32];
+    size_t at; /* its bit in these */
+} Tail;
+
+static Tail copy_tail(Str packed, size_t at)
+{
+    Tail tail = {.at = at & 7};
+    size_t from = at / 8;
+
+    ASSERT(packed.len - from + 9 <= sizeof(tail.bytes));
+    mem_copy(tail.bytes, packed.ptr + from, packed.len - from);
+    return tail;
+}
+
+static void unpack(const uint8_t *bytes, size_t at, unsigned width, uint64_t *values, size_t count)
+{
+    uint64_t mask = width_mask(width);
+
+    for (size_t i = 0; i < count; i++, at += width) {
+        unsigned shift = (unsigned)(at & 7);
+        uint64_t value = load_u64le(bytes + at / 8) >> shift;
+
+        if (shift + width > 64) {
+            value |= (uint64_t)bytes[at / 8 + 8] << (64 - shift);
+        }
+        values[i] = value & mask;
+    }
+}
+
+static void unpack32(const uint8_t *bytes, size_t at, unsigned width, uint32_t *values,
+                     size_t count)
+{
+    uint64_t mask = width_mask(width);
+
+    for (size_t i = 0; i < count; i++, at += width) {
+        values[i] = (uint32_t)(load_u64le(bytes + at / 8) >> (at & 7) & mask);
+    }
 }
 
 void bits_unpack(Str packed, unsigned width, uint64_t *ret_values, size_t count)
@@ -85,20 +114,12 @@ void bits_unpack(Str packed, unsigned width, uint64_t *ret_values, size_t count)
         return;
     }
     size_t fast = count_loadable(packed, width, count);
-    uint64_t mask = width_mask(width);
 
-    for (size_t i = 0; i < fast; i++) {
-        size_t at = i * width;
-        unsigned shift = (unsigned)(at & 7);
-        uint64_t value = load_u64le(packed.ptr + at / 8) >> shift;
+    unpack((const uint8_t *)packed.ptr, 0, width, ret_values, fast);
+    if (fast < count) {
+        Tail tail = copy_tail(packed, fast * width);
 
-        if (shift + width > 64) {
-            value |= (uint64_t)(uint8_t)packed.ptr[at / 8 + 8] << (64 - shift);
-        }
-        ret_values[i] = value & mask;
-    }
-    for (size_t i = fast; i < count; i++) {
-        ret_values[i] = get_bits_slowly(packed, i * width, width);
+        unpack(tail.bytes, tail.at, width, ret_values + fast, count - fast);
     }
 }
 
@@ -110,14 +131,12 @@ void bits_unpack32(Str packed, unsigned width, uint32_t *ret_values, size_t coun
         return;
     }
     size_t fast = count_loadable(packed, width, count);
-    uint64_t mask = width_mask(width);
 
-    for (size_t i = 0; i < fast; i++) {
-        size_t at = i * width;
-        ret_values[i] = (uint32_t)(load_u64le(packed.ptr + at / 8) >> (at & 7) & mask);
-    }
-    for (size_t i = fast; i < count; i++) {
-        ret_values[i] = (uint32_t)get_bits_slowly(packed, i * width, width);
+    unpack32((const uint8_t *)packed.ptr, 0, width, ret_values, fast);
+    if (fast < count) {
+        Tail tail = copy_tail(packed, fast * width);
+
+        unpack32(tail.bytes, tail.at, width, ret_values + fast, count - fast);
     }
 }
 

@@ -38,6 +38,36 @@ static void every_width_is_packed_and_unpacked(void **state)
     }
 }
 
+/* The last numbers lie where no whole word can be loaded. */
+static void few_numbers_are_unpacked_too(void **state)
+{
+    enum { FEW = 40 };
+    uint64_t values[FEW], back[FEW];
+    uint32_t back32[FEW];
+
+    for (unsigned width = 1; width <= 64; width++) {
+        for (size_t n = 0; n <= FEW; n++) {
+            CLEANUP(buf_deinit) Buf buf = {0};
+
+            for (size_t i = 0; i < n; i++) {
+                values[i] = mixed(i) >> (64 - width);
+            }
+            bits_pack(&buf, values, n, width);
+            char *exact = malloc(buf.len + 1);
+            mem_copy(exact + 1, buf.ptr, buf.len);
+            bits_unpack(str_from_bytes(exact + 1, buf.len), width, back, n);
+            assert_memory_equal(values, back, n * sizeof(back[0]));
+            if (width <= 32) {
+                bits_unpack32(str_from_bytes(exact + 1, buf.len), width, back32, n);
+            }
+            for (size_t i = 0; i < n && width <= 32; i++) {
+                assert_int_equal(back32[i], values[i]);
+            }
+            free(exact);
+        }
+    }
+}
+
 /* Runs and noise of many lengths. */
 static uint32_t rle_value(size_t i, unsigned width)
 {
@@ -117,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_values_are_those_of_all),
         cmocka_unit_test(every_width_is_packed_and_unpacked),
+        cmocka_unit_test(few_numbers_are_unpacked_too),
         cmocka_unit_test(runs_and_groups_come_back),
         cmocka_unit_test(a_long_run_is_short),
         cmocka_unit_test(cut_and_overlong_runs_are_refused),

@@ -198,6 +198,11 @@ bool run_file_may_have(const RunFile *file, SubjectKey key)
     return bloom_may_have(file->filter.ptr, file->filter.len, key.high);
 }
 
+void run_file_prefetch(const RunFile *file, SubjectKey key)
+{
+    __builtin_prefetch(file->filter.ptr + bloom_block_offset(file->filter.len, key.high));
+}
+
 bool run_file_is_spread(const RunFile *file, SubjectKey key)
 {
     size_t low = 0;
@@ -435,7 +440,7 @@ static int find_begin(RunFile *file, uint64_t begin, Arena *arena, size_t *ret_f
 {
     size_t guess = (size_t)((begin * file->n_rows) >> (64 - RUN_KEY_SHIFT));
 
-    for (size_t reach = 4 * root_of(file->n_rows);; reach *= 8) {
+    for (size_t reach = 2 * root_of(file->n_rows);; reach *= 8) {
         size_t first = guess > reach ? guess - reach : 0;
         size_t end = MIN(guess + reach, file->n_rows);
         size_t low = 0;

@@ -14,12 +14,13 @@
  */
 enum {
     RUN_FILE_ROWS_MAX = 1 << 24,
-    RUN_FILE_CHUNK = 4096,  /* rows: a page's, so that none is decoded twice */
-    RUN_ROW_CHANGES = 4096, /* of a row; a subject with more has several, one behind the other */
-    RUN_KEY_SHIFT = 40,     /* of a key's higher half: what the column has is enough to find it */
-    RUN_FILE_NONE = 1,      /* results: there is no such subject */
-    RUN_FILE_DAMAGED = 2,   /* ... the file cannot be read and never will: logged once, and noted in
-                               TableFile.damaged */
+    RUN_FILE_FILTER_BITS = 13, /* a row; files that were written before have 10 */
+    RUN_FILE_CHUNK = 4096,     /* rows: a page's, so that none is decoded twice */
+    RUN_ROW_CHANGES = 4096,    /* of a row; a subject with more has several, one behind the other */
+    RUN_KEY_SHIFT = 40,   /* of a key's higher half: what the column has is enough to find it */
+    RUN_FILE_NONE = 1,    /* results: there is no such subject */
+    RUN_FILE_DAMAGED = 2, /* ... the file cannot be read and never will: logged once, and noted in
+                             TableFile.damaged */
     RUN_FILE_UNREADABLE = 3, /* ... the disk does not give it (EIO), now or never: logged, and noted
                                 in TableFile.unreadable until it does */
 };
@@ -83,8 +84,10 @@ RunFile *run_file_unref(RunFile *file); /* NULL is fine */
 /* Notes that it is damaged, and logs it once. Returns RUN_FILE_DAMAGED. */
 int run_file_damage(RunFile *file, const char *what);
 
-/* Whether it may have the subject: wrong about once in a hundred. */
+/* Whether it may have the subject: wrong about four times in a thousand. */
 bool run_file_may_have(const RunFile *file, SubjectKey key);
+/* Tells the processor that the former will be asked. */
+void run_file_prefetch(const RunFile *file, SubjectKey key);
 
 /* Whether an older file has the subject too, when this one has it; wrong once in 2^64. */
 bool run_file_is_spread(const RunFile *file, SubjectKey key);

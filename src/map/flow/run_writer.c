@@ -29,7 +29,7 @@ RunWriter *run_writer_new(size_t n_rows)
     RunWriter *writer = NEW(RunWriter);
 
     writer->from_minute = UINT32_MAX;
-    writer->filter_size = bloom_size(n_rows);
+    writer->filter_size = bloom_size(n_rows * RUN_FILE_FILTER_BITS / BLOOM_BITS_PER_KEY);
     writer->filter = mem_zero(writer->filter_size);
     writer->parquet = parquet_writer_new();
     for (size_t i = 0; i < RUN_COLUMNS; i++) {

@@ -114,6 +114,9 @@ static void note_damage(Gathered *to, int result)
 
 static int locate(Gathered *to, RunFile *const *files, size_t n_files, Located *located, size_t *n)
 {
+    for (size_t i = 0; i < n_files; i++) { /* each filter is a cache line that is far away */
+        run_file_prefetch(files[i], to->changes.key);
+    }
     for (size_t i = 0; i < n_files; i++) {
         Located *at = &located[*n];
         int result = RUN_FILE_NONE;

@@ -49,6 +49,7 @@ typedef struct Encoder {
     size_t start;  /* what was in @file before this call */
     uint64_t base; /* bytes of the file before it */
     Arena *arena;  /* for page lists and statistics, until the footer is written */
+    Arena leaf;    /* scratch: of the leaf at hand */
 } Encoder;
 
 static inline uint64_t encoder_offset(const Encoder *encoder)

@@ -66,15 +66,15 @@ static bool is_integer(const ColumnData *column)
 
 /* --- Choosing the encoding --- */
 
-/* Gives each distinct integer a code. Returns whether that pays; the arrays live in the arena. */
+/* Gives each distinct integer a code. Returns whether that pays. */
 static bool build_int_dictionary(Encoder *encoder, Leaf *leaf)
 {
     const ColumnData *column = leaf->column;
     size_t n = column->n_values;
     size_t limit = MIN(n / 4 + 1, (size_t)INT_DICTIONARY_MAX);
     CLEANUP(mem_freep) uint16_t *slots = NEW_ARRAY(uint16_t, INT_DICTIONARY_SLOTS);
-    int64_t *distinct = ARENA_ARRAY(encoder->arena, int64_t, limit);
-    uint32_t *codes = arena_alloc(encoder->arena, n * sizeof(*codes));
+    int64_t *distinct = ARENA_ARRAY(&encoder->leaf, int64_t, limit);
+    uint32_t *codes = arena_alloc(&encoder->leaf, n * sizeof(*codes));
     size_t n_distinct = 0;
 
     for (size_t i = 0; i < n; i++) {
@@ -560,6 +560,7 @@ void encode_leaf(Encoder *encoder, const ColumnData *column, const ColumnData *m
     if (has_statistics(column)) {
         ret_leaf->page_statistics = ARENA_ARRAY(encoder->arena, MetaStatistics, pages_max);
     }
+    arena_reset(&encoder->leaf);
     choose_encoding(encoder, &leaf);
     ret_leaf->chunk.codec = leaf.codec;
     ret_leaf->chunk.encodings = 1U << leaf.encoding | 1U << ENCODING_RLE;

@@ -272,6 +272,7 @@ FileWriter *file_writer_free(FileWriter *w)
         ZSTD_freeCCtx(w->encoder.zstd);
         buf_deinit(&w->encoder.page);
         buf_deinit(&w->encoder.packed);
+        arena_deinit(&w->encoder.leaf);
         arena_deinit(&w->arena);
         mem_free(w->groups);
         mem_free(w);

@@ -5,7 +5,8 @@
  *
  *     compact_bench [easy|hard] [SPANS] [DIRECTORY] [SPANS OF A BLOCK]
  *
- * Spans are appended, two hours pass, blocks are merged as fast as it goes. Memory is that of the
+ * Spans are appended, unless the directory has blocks already (of the same spans, from a run before
+ * that was copied), two hours pass, blocks are merged as fast as it goes. Memory is that of the
  * process beyond what it had when merging began.
  */
 #include <stdatomic.h>
@@ -66,8 +67,12 @@ static void note_result(void *context, int result)
 }
 
 /* The clock goes on by a millisecond a batch: a head that is full of bytes is cut by the clock. */
-static void append_all(Store *store, CorpusKind kind, size_t n_batches, TraceId *traces,
-                       uint64_t *now_ns)
+static Span *make_batch(CorpusKind kind, size_t i, Arena *arena)
+{
+    return corpus_make(kind, i * BATCH_TRACES, BATCH_TRACES, base_ns + i * 10000000U, arena);
+}
+
+static void append_all(Store *store, CorpusKind kind, size_t n_batches, uint64_t *now_ns)
 {
     _Atomic size_t n_told = 0;
 
@@ -75,11 +80,8 @@ static void append_all(Store *store, CorpusKind kind, size_t n_batches, TraceId 
         StoreBatch *batch = store_batch_new();
         Arena arena = {0};
         ParseError error;
-        Span *spans =
-            corpus_make(kind, i * BATCH_TRACES, BATCH_TRACES, base_ns + i * 10000000U, &arena);
 
-        traces[i] = spans[0].trace_id;
-        otlp_write_protobuf(spans, BATCH_SPANS, &batch->body);
+        otlp_write_protobuf(make_batch(kind, i, &arena), BATCH_SPANS, &batch->body);
         arena_deinit(&arena);
         ASSERT(otlp_read_protobuf(buf_str(&batch->body), &batch->arena, &batch->spans, &error) ==
                0);
@@ -93,6 +95,19 @@ static void append_all(Store *store, CorpusKind kind, size_t n_batches, TraceId 
         }
     }
     store_wait_applied(store);
+}
+
+/* Returns the trace at the beginning of each batch. */
+static TraceId *list_traces(CorpusKind kind, size_t n_batches)
+{
+    TraceId *traces = NEW_ARRAY(TraceId, n_batches + 1);
+    Arena arena = {0};
+
+    for (size_t i = 0; i < n_batches; i++, arena_reset(&arena)) {
+        traces[i] = make_batch(kind, i, &arena)[0].trace_id;
+    }
+    arena_deinit(&arena);
+    return traces;
 }
 
 static void look(Store *store, const TraceId *traces, size_t n, const char *when)
@@ -166,13 +181,17 @@ int main(int argc, char **argv)
     uint64_t now_ns = base_ns;
     const Clock clock = clock_manual(&now_ns);
     double n_spans = (double)(n_batches * BATCH_SPANS);
-    TraceId *traces = NEW_ARRAY(TraceId, n_batches + 1);
+    TraceId *traces = list_traces(kind, n_batches);
     FileSystem *fs;
+    StoreStatus status;
 
     log_set_level(LOG_ERROR);
     ASSERT(directory != NULL && n_batches > 0 && fs_open_directory(directory, &fs) == 0);
     Store *store = open_store(fs, &clock, block_spans);
-    append_all(store, kind, n_batches, traces, &now_ns);
+    store_status(store, &status);
+    if (status.n_blocks == 0) {
+        append_all(store, kind, n_batches, &now_ns);
+    }
     store_close(store); /* which writes the head out */
     fs->ops->free(fs);
     ASSERT(fs_open_directory(directory, &fs) == 0);

@@ -95,6 +95,9 @@ void block_unpin(Block *block);
 MUST_USE int block_read_rows(Block *block, uint64_t from, uint64_t end, Arena *arena,
                              Span *ret_spans);
 
+/* The trace ids of the rows [from, end). Returns as block_read_rows(). */
+MUST_USE int block_read_trace_ids(Block *block, uint64_t from, uint64_t end, TraceId *ret_ids);
+
 /* Whether the block may have a row whose attribute @key (@field one of FIELD_ATTRIBUTE to
  * FIELD_SCOPE_ATTRIBUTE) equals @value, as COMPARE_EQUAL and COMPARE_EQUAL_TEXT mean it: a Bloom
  * filter's answer, no false "no"; "yes" in doubt (older blocks, damage, long texts). Reads 1 or 2

@@ -342,6 +342,37 @@ static void merging_what_stays_as_it_is_ends(void **state)
     assert_int_equal(count_trace(fixture->store, 1, STORE_ALL), 3);
 }
 
+/* Blocks that lie side by side, and a trace that is longer than a row group and in all of them. */
+static void merging_joins_what_lies_apart_and_long_traces(void **state)
+{
+    enum { TRACES = 60, SHORT = 3, LONG = 20, LONG_TRACE = 1030 };
+    Fixture *fixture = *state;
+
+    fixture->options.retention_age_s = UINT64_MAX;
+    fixture->options.group_rows = 16;
+    for (uint32_t block = 0; block < 3; block++) {
+        for (uint32_t trace = 0; trace < TRACES; trace++) {
+            append_trace(fixture, block * 1000 + trace, SHORT);
+        }
+        append_trace(fixture, LONG_TRACE, (block + 1) * LONG);
+        reopen(fixture);
+    }
+    assert_true(status_of(fixture->store).n_blocks >= 3);
+    __atomic_fetch_add(&fixture->now_ns, 7200 * 1000000000ULL, __ATOMIC_RELAXED);
+    store_compact(fixture->store);
+    assert_int_equal(status_of(fixture->store).n_blocks, 1);
+    reopen(fixture);
+    for (uint32_t block = 0; block < 3; block++) {
+        for (uint32_t trace = 0; trace < TRACES; trace++) {
+            uint32_t id = block * 1000 + trace;
+
+            assert_int_equal(count_trace(fixture->store, id, STORE_ALL),
+                             id == LONG_TRACE ? 3 * LONG : SHORT);
+        }
+    }
+    assert_int_equal(status_of(fixture->store).spans_stored, 3 * LONG + (3 * TRACES - 1) * SHORT);
+}
+
 static void the_oldest_blocks_go_beyond_the_bytes(void **state)
 {
     Fixture *fixture = *state;
@@ -639,6 +670,7 @@ int main(void)
         TEST(old_blocks_go_by_age),
         TEST(old_spans_that_just_came_are_kept),
         TEST(merging_what_stays_as_it_is_ends),
+        TEST(merging_joins_what_lies_apart_and_long_traces),
         TEST(the_oldest_blocks_go_beyond_the_bytes),
         TEST(many_small_blocks_and_tables_become_few),
         TEST(settling_on_demand_takes_a_share_of_the_time_only),

@@ -334,6 +334,24 @@ int block_read_rows(Block *block, uint64_t from, uint64_t end, Arena *arena, Spa
     return block_report(block, result, &error);
 }
 
+int block_read_trace_ids(Block *block, uint64_t from, uint64_t end, TraceId *ret_ids)
+{
+    CLEANUP(parquet_unpin) ParquetPin pin = parquet_pin(block->parquet);
+    CLEANUP(arena_deinit) Arena arena = {0};
+    ParseError error = {0};
+    ParquetVector ids;
+
+    ASSERT(from <= end && end <= block->summary.n_spans);
+    TRY(block_report(
+        block,
+        block_read_fixed(block, BLOCK_TRACE_ID, (size_t)from, (size_t)end, &arena, &ids, &error),
+        &error));
+    for (size_t i = 0; i < end - from; i++) {
+        mem_copy(ret_ids[i].bytes, parquet_str(&ids, i).ptr, TRACE_ID_SIZE);
+    }
+    return 0;
+}
+
 static int read_trace(Block *block, const BlockTraceQuestion *question, Arena *arena, Span **spans,
                       size_t *n, ParseError *error)
 {

@@ -6,41 +6,52 @@
 #include "store/engine/build.h"
 
 /*
- * Blocks into blocks: the rows of several blocks, which each is sorted by trace, are taken trace by
- * trace into a generation; when that is full, between two traces, it becomes a row group, and many
- * of these a block. So whatever the blocks hold of one trace meets in one block, resends are
- * dropped by the same code that writes the head's rows, and memory is that of one generation, one
- * row group and a window of rows per source, however large the blocks become.
+ * Blocks into blocks: the rows of several blocks, which each is sorted by trace, go by ranges of
+ * trace ids into a generation; when that is full, it becomes a row group, and many of these a
+ * block. So whatever the blocks hold of one trace meets in one block, and resends are dropped by
+ * the same code that writes the head's rows.
+ *
+ * A range is as wide as the generation has room for, and its rows are taken source by source: the
+ * generation brings them into order. So memory is that of one generation, one row group and a
+ * window of rows of one source, however many and large the blocks are. (With a window for each
+ * source, which a merge row by row needs, many sources share what there is: windows of a few rows,
+ * and for each of them a page of each column is decoded.)
  *
  * Rows of deleted traces and of traces that the plan does not keep are left out. A row that cannot
  * be read must not get lost: the source is marked as damaged and the merge given up.
  */
 enum {
-    WINDOW_ROWS = 4096,             /* a page: its decoding is paid once */
-    WINDOW_ROWS_FIRST = 16,         /* then as many as the rows before let expect ... */
-    WINDOW_GROWTH = 8,              /* ... but not too many at once more than before */
-    WINDOW_BYTES = 12 << 20,        /* of all sources together, ... */
-    WINDOW_BYTES_LEAST = 256 << 10, /* ... but not less for one */
+    ROWS_FIRST = 16, /* of a range, and of a source's window: a row may be a hundred bytes or a
+                        megabyte ... */
+    ROWS_GROWTH = 8, /* ... so not too many at once more than before */
+    WINDOW_BYTES = 8 << 20,
+    WINDOW_ROW_TIMES = 4, /* a row in a window takes so many times what it takes in a generation */
     TRACE_BYTES_MAX = 64 << 20,
     GROUP_BYTES = 16 << 20, /* of a generation: a group of large spans has fewer */
+    GROUP_SLACK = 8,        /* a group is full when less than this part of it has room */
 };
 
 typedef struct Source {
     ShelfBlock *block;
-    uint64_t next_row;    /* the first that is not loaded */
+    uint64_t next_row;    /* the first that is not taken */
     uint64_t window_rows; /* of the next window */
-    Arena arena;
-    Span *spans;
-    size_t at, n;
 } Source;
+
+/* The trace that rows are taken of. */
+typedef struct Taking {
+    bool has_begun, is_wanted;
+    TraceId id;
+} Taking;
 
 typedef struct Merge {
     Store *store;
     const MergePlan *plan;
     const Shelf *shelf;
     Source *sources;
-    size_t window_bytes;
     uint64_t n_deleted; /* when it was known not to be outdated */
+    uint64_t range_rows;
+    uint64_t row_bytes; /* in the generation */
+    Arena arena;        /* of a window */
     Generation *generation;
     BlockOutput output;
 } Merge;
@@ -57,25 +68,6 @@ static void mark_damaged(Store *store, ShelfBlock *block)
     pthread_mutex_unlock(&store->mutex);
 }
 
-/* Rows may be a hundred bytes or a megabyte: the next window is as large as this one's rows let
- * expect to fit. */
-static void size_window(const Merge *merge, Source *source)
-{
-    uint64_t used = source->arena.allocated - source->arena.left;
-    uint64_t row_bytes = used / MAX(source->n, (size_t)1) + 1;
-    uint64_t rows = MIN(merge->window_bytes / row_bytes, source->n * WINDOW_GROWTH);
-
-    source->window_rows = MAX((uint64_t)1, MIN(rows, (uint64_t)WINDOW_ROWS));
-}
-
-/* What a source has decoded of its dictionaries goes with its rows. */
-static void drop_window(Source *source)
-{
-    arena_reset(&source->arena);
-    block_unpin(source->block->block);
-    block_pin(source->block->block);
-}
-
 static bool is_outdated(Merge *merge)
 {
     Store *store = merge->store;
@@ -88,77 +80,29 @@ static bool is_outdated(Merge *merge)
     return is_outdated;
 }
 
-/* Loads the next rows of the source. */
-static int load_window(Merge *merge, Source *source)
+static uint64_t source_rows(const Source *source)
 {
-    const BlockSummary *summary = &source->block->summary;
-    uint64_t end = MIN(source->next_row + source->window_rows, summary->n_spans);
-    size_t n = (size_t)(end - source->next_row);
+    return source->block->summary.n_spans - source->next_row;
+}
 
-    if (is_outdated(merge)) {
-        return -EAGAIN;
+/* What is still to come of all sources. */
+static uint64_t sources_rows(const Merge *merge)
+{
+    uint64_t rows = 0;
+
+    for (size_t i = 0; i < merge->plan->n_sources; i++) {
+        rows += source_rows(&merge->sources[i]);
     }
-    drop_window(source);
-    source->spans = ARENA_ARRAY(&source->arena, Span, n);
-    int result =
-        block_read_rows(source->block->block, source->next_row, end, &source->arena, source->spans);
+    return rows;
+}
+
+/* Marks the source if the result says so. */
+static int check_source(Merge *merge, const Source *source, int result)
+{
     if (result > 0) {
         mark_damaged(merge->store, source->block);
     }
-    TRY(result);
-    /* Resources of the window before lay at the same addresses. */
-    row_dictionary_forget(&merge->generation->dictionary);
-    source->at = 0;
-    source->n = n;
-    source->next_row = end;
-    size_window(merge, source);
-    return compactor_pace(merge->store, summary->file_bytes * n / summary->n_spans);
-}
-
-/* Makes sure that the source's next row is loaded, if it has one. */
-static int source_fill(Merge *merge, Source *source)
-{
-    return source->at == source->n && source->next_row < source->block->summary.n_spans
-               ? load_window(merge, source)
-               : 0;
-}
-
-static bool source_has(const Source *source)
-{
-    return source->at < source->n;
-}
-
-static TraceId source_trace(const Source *source)
-{
-    return source->spans[source->at].trace_id;
-}
-
-/* The smallest trace id that a source is at. Returns whether there is any. */
-static bool next_trace(const Merge *merge, TraceId *ret_id)
-{
-    bool found = false;
-
-    for (size_t i = 0; i < merge->plan->n_sources; i++) {
-        const Source *source = &merge->sources[i];
-
-        if (source_has(source) && (!found || trace_id_compare(source_trace(source), *ret_id) < 0)) {
-            *ret_id = source_trace(source);
-            found = true;
-        }
-    }
-    return found;
-}
-
-/* What is still to come, about. */
-static uint64_t rows_left(const Merge *merge)
-{
-    uint64_t rows = merge->generation->n_rows;
-
-    for (size_t i = 0; i < merge->plan->n_sources; i++) {
-        const Source *source = &merge->sources[i];
-        rows += source->block->summary.n_spans - source->next_row + (source->n - source->at);
-    }
-    return rows;
+    return result;
 }
 
 /* Before the first rows of a block. */
@@ -166,15 +110,13 @@ static int expect(Merge *merge)
 {
     BlockOutput *output = &merge->output;
 
-    output->n_expected = MIN(rows_left(merge),
+    output->n_expected = MIN(merge->generation->n_rows + sources_rows(merge),
                              compaction_rows_most(merge->store) + merge->store->options.group_rows);
     for (size_t i = 0; i < merge->plan->n_sources; i++) {
-        int result = block_builder_expect(output->builder, merge->sources[i].block->block);
+        const Source *source = &merge->sources[i];
 
-        if (result > 0) {
-            mark_damaged(merge->store, merge->sources[i].block);
-        }
-        TRY(result);
+        TRY(check_source(merge, source,
+                         block_builder_expect(output->builder, source->block->block)));
     }
     return 0;
 }
@@ -233,25 +175,153 @@ static uint64_t trace_bytes_max(const Merge *merge)
     return 2 * MIN(merge->store->options.compaction_bytes, (uint64_t)TRACE_BYTES_MAX);
 }
 
-/* Takes the source's rows of the trace. */
-static int take_trace(Merge *merge, Source *source, TraceId id, bool keeps)
-{
-    bool taken = keeps && !shelf_hides(merge->shelf, source->block->number, id);
+/* --- Rows of a source --- */
 
-    while (source_has(source) && trace_id_equal(source_trace(source), id)) {
-        if (taken) {
-            generation_append(merge->generation, &source->spans[source->at], ROW_SETTLED);
+static bool is_wanted(const Merge *merge, const Source *source, TraceId id)
+{
+    const MergePlan *plan = merge->plan;
+
+    return (plan->keeps == NULL || plan->keeps(plan->context, id)) &&
+           !shelf_hides(merge->shelf, source->block->number, id);
+}
+
+static int take_span(Merge *merge, const Source *source, const Span *span, Taking *taking)
+{
+    if (!taking->has_begun || !trace_id_equal(taking->id, span->trace_id)) {
+        *taking = (Taking){true, is_wanted(merge, source, span->trace_id), span->trace_id};
+    }
+    if (taking->is_wanted) {
+        generation_append(merge->generation, span, ROW_SETTLED);
+    }
+    /* Its rows are sorted in each block for itself. */
+    return generation_bytes(merge->generation) >= trace_bytes_max(merge) && has_room(merge)
+               ? finish_block(merge)
+               : 0;
+}
+
+/* Takes the source's next @n rows. */
+static int take_window(Merge *merge, Source *source, size_t n, Taking *taking)
+{
+    const BlockSummary *summary = &source->block->summary;
+    Span *spans = ARENA_ARRAY(&merge->arena, Span, n);
+
+    if (is_outdated(merge)) {
+        return -EAGAIN;
+    }
+    TRY(check_source(merge, source,
+                     block_read_rows(source->block->block, source->next_row, source->next_row + n,
+                                     &merge->arena, spans)));
+    /* Resources of the window before lay at the same addresses. */
+    row_dictionary_forget(&merge->generation->dictionary);
+    for (size_t i = 0; i < n; i++) {
+        TRY(take_span(merge, source, &spans[i], taking));
+    }
+    source->next_row += n;
+    return compactor_pace(merge->store, summary->file_bytes * n / summary->n_spans);
+}
+
+static void size_window(Merge *merge, Source *source)
+{
+    if (merge->generation->n_rows > 0) {
+        merge->row_bytes = generation_bytes(merge->generation) / merge->generation->n_rows + 1;
+    }
+    source->window_rows = MIN(source->window_rows * ROWS_GROWTH,
+                              WINDOW_BYTES / (WINDOW_ROW_TIMES * merge->row_bytes) + 1);
+}
+
+/* Takes the source's rows up to the trace @last. */
+static int take_rows(Merge *merge, Source *source, TraceId last)
+{
+    Taking taking = {0};
+    size_t n, n_taken;
+
+    do {
+        n = n_taken = (size_t)MIN(source->window_rows, source_rows(source));
+        arena_reset(&merge->arena);
+        TraceId *ids = ARENA_ARRAY(&merge->arena, TraceId, n);
+        TRY(check_source(merge, source,
+                         block_read_trace_ids(source->block->block, source->next_row,
+                                              source->next_row + n, ids)));
+        while (n_taken > 0 && trace_id_compare(ids[n_taken - 1], last) > 0) {
+            n_taken--;
         }
-        if (generation_bytes(merge->generation) >= trace_bytes_max(merge) && has_room(merge)) {
-            TRY(finish_block(merge)); /* its rows are sorted in each block for itself */
+        if (n_taken > 0) {
+            TRY(take_window(merge, source, n_taken, &taking));
+            size_window(merge, source);
         }
-        source->at++;
-        TRY(source_fill(merge, source));
+    } while (n_taken == n && source_rows(source) > 0);
+    return 0;
+}
+
+/* What is decoded of the source's dictionaries stays in memory meanwhile. */
+static int take_source(Merge *merge, Source *source, TraceId last)
+{
+    block_pin(source->block->block);
+    int result = take_rows(merge, source, last);
+    block_unpin(source->block->block);
+    return result;
+}
+
+/* --- Ranges --- */
+
+/* The next range ends with the trace @ret_last, so that it has about as many rows as there is room
+ * for: where the first source is that has given its share. @ret_source: that source, NULL: the
+ * range is all that is left. */
+static int find_range(Merge *merge, TraceId *ret_last, Source **ret_source)
+{
+    uint64_t rows = sources_rows(merge);
+
+    mem_fill(ret_last->bytes, 0xff, TRACE_ID_SIZE);
+    *ret_source = NULL;
+    for (size_t i = 0; i < merge->plan->n_sources && merge->range_rows < rows; i++) {
+        Source *source = &merge->sources[i];
+        uint64_t share =
+            (uint64_t)((double)source_rows(source) / (double)rows * (double)merge->range_rows);
+        uint64_t row = source->next_row + MAX(share, (uint64_t)1) - 1;
+        TraceId id;
+
+        if (source_rows(source) == 0) {
+            continue;
+        }
+        TRY(check_source(merge, source,
+                         block_read_trace_ids(source->block->block, row, row + 1, &id)));
+        if (*ret_source == NULL || trace_id_compare(id, *ret_last) < 0) {
+            *ret_last = id;
+            *ret_source = source;
+        }
     }
     return 0;
 }
 
-/* Between two traces. */
+static int take_range(Merge *merge)
+{
+    uint64_t rows = sources_rows(merge);
+    Source *first;
+    TraceId last;
+
+    TRY(find_range(merge, &last, &first));
+    for (size_t i = 0; i < merge->plan->n_sources; i++) {
+        if (source_rows(&merge->sources[i]) > 0) {
+            TRY(take_source(merge, &merge->sources[i], last));
+        }
+    }
+    /* No row up to one of its own rows: it is not in order. */
+    return sources_rows(merge) == rows ? check_source(merge, first, 1) : 0;
+}
+
+/* Room for @rows more rows in the generation, but for so few that they are not worth a range. */
+static uint64_t room_left(const Merge *merge)
+{
+    uint64_t rows_most = merge->store->options.group_rows;
+    uint64_t rows = rows_most - MIN(rows_most, (uint64_t)merge->generation->n_rows);
+    uint64_t bytes = GROUP_BYTES - MIN((size_t)GROUP_BYTES, generation_bytes(merge->generation));
+
+    return rows <= rows_most / GROUP_SLACK || bytes <= GROUP_BYTES / GROUP_SLACK
+               ? 0
+               : MIN(rows, bytes / merge->row_bytes + 1);
+}
+
+/* Between two ranges. */
 static int end_what_is_full(Merge *merge)
 {
     uint64_t rows = merge->generation->n_rows, bytes = generation_bytes(merge->generation);
@@ -262,23 +332,14 @@ static int end_what_is_full(Merge *merge)
          bytes + merge->output.n_bytes >= merge->store->options.compaction_bytes)) {
         return finish_block(merge);
     }
-    return rows >= merge->store->options.group_rows || bytes >= GROUP_BYTES ? end_group(merge) : 0;
+    return room_left(merge) == 0 ? end_group(merge) : 0;
 }
 
 static int merge_all(Merge *merge)
 {
-    const MergePlan *plan = merge->plan;
-    TraceId id;
-
-    for (size_t i = 0; i < plan->n_sources; i++) {
-        TRY(source_fill(merge, &merge->sources[i]));
-    }
-    while (next_trace(merge, &id)) {
-        bool keeps = plan->keeps == NULL || plan->keeps(plan->context, id);
-
-        for (size_t i = 0; i < plan->n_sources; i++) {
-            TRY(take_trace(merge, &merge->sources[i], id, keeps));
-        }
+    while (sources_rows(merge) > 0) {
+        merge->range_rows = MIN(room_left(merge), merge->range_rows * ROWS_GROWTH);
+        TRY(take_range(merge));
         TRY(end_what_is_full(merge));
     }
     return finish_block(merge);
@@ -286,19 +347,20 @@ static int merge_all(Merge *merge)
 
 int merge_write(Store *store, const MergePlan *plan, const Shelf *shelf, Cut *cut)
 {
-    Merge merge = {.store = store, .plan = plan, .shelf = shelf};
+    Merge merge = {.store = store,
+                   .plan = plan,
+                   .shelf = shelf,
+                   .range_rows = ROWS_FIRST,
+                   .row_bytes = 1,
+                   .sources = NEW_ARRAY(Source, plan->n_sources),
+                   .generation = generation_new(1)};
 
     pthread_mutex_lock(&store->files);
     merge.n_deleted = store->n_deleted;
     pthread_mutex_unlock(&store->files);
-    merge.window_bytes = MAX((size_t)WINDOW_BYTES / plan->n_sources, (size_t)WINDOW_BYTES_LEAST);
-    merge.sources = NEW_ARRAY(Source, plan->n_sources);
     for (size_t i = 0; i < plan->n_sources; i++) {
-        merge.sources[i].block = plan->sources[i];
-        merge.sources[i].window_rows = WINDOW_ROWS_FIRST;
-        block_pin(plan->sources[i]->block);
+        merge.sources[i] = (Source){.block = plan->sources[i], .window_rows = ROWS_FIRST};
     }
-    merge.generation = generation_new(1);
     generation_begin(merge.generation, 0);
     cut->number = ROW_FIRST_CUT;
     cut->is_paced = true;
@@ -306,10 +368,7 @@ int merge_write(Store *store, const MergePlan *plan, const Shelf *shelf, Cut *cu
     int result = merge_all(&merge);
     output_deinit(&merge.output);
     cut->number = 0; /* it is no cut of the head */
-    for (size_t i = 0; i < plan->n_sources; i++) {
-        arena_deinit(&merge.sources[i].arena);
-        block_unpin(plan->sources[i]->block);
-    }
+    arena_deinit(&merge.arena);
     mem_free(merge.sources);
     generation_unref(merge.generation);
     return result;

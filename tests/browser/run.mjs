@@ -17,6 +17,7 @@ import { tests as pages } from './pages_test.mjs'
 import { tests as runs } from './runs_test.mjs'
 import { tests as states } from './states_test.mjs'
 import { tests as trace } from './trace_test.mjs'
+import { tests as traceDiff } from './trace_diff_test.mjs'
 import { tests as traces } from './traces_test.mjs'
 
 const TIMEOUT_MS = 90_000
@@ -28,6 +29,7 @@ const chosen = [
   ...dock,
   ...traces,
   ...trace,
+  ...traceDiff,
   ...flows,
   ...runs,
   ...pages,

@@ -25,6 +25,7 @@ import {
 import { BadQuery, parse, searchTraces } from './search.mjs'
 import { outlineOf, wholeSpans } from './outline.mjs'
 import { HOPS, MODEL, NODES } from './shop.mjs'
+import { traceDiff } from './trace_diff.mjs'
 import { BIG_TRACE, bigTrace, EVERY_MS, gridOf, traceAnswer, traceIdAt } from './traces.mjs'
 
 const DIST = `${import.meta.dirname}/../dist`
@@ -421,6 +422,7 @@ export function startMock(port = 0) {
     if (parts[0] === 'flows') return none ? { items: [], cursor: null } : flows(parts, params, now)
     if (parts[0] === 'entities') return entityAnswer(parts[1], parts[2], now)
     if (parts[0] === 'traces' && parts.length === 2) return trace(parts[1])
+    if (parts[0] === 'traces' && parts[2] === 'diff') return traceDiff(trace(parts[1]), trace(parts[3]))
     if (parts[0] === 'traces' && parts[2] === 'outline') return outlineOf(trace(parts[1]))
     if (parts[0] === 'traces' && parts[2] === 'spans')
       return wholeSpans(trace(parts[1]), params.get('span_id') ?? '')

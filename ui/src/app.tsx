@@ -19,6 +19,7 @@ import { RunPage } from './run/run_page'
 import { SettingsPage } from './settings/settings_page'
 import { StatusPage } from './status/status_page'
 import { TracePage } from './trace/trace_page'
+import { TraceDiffPage } from './trace_diff/diff_page'
 import { TracesPage } from './traces/traces_page'
 import { hrefTo } from './base/route'
 
@@ -69,6 +70,13 @@ const TITLES: Record<string, string> = {
   status: 'Status',
 }
 
+/** A trace, or two of them. */
+function OneTrace() {
+  const [id = '', verb, other = ''] = route.value.path.slice(1)
+  if (verb === 'diff') return <TraceDiffPage key={`${id} ${other}`} a={id} b={other} />
+  return <TracePage key={id} id={id} />
+}
+
 function Page() {
   switch (page.value) {
     case '':
@@ -76,10 +84,8 @@ function Page() {
       return <MapPage />
     case 'traces':
       return <TracesPage />
-    case 'trace': {
-      const id = route.value.path[1] ?? ''
-      return <TracePage key={id} id={id} />
-    }
+    case 'trace':
+      return <OneTrace />
     case 'flows': {
       const name = route.value.path[1]
       return name === undefined ? <FlowsPage /> : <FlowPage key={name} name={name} />

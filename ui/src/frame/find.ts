@@ -17,20 +17,28 @@ const SHORT_TRACE_ID = /^[0-9a-f]{16}$/i
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}/i
 const MOST = 12
 
-/** The address behind a pasted trace id, traceparent, or text that contains one; null if it is none. */
-export function pasted(text: string): string | null {
-  const wanted = text
+function unwrapped(text: string): string {
+  return text
     .trim()
     .replace(/^traceparent\s*[:=]\s*/i, '')
     .replace(/^["']|["']$/g, '')
-  const parent = TRACEPARENT.exec(wanted)
-  if (parent?.[1] && parent[2]) {
-    return hrefTo(['trace', parent[1].toLowerCase()], { span: parent[2].toLowerCase() })
-  }
+}
+
+/** The trace id that a pasted text is or contains; null if it is none. */
+export function traceIdIn(text: string): string | null {
+  const wanted = unwrapped(text)
+  const parent = TRACEPARENT.exec(wanted)?.[1]
+  if (parent !== undefined) return parent.toLowerCase()
   const plain = wanted.replaceAll('-', '')
-  if (TRACE_ID.test(plain)) return hrefTo(['trace', plain.toLowerCase()])
-  if (SHORT_TRACE_ID.test(wanted)) return hrefTo(['trace', wanted.toLowerCase().padStart(32, '0')])
-  return null
+  if (TRACE_ID.test(plain)) return plain.toLowerCase()
+  return SHORT_TRACE_ID.test(wanted) ? wanted.toLowerCase().padStart(32, '0') : null
+}
+
+/** The address behind a pasted trace id, traceparent, or text that contains one; null if it is none. */
+export function pasted(text: string): string | null {
+  const id = traceIdIn(text)
+  const span = TRACEPARENT.exec(unwrapped(text))?.[2]
+  return id === null ? null : hrefTo(['trace', id], span === undefined ? {} : { span: span.toLowerCase() })
 }
 
 /** 0 best; -1 no match. A name that begins with the text comes before one that contains it. */

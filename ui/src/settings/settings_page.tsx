@@ -228,7 +228,7 @@ const KEYS: [string, string][] = [
   ['/', 'search, or paste a trace id'],
   ['[  ]', 'previous and next change'],
   ['space', 'play the range of the time dock'],
-  ['c', 'compare with just before'],
+  ['c', 'compare with just before; in a trace, with another'],
   ['arrows, Enter', 'go from box to box, open one'],
   ['f', 'focus on a box, open a group'],
   ['t', 'fold or open a database’s tables'],

@@ -4,6 +4,7 @@ import { useEffect, useMemo } from 'preact/hooks'
 import { ApiError, address } from '../api/client'
 import { useAnswer } from '../api/use'
 import { duration, exact, exactDuration, shortId } from '../base/format'
+import { useKeys } from '../base/keys'
 import { hrefTo, param, set } from '../base/route'
 import { dark } from '../base/theme'
 import { ms, whenSeconds } from '../base/time'
@@ -14,6 +15,7 @@ import { Minimap } from './minimap'
 import { outlineOf, type OutlineAnswer } from './outline'
 import { traceOf, visibleRows, type Row, type Trace } from './model'
 import { partOf, showPart } from './part'
+import { ChoosePanel } from '../trace_diff/choose_panel'
 import { Events } from './events'
 import { FlameGraph } from './flame_graph'
 import { SpanPanel } from './span_panel'
@@ -21,7 +23,7 @@ import { Statistics } from './statistics'
 import { Tabs, tabShown, type Tab } from './tabs'
 import { TraceMap } from './trace_map'
 import { Check } from './tools'
-import { Waterfall } from './waterfall'
+import { Waterfall, type WaterfallProps } from './waterfall'
 
 const FOLDS_IN_ADDRESS = 60
 const ID_PART = 8
@@ -122,21 +124,76 @@ function Keys({ tab }: { tab: Tab }) {
   )
 }
 
+interface ViewsProps extends WaterfallProps {
+  tab: Tab
+  row: Row | undefined
+  onNothing: () => void
+}
+
+/** What the tab shows. */
+function Views({ tab, row, onNothing, ...given }: ViewsProps) {
+  const { trace, part, selected, critical, skew, colours, onSelect, onPart } = given
+  const timed = { trace, part, skew, colours, onPart }
+  switch (tab) {
+    case 'statistics':
+      return <Statistics trace={trace} selected={row} colours={colours} onSelect={onSelect} />
+    case 'map':
+      return <TraceMap trace={trace} selected={row} onSelect={onSelect} onNothing={onNothing} />
+    case 'events':
+      return <Events trace={trace} selected={row} colours={colours} onSelect={onSelect} />
+    case 'flame':
+      return (
+        <>
+          <Minimap {...timed} />
+          <FlameGraph {...timed} selected={selected} critical={critical} onSelect={onSelect} />
+        </>
+      )
+    default:
+      return (
+        <>
+          <Minimap {...timed} />
+          <Waterfall {...given} />
+        </>
+      )
+  }
+}
+
+function CompareButton({ on }: { on: boolean }) {
+  return (
+    <button
+      class="control"
+      aria-pressed={on}
+      title="Compare with another trace (c)"
+      onClick={() => {
+        set({ compare: on ? null : '1' }, true)
+      }}
+    >
+      Compare
+    </button>
+  )
+}
+
 function Shown({ trace }: { trace: Trace }) {
   const { folded, put } = useFolded(trace)
   const rows = useComputed(() => visibleRows(trace, folded.value))
   const colours = useMemo(() => serviceColours(trace.services, dark.value), [trace, dark.value])
   const current = () => trace.rows[trace.bySpan.get(param('span') ?? '') ?? -1]
   const selected = current()
-  const selectedIndex = selected?.index ?? null
   const part = partOf(trace)
   const critical = param('path') !== '0'
   const tab = tabShown()
   const timed = tab === '' || tab === 'flame'
   const skew = trace.skewed && param('skew') === '1'
+  const comparing = param('compare') === '1'
   const select = (row: Row) => {
-    set({ span: row.span.span_id }, true)
+    set({ span: row.span.span_id, compare: null }, true)
   }
+  useKeys({
+    c: () => {
+      set({ compare: comparing ? null : '1' }, true)
+    },
+    Escape: () => comparing && (set({ compare: null }, true), true),
+  })
   const deselect = () => {
     set({ span: null }, true)
   }
@@ -164,61 +221,32 @@ function Shown({ trace }: { trace: Trace }) {
               Unfold all
             </button>
           )}
+          <CompareButton on={comparing} />
           <Keys tab={tab} />
         </div>
-        {timed && (
-          <Minimap
-            trace={trace}
-            part={part}
-            skew={skew}
-            colours={colours}
-            onPart={(next) => {
-              showPart(trace, next)
-            }}
-          />
-        )}
-        {tab === '' && (
-          <Waterfall
-            trace={trace}
-            rows={rows}
-            folded={folded}
-            selected={selectedIndex}
-            part={part}
-            critical={critical}
-            skew={skew}
-            colours={colours}
-            onSelect={select}
-            onFold={(row) => {
-              fold(row)
-            }}
-            onPart={(next) => {
-              showPart(trace, next)
-            }}
-          />
-        )}
-        {tab === 'flame' && (
-          <FlameGraph
-            trace={trace}
-            selected={selectedIndex}
-            part={part}
-            critical={critical}
-            skew={skew}
-            colours={colours}
-            onSelect={select}
-            onPart={(next) => {
-              showPart(trace, next)
-            }}
-          />
-        )}
-        {tab === 'statistics' && (
-          <Statistics trace={trace} selected={selected} colours={colours} onSelect={select} />
-        )}
-        {tab === 'map' && (
-          <TraceMap trace={trace} selected={selected} onSelect={select} onNothing={deselect} />
-        )}
-        {tab === 'events' && <Events trace={trace} selected={selected} colours={colours} onSelect={select} />}
+        <Views
+          tab={tab}
+          trace={trace}
+          rows={rows}
+          row={selected}
+          folded={folded}
+          selected={selected?.index ?? null}
+          part={part}
+          critical={critical}
+          skew={skew}
+          colours={colours}
+          onSelect={select}
+          onNothing={deselect}
+          onFold={(row) => {
+            fold(row)
+          }}
+          onPart={(next) => {
+            showPart(trace, next)
+          }}
+        />
       </main>
-      {selected && (
+      {comparing && <ChoosePanel trace={trace} />}
+      {!comparing && selected && (
         <SpanPanel
           key={selected.index}
           row={selected}

@@ -55,8 +55,9 @@ fuzz: setup-test page
 	@CC=clang-14 tools/build.sh $(FUZZ) -Dfuzz=true -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
 	@tools/fuzz.sh $(FUZZ) $(FUZZ_SECONDS)
 
+# `make bench SPANS=100000000 KINDS=easy` is with more of them.
 bench: all
-	@python3 bench/run.py $(BUILD)
+	@python3 bench/run.py $(BUILD) $(or $(SPANS),1000000) $(or $(KINDS),easy hard)
 
 # The page in Chromium, against the demo.
 bench-page: all setup-test
@@ -74,12 +75,10 @@ bench-scale: all
 
 # An hour: the same spans and questions for databases, at 10 M spans of both data sets; `make bench-peers SPANS=1000000 KINDS=easy
 # PEERS="DuckDb RocksDb"` is a part of it.
-SPANS ?= 10000000
-KINDS ?= easy hard
 bench-peers: all
 	@test -x $(BUILD)/peers/bin/python || python3 -m venv $(BUILD)/peers
 	@$(BUILD)/peers/bin/pip install -q -r bench/peers/requirements.txt
-	@for kind in $(KINDS); do $(BUILD)/peers/bin/python bench/peers/compare.py $(BUILD) $(SPANS) $$kind $(PEERS) || exit 1; done
+	@for kind in $(or $(KINDS),easy hard); do $(BUILD)/peers/bin/python bench/peers/compare.py $(BUILD) $(or $(SPANS),10000000) $$kind $(PEERS) || exit 1; done
 
 tidy: setup-test
 	@tools/tidy.sh $(ASAN)

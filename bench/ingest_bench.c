@@ -6,8 +6,8 @@
  *
  *     ingest_bench PORT PID SPANS [easy|hard|wide] [otlp|zipkin] [CONNECTIONS]
  *
- * Bodies of 500 spans are made and encoded before the clock starts. The server's CPU time and
- * memory are read from /proc/PID.
+ * Bodies of 500 spans are made and encoded, up to two million spans at a time, while the clock
+ * stands. The server's CPU time and memory are read from /proc/PID.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -26,13 +26,20 @@
 #include "wire/otlp.h"
 #include "wire/zipkin.h"
 
-enum { BODY_TRACES = 50, CONNECTIONS_MAX = 64, ANSWER_MAX = 4096, RETRY_US = 20000 };
+enum {
+    BODY_TRACES = 50,
+    BODY_SPANS = BODY_TRACES * CORPUS_TRACE_SPANS,
+    WAVE_BODIES = 4000,
+    CONNECTIONS_MAX = 64,
+    ANSWER_MAX = 4096,
+    RETRY_US = 20000,
+};
 
 typedef struct Bench {
     uint16_t port;
     CorpusKind kind;
     bool zipkin;
-    uint64_t n_bodies;
+    uint64_t n_bodies, n_made;
     _Atomic uint64_t next, failed, retried;
 } Bench;
 
@@ -132,9 +139,9 @@ static void make_body(const Bench *bench, uint64_t number, Buf *request)
     Span *spans = corpus_make(bench->kind, number + 1, BODY_TRACES,
                               (uint64_t)(now.tv_sec - 1) * 1000000000, &arena);
     if (bench->zipkin) {
-        zipkin_write_json(spans, (size_t)BODY_TRACES * CORPUS_TRACE_SPANS, &body);
+        zipkin_write_json(spans, (size_t)BODY_SPANS, &body);
     } else {
-        otlp_write_protobuf(spans, (size_t)BODY_TRACES * CORPUS_TRACE_SPANS, &body);
+        otlp_write_protobuf(spans, (size_t)BODY_SPANS, &body);
     }
     buf_append_format(
         request,
@@ -191,6 +198,29 @@ static void run(Bench *bench, size_t n_connections)
     }
 }
 
+/* Makes the next @n bodies; returns their bytes. */
+static uint64_t make_wave(Bench *bench, uint64_t n)
+{
+    uint64_t bytes = 0;
+
+    requests = NEW_ARRAY(Buf, n);
+    for (uint64_t i = 0; i < n; i++) {
+        make_body(bench, bench->n_made++, &requests[i]);
+        bytes += requests[i].len;
+    }
+    bench->n_bodies = n;
+    atomic_store(&bench->next, 0);
+    return bytes;
+}
+
+static void drop_wave(const Bench *bench)
+{
+    for (uint64_t i = 0; i < bench->n_bodies; i++) {
+        buf_deinit(&requests[i]);
+    }
+    mem_free(requests);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 4) {
@@ -207,16 +237,17 @@ int main(int argc, char **argv)
         argc > 6 ? MIN(strtoul(argv[6], NULL, 10), (unsigned long)CONNECTIONS_MAX) : 8;
     uint64_t bytes = 0;
 
-    bench.n_bodies = strtoull(argv[3], NULL, 10) / (BODY_TRACES * CORPUS_TRACE_SPANS);
-    requests = NEW_ARRAY(Buf, bench.n_bodies);
-    for (uint64_t i = 0; i < bench.n_bodies; i++) {
-        make_body(&bench, i, &requests[i]);
-        bytes += requests[i].len;
+    uint64_t left = strtoull(argv[3], NULL, 10) / BODY_SPANS, n_spans = left * BODY_SPANS;
+    double elapsed = 0, cpu = cpu_seconds(argv[2]);
+
+    for (uint64_t wave; left > 0; left -= wave) {
+        wave = MIN(left, (uint64_t)WAVE_BODIES);
+        bytes += make_wave(&bench, wave);
+        double start = seconds_now();
+        run(&bench, n_connections);
+        elapsed += seconds_now() - start;
+        drop_wave(&bench);
     }
-    uint64_t n_spans = bench.n_bodies * BODY_TRACES * CORPUS_TRACE_SPANS;
-    double cpu = cpu_seconds(argv[2]), start = seconds_now();
-    run(&bench, n_connections);
-    double elapsed = seconds_now() - start;
     double at_end = cpu_seconds(argv[2]) - cpu;
     sleep(8); /* the assembly window and the block's writing belong to the cost */
     double cost = cpu_seconds(argv[2]) - cpu;

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the benchmarks and prints a table: run.py BUILD [--spans N].
+"""Runs the benchmarks and prints a table.
+
+    make bench [SPANS=100000000] [KINDS="easy hard"]
 
 The server is pinned to one core, the sender to the other. A peer is measured by the same sender in the same run
 when PEER names its command, with {port} for its port and {data} for a fresh directory; PEER_FORMAT is otlp (HTTP
@@ -12,9 +14,11 @@ protobuf; the default) or zipkin. For example, with Zipkin's server from Maven C
 """
 
 import argparse
+import datetime
 import json
 import os
 import pathlib
+import random
 import shlex
 import socket
 import statistics
@@ -26,6 +30,7 @@ import urllib.parse
 import urllib.request
 
 SERVER_CORE, SENDER_CORE = "0", "1"
+GOALS = {"easy": ("goal 2.5", "goal 43"), "hard": ("goal 6", "goal 115")}
 
 
 def get(url):
@@ -33,16 +38,16 @@ def get(url):
         return json.load(answer)
 
 
-def timed(url, n=50):
-    """Milliseconds p50 and p99 of n GETs after one to warm up."""
-    urllib.request.urlopen(url, timeout=60).read()
+def timed(urls):
+    """Milliseconds p50 and p99 of these GETs after one to warm up."""
+    urllib.request.urlopen(urls[0], timeout=60).read()
     samples = []
-    for _ in range(n):
+    for url in urls:
         start = time.perf_counter()
         urllib.request.urlopen(url, timeout=60).read()
         samples.append((time.perf_counter() - start) * 1000)
     samples.sort()
-    return statistics.median(samples), samples[int(n * 0.99) - 1]
+    return statistics.median(samples), samples[int(len(samples) * 0.99) - 1]
 
 
 def directory_bytes(path):
@@ -86,8 +91,29 @@ def print_ingest(figures, goal_cpu, goal_rate="", goal_memory=""):
     row("memory at the peak", f"{figures['peak_rss_mb']:.0f}", "MB", goal_memory)
 
 
+def sample_ids(base, n):
+    """Ids of traces from all of the time that is stored."""
+    spans = get(f"{base}/status")["spans"]
+    oldest, newest = (datetime.datetime.fromisoformat(spans[end][:19] + "+00:00").timestamp() for end in ("oldest", "newest"))
+    ids = []
+    for i in range(n):
+        end = oldest + 1 + (newest - oldest) * (i + 1) / n
+        found = get(f"{base}/traces?limit=50&from={oldest - 1:.3f}&to={end:.3f}")["items"]
+        ids += [random.choice(found)["trace_id"]] if found else []
+    return ids
+
+
+def ask(base):
+    ids = sample_ids(base, 200)
+    row(f"trace by id, {len(set(ids))} traces, p50 / p99",
+        "%.2f / %.2f" % timed([f"{base}/traces/{trace_id}" for trace_id in ids]), "ms over HTTP", "goal 1 / 10")
+    queries = (urllib.parse.quote(f'{{ span.customer.id = "c-{(i * 7919 + 17) % 100000:06d}" }}') for i in range(20))
+    row("search on an attribute, p50 / p99", "%.1f / %.1f" % timed([f"{base}/traces?q={query}&limit=20" for query in queries]), "ms over HTTP")
+    row("map of an hour, p50 / p99", "%.1f / %.1f" % timed([f"{base}/map?from=-1h"] * 50), "ms over HTTP", "goal 50")
+
+
 def bench_weft(build, spans, kind, goal_cpu, goal_disk):
-    print(f"\nweft, {spans:,} {kind} spans")
+    print(f"\nweft, {spans:,} {kind} spans", flush=True)
     with tempfile.TemporaryDirectory() as root:
         data = f"{root}/data"
         process, ports, start_ms = start_weft(build, data)
@@ -96,17 +122,14 @@ def bench_weft(build, spans, kind, goal_cpu, goal_disk):
         row("memory idle", f"{rss_mb(process.pid):.1f}", "MB", "goal 30")
         figures = send(build, ports["otlp_http"], process.pid, spans, kind)
         print_ingest(figures, goal_cpu, "goal 150,000" if kind == "easy" else "", "goal 200")
-        base = f"http://127.0.0.1:{ports['http']}/api/v1"
-        items = get(f"{base}/traces?limit=20")["items"]
-        row("trace by id, p50 / p99", "%.2f / %.2f" % timed(f"{base}/traces/{items[0]['trace_id']}", 200), "ms over HTTP", "goal 1 / 10")
-        query = urllib.parse.quote('{ span.customer.id = "c-004217" }')
-        row("search on an attribute, p50 / p99", "%.1f / %.1f" % timed(f"{base}/traces?q={query}&limit=20", 20), "ms over HTTP")
-        row("map of an hour, p50 / p99", "%.1f / %.1f" % timed(f"{base}/map?from=-1h", 50), "ms over HTTP", "goal 50")
+        ask(f"http://127.0.0.1:{ports['http']}/api/v1")
         process.terminate()
         process.wait()
         row("disk after a clean stop", f"{directory_bytes(data) / figures['spans']:.1f}", "bytes per span", goal_disk)
+        row("blocks", len(list(pathlib.Path(data, "blocks").glob("*.parquet"))), "files")
         process, ports, start_ms = start_weft(build, data)
         row("start with these spans", f"{start_ms:.0f}", "ms")
+        row("memory after it", f"{rss_mb(process.pid):.1f}", "MB")
         process.kill()
         process.wait()
     return figures
@@ -156,10 +179,11 @@ def bench_peer(build, command, spans, wire):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
-    parser.add_argument("--spans", type=int, default=1_000_000)
+    parser.add_argument("spans", type=int)
+    parser.add_argument("kinds", nargs="+", choices=GOALS)
     arguments = parser.parse_args()
-    bench_weft(arguments.build, arguments.spans, "easy", "goal 2.5", "goal 43")
-    bench_weft(arguments.build, arguments.spans, "hard", "goal 6", "goal 115")
+    for kind in arguments.kinds:
+        bench_weft(arguments.build, arguments.spans, kind, *GOALS[kind])
     if os.environ.get("PEER"):
         bench_peer(arguments.build, os.environ["PEER"], min(arguments.spans, 200_000), os.environ.get("PEER_FORMAT", "otlp"))
 

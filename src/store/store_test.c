@@ -421,6 +421,26 @@ static void many_small_blocks_and_tables_become_few(void **state)
     assert_true(fixture->observer.sum == sum);
 }
 
+/* The clock stands, so that the window of these blocks is open. */
+static void blocks_that_fill_one_do_not_wait_for_their_window(void **state)
+{
+    Fixture *fixture = *state;
+
+    fixture->options.compaction_rows = 100; /* a quarter more at most */
+    for (uint32_t trace = 0; trace < 9; trace++) {
+        append_trace(fixture, trace, 20);
+        reopen(fixture);
+    }
+    store_compact(fixture->store);
+    assert_int_equal(status_of(fixture->store).n_blocks, 4); /* 120 rows, and three of 20 */
+    __atomic_fetch_add(&fixture->now_ns, 7200 * 1000000000ULL, __ATOMIC_RELAXED);
+    store_compact(fixture->store);
+    assert_int_equal(status_of(fixture->store).n_blocks, 2);
+    for (uint32_t trace = 0; trace < 9; trace++) {
+        assert_int_equal(count_trace(fixture->store, trace, STORE_ALL), 20);
+    }
+}
+
 /* Of a trace that is too large every view has its earliest spans, wherever they are and in
  * whichever order they came. */
 static void of_a_large_trace_the_earliest_spans_are_read(void **state)
@@ -672,6 +692,7 @@ int main(void)
         TEST(merging_what_stays_as_it_is_ends),
         TEST(merging_joins_what_lies_apart_and_long_traces),
         TEST(the_oldest_blocks_go_beyond_the_bytes),
+        TEST(blocks_that_fill_one_do_not_wait_for_their_window),
         TEST(many_small_blocks_and_tables_become_few),
         TEST(settling_on_demand_takes_a_share_of_the_time_only),
         TEST(a_wait_ends_at_its_deadline),

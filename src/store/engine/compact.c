@@ -11,10 +11,10 @@
 
 /*
  * What is merged when. Blocks are ordered by when their newest rows came, and time is cut into
- * windows. Within the window that is open only small blocks are merged, eight of a size at a time,
- * as a quiet server writes one a minute. When a window is over, what came one after the other
- * becomes one block, as much as rows per block allow, until no two can be joined; windows of two
- * widths follow one another. So a row is rewritten a few times in its life, most of them while it
+ * windows. Within a window what came one after the other becomes one block as soon as it is as much
+ * as rows per block allow, and what is left when the window is over; windows of two widths follow
+ * one another. Small blocks do not wait: eight of a size become one, as a quiet server writes one a
+ * minute. So a row is rewritten a few times in its life, most of them while it
  * is one of few, and a block's rows are of a short time, which a search can pass over.
  *
  * A merged block is kept as long as its newest row, so the wider window is an eighth of the age at
@@ -239,27 +239,30 @@ static void candidates_deinit(Candidates *candidates)
     mem_free(candidates->items);
 }
 
-/* The first blocks of a window of @width_s that is over which together have the rows of one. */
-static bool choose_closed(const Store *store, const Candidates *candidates, uint64_t width_s,
-                          MergePlan *plan)
+/* The first blocks of a window of @width_s that is over which together have the rows of one; with
+ * @early, of one that is open, too, if they fill it. */
+static bool choose_window(const Store *store, const Candidates *candidates, uint64_t width_s,
+                          bool early, MergePlan *plan)
 {
     uint64_t rows_max = compaction_rows_most(store);
     uint64_t now_s = clock_realtime_ns(store->clock) / 1000000000U;
 
     for (size_t first = 0; first < candidates->count; first += plan->n_sources) {
         uint64_t window = candidates->items[first].written_s / width_s, n_rows = 0;
+        bool is_full = false;
 
         plan->n_sources = 0;
         for (size_t i = first; i < candidates->count && plan->n_sources < MERGE_SOURCES_MAX &&
                                candidates->items[i].written_s / width_s == window;
              i++) {
             n_rows += candidates->items[i].block->summary.n_spans;
-            if (plan->n_sources > 0 && n_rows > rows_max) {
+            is_full = plan->n_sources > 0 && n_rows > rows_max;
+            if (is_full) {
                 break;
             }
             plan->sources[plan->n_sources++] = candidates->items[i].block;
         }
-        if (plan->n_sources > 1 && now_s / width_s > window) {
+        if (plan->n_sources > 1 && ((early && is_full) || now_s / width_s > window)) {
             return true;
         }
     }
@@ -307,8 +310,8 @@ static int merge_blocks(Store *store, bool *ret_worked)
 
     candidates_init(&candidates, store);
     if (choose_small(store, &candidates, &plan) ||
-        choose_closed(store, &candidates, window_s(store, WINDOW_S), &plan) ||
-        choose_closed(store, &candidates, window_s(store, WIDE_WINDOW_S), &plan)) {
+        choose_window(store, &candidates, window_s(store, WINDOW_S), true, &plan) ||
+        choose_window(store, &candidates, window_s(store, WIDE_WINDOW_S), false, &plan)) {
         result = compact(store, &plan);
         *ret_worked = result == 0;
     }

@@ -188,6 +188,44 @@ static void a_kill_at_any_call_loses_nothing_acknowledged(void **state)
     crash_everywhere("kill", false);
 }
 
+/* What a start concludes from a manifest that was written when the program was killed must hold if
+ * the power goes then, too. */
+static void a_power_cut_soon_after_a_kill_loses_nothing(void **state)
+{
+    enum { BLOCKS = 7, POINTS = 16, LATER_POINTS = 16 };
+    const Sample late = {BLOCKS, 0, 0};
+
+    for (uint64_t point = 0; point < POINTS * LATER_POINTS; point++) {
+        Fixture *fixture = new_fixture(point);
+
+        fixture->options.compaction_rows = 16; /* five or six blocks become one */
+        assert_int_equal(open_store(fixture), 0);
+        for (uint32_t trace = 0; trace < BLOCKS; trace++) {
+            const Sample samples[] = {{trace, 0, 0}, {trace, 1, 0}, {trace, 2, 0}};
+
+            assert_int_equal(append(fixture->store, samples, ARRAY_LEN(samples)), 0);
+            for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
+                fixture->acknowledged[trace][i] = true;
+            }
+            fixture->store = store_close(fixture->store);
+            fs_sim_kill(fixture->sim); /* lets go of the lock */
+            assert_int_equal(open_store(fixture), 0);
+        }
+        fs_sim_power_off_at(fixture->sim, point % POINTS);
+        store_compact(fixture->store);
+        fixture->store = store_close(fixture->store);
+        fs_sim_kill(fixture->sim);
+        assert_int_equal(open_store(fixture), 0);
+        fs_sim_power_off_at(fixture->sim, point / POINTS); /* amid the next block */
+        (void)append(fixture->store, &late, 1);
+        fixture->store = store_close(fixture->store);
+        fs_sim_restart(fixture->sim);
+        assert_int_equal(open_store(fixture), 0);
+        check(fixture, "power cut after a kill", point);
+        free_fixture(fixture);
+    }
+}
+
 /* A single call fails and everything goes on. */
 static void one_failed_call_loses_nothing(void **state)
 {
@@ -509,6 +547,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_power_cut_at_any_call_loses_nothing_acknowledged),
         cmocka_unit_test(a_kill_at_any_call_loses_nothing_acknowledged),
+        cmocka_unit_test(a_power_cut_soon_after_a_kill_loses_nothing),
         cmocka_unit_test(one_failed_call_loses_nothing),
         cmocka_unit_test(one_failed_read_changes_nothing),
         cmocka_unit_test(a_full_disk_refuses_serves_reads_and_recovers),

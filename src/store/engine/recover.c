@@ -203,6 +203,7 @@ typedef struct Sweep {
     Store *store;
     const char *directory;
     const ManifestFiles *files;
+    bool removes; /* else it only notes which numbers are taken */
 } Sweep;
 
 /* Only names that are ours are removed: files of the manifest's form that it does not name, and
@@ -232,7 +233,8 @@ static int sweep_file(void *context, const char *name)
     } else if (!str_ends_with(str_from_cstr(name), STR(".tmp"))) {
         return 0;
     }
-    if (snprintf(path, sizeof(path), "%s%s", sweep->directory, name) >= (int)sizeof(path)) {
+    if (!sweep->removes ||
+        snprintf(path, sizeof(path), "%s%s", sweep->directory, name) >= (int)sizeof(path)) {
         return 0;
     }
     log_info("store: leftover removed", LOG_CSTR("file", path));
@@ -240,15 +242,22 @@ static int sweep_file(void *context, const char *name)
     return 0;
 }
 
+/* The manifest that was read may be one whose name never reached the disk. Before the files go that
+ * only the one before it names, it must be what a power cut would leave. */
 static void sweep_leftovers(Store *store)
 {
+    int synced = store->fs->ops->sync_directory(store->fs, "");
     Sweep sweeps[] = {
-        {store, "blocks/", &store->manifest.blocks},
-        {store, "tables/", &store->manifest.tables},
-        {store, "log/", NULL},
-        {store, "", NULL},
+        {store, "blocks/", &store->manifest.blocks, synced == 0},
+        {store, "tables/", &store->manifest.tables, synced == 0},
+        {store, "log/", NULL, synced == 0},
+        {store, "", NULL, synced == 0},
     };
     static const char *const directories[] = {"blocks", "tables", "log", ""};
+
+    if (synced != 0) {
+        log_warn("store: leftovers stay, the data directory cannot be synced", LOG_ERR(synced));
+    }
 
     for (size_t i = 0; i < ARRAY_LEN(sweeps); i++) {
         int result = store->fs->ops->list(store->fs, directories[i], sweep_file, &sweeps[i]);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "map/answer/history.h"
 #include "map/pages.h"
 #include "map/tiers_fixture.h"
 
@@ -343,6 +344,49 @@ static void windows_are_widened_where_minutes_are_gone(void **state)
     disk_deinit(&disk);
 }
 
+/* Behind an hour that is known as a whole: what was there at its end does not appear. */
+static void nothing_appears_that_was_there_in_a_thin_hour(void **state)
+{
+    MapOptions options = {.cut_files_max = 1, .minutes_kept_s = 3600, .cells_bytes_max = 1};
+    const MapHistoryQuestion question = {
+        .filters = {.from_minute = TODAY + 60, .to_minute = TODAY + 90},
+        .step_minutes = 1,
+        .complete_to_minute = UINT32_MAX};
+    Fixture fixture;
+    Disk disk;
+    MapHistory history;
+
+    fixture_init(&fixture, &options);
+    disk_init(&disk);
+    fixture_call(&fixture, "web", "cart", TODAY + 57);
+    fixture_call(&fixture, "web", "pay", TODAY + 30);
+    fixture_apply(&fixture);
+    cut(&disk, fixture.map);
+    fixture_call(&fixture, "mail", "mail", TODAY + 5 * 60);
+    fixture_apply(&fixture);
+    cut(&disk, fixture.map);
+    while (merge(&disk, fixture.map)) {
+    }
+    disk.now_s += 7200;
+    while (merge(&disk, fixture.map)) {
+    }
+    assert_true(count_level(&disk, LEVEL_THIN) > 0);
+    fixture_call(&fixture, "web", "cart", TODAY + 61);
+    fixture_call(&fixture, "web", "pay", TODAY + 62);
+    fixture_apply(&fixture);
+    assert_int_equal(map_history(fixture.map, &question, &fixture.arena, &history), 0);
+    size_t n_appeared = 0;
+    for (size_t i = 0; i < history.n_events; i++) {
+        bool is_edge = history.events[i].is_edge && history.events[i].kind == MAP_APPEARED;
+
+        n_appeared += is_edge;
+        assert_true(!is_edge || str_equal(history.events[i].target.name, STR("pay")));
+    }
+    assert_int_equal(n_appeared, 1);
+    fixture_deinit(&fixture);
+    disk_deinit(&disk);
+}
+
 /* Months of a busy hour a day: what is in memory does not grow with them. */
 static void memory_holds_what_is_recent(void **state)
 {
@@ -578,6 +622,7 @@ int main(void)
         cmocka_unit_test(files_answer_as_memory_does),
         cmocka_unit_test(thin_hours_answer_as_memory_does_in_whole_hours),
         cmocka_unit_test(windows_are_widened_where_minutes_are_gone),
+        cmocka_unit_test(nothing_appears_that_was_there_in_a_thin_hour),
         cmocka_unit_test(far_hours_answer_as_memory_does),
         cmocka_unit_test(a_random_clock_shares_files),
         cmocka_unit_test(memory_holds_what_is_recent),

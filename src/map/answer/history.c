@@ -72,6 +72,31 @@ static void mark_piece(const Telling *telling, const GraphPiece *piece, uint64_t
     }
 }
 
+/* Of the thin hours just before the window one cell is known, but presence tells to the minute: an
+ * edge that was there at their end is none that appears (docs/adr/0021). Of requests and hops it
+ * tells days, so what has some before and after counts as there. */
+static void mark_thin_lead(const Telling *telling, const GraphPiece *piece, uint64_t *words)
+{
+    const Series *series = tables_series(telling->tables, piece->series);
+    uint32_t to = telling->question->filters.from_minute;
+    uint32_t from = telling->window.from_minute, end;
+    MapInterval there;
+
+    for (; from < to && telling->step < MINUTES_PER_HOUR; from = end) {
+        end = MIN(to, (from / MINUTES_PER_HOUR + 1) * MINUTES_PER_HOUR);
+        if (tables_is_thin(telling->tables, series, from) &&
+            presence_clip(&series->presence, from, end, &there)) {
+            bit_set(words, step_of(telling, there.last_minute));
+        }
+    }
+}
+
+static void mark(const Telling *telling, const GraphPiece *piece, uint64_t *words)
+{
+    mark_piece(telling, piece, words);
+    mark_thin_lead(telling, piece, words);
+}
+
 static uint64_t *node_words(Telling *telling, uint32_t node)
 {
     if (telling->node_words[node] == NULL) {
@@ -213,7 +238,7 @@ static void take_edges(Telling *telling)
              end < edges->count && compare_edges(&edges->items[i], &edges->items[end]) == 0;
              end++) {
             if (edges->items[end].keep) {
-                mark_piece(telling, &edges->items[end], telling->edge.words);
+                mark(telling, &edges->items[end], telling->edge.words);
                 keep = true;
             }
         }
@@ -252,7 +277,7 @@ static void take_others(Telling *telling, const GraphPieces *pieces, bool are_re
             continue;
         }
         mem_fill(telling->edge.words, 0, telling->n_words * sizeof(uint64_t));
-        mark_piece(telling, piece, telling->edge.words);
+        mark(telling, piece, telling->edge.words);
         mark_node(telling, piece->source, telling->edge.words);
         mark_node(telling, piece->target, telling->edge.words);
         mark_node(telling, piece->via, telling->edge.words);

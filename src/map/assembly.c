@@ -327,6 +327,8 @@ static void on_batch(void *context, const Batch *batch)
     }
 }
 
+/* Traces wait for a cut while the map has little room for their names, unless somebody waits for
+ * them. */
 static void on_tick(void *context, bool settle_all)
 {
     Assembly *assembly = context;
@@ -334,7 +336,7 @@ static void on_tick(void *context, bool settle_all)
     bool more = assembly->store != NULL && may_retry(assembly, now_ns, settle_all);
 
     settle_beyond(assembly);
-    while (more) {
+    while (more && (settle_all || map_room(assembly->options.map) != MAP_IS_FULL)) {
         more = settle_batch(assembly, now_ns, settle_all);
     }
     settling_drop(&assembly->batch);
@@ -351,6 +353,13 @@ static void on_forget(void *context, TraceId id)
         open_traces_close(&assembly->open, trace);
     }
     heavy_traces_forget(&assembly->heavy, id);
+}
+
+static bool on_wants_cut(void *context)
+{
+    const Assembly *assembly = context;
+
+    return map_room(assembly->options.map) != MAP_HAS_ROOM;
 }
 
 static void *on_cut(void *context)
@@ -431,6 +440,7 @@ Assembly *assembly_new(const AssemblyOptions *options)
         .on_batch = on_batch,
         .on_tick = on_tick,
         .forget = on_forget,
+        .wants_cut = on_wants_cut,
         .cut = on_cut,
         .write_tables = on_write_tables,
         .free_pending = on_free_pending,

@@ -176,6 +176,7 @@ static void carry_over(const Map *map, Map *other)
     other->tables.n_refused = map->tables.n_refused;
     other->tables.n_folded = map->tables.n_folded;
     other->tables.n_cut_names = map->tables.n_cut_names;
+    other->tables.n_unnamed = tables_unnamed(&map->tables);
     other->pages.n_loads += pages->n_loads;
     other->pages.n_damaged += pages->n_damaged;
     other->pages.n_evicted = pages->n_evicted;

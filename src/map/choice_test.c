@@ -158,6 +158,44 @@ static void the_limit_of_series_bounds_what_stands_for_others(void **state)
     disk_deinit(&disk);
 }
 
+/* What is kept by name asks for a cut before it is full; what does not fit is counted. */
+static void many_names_between_cuts_ask_for_one(void **state)
+{
+    MapOptions options = {.series_max = 50};
+    Fixture fixture;
+    Disk disk;
+    MapStatus status;
+
+    fixture_init(&fixture, &options);
+    disk_init(&disk);
+    cut_of_names(&fixture, &disk, 0, 60);
+    assert_int_equal(map_room(fixture.map), MAP_HAS_ROOM);
+    for (uint32_t i = 1; i <= 5000; i++) {
+        CLEANUP(buf_deinit) Buf name = {0};
+        Delta *delta = fixture_call(&fixture, "web", "cart", TODAY);
+
+        buf_append_format(&name, "late-%u", i);
+        delta->kind = DELTA_REQUEST;
+        delta->name = arena_copy(&fixture.arena, buf_str(&name));
+        if (i % 1000 == 0) {
+            static const MapRoom rooms[] = {MAP_HAS_ROOM, MAP_HAS_ROOM, MAP_WANTS_CUT, MAP_IS_FULL,
+                                            MAP_IS_FULL};
+
+            fixture_apply(&fixture);
+            assert_int_equal(map_room(fixture.map), rooms[i / 1000 - 1]);
+        }
+    }
+    map_status(fixture.map, &status);
+    assert_int_equal(status.unnamed, 5000 - 4096);
+    assert_int_equal(status.refused, 0);
+    cut(&disk, fixture.map);
+    assert_int_equal(map_room(fixture.map), MAP_HAS_ROOM);
+    map_status(fixture.map, &status);
+    assert_int_equal(status.unnamed, 5000 - 4096);
+    fixture_deinit(&fixture);
+    disk_deinit(&disk);
+}
+
 /* --- Whatever the order, beyond the limit --- */
 
 enum { CROWD = 3000, CROWD_SERIES_MAX = 120 };
@@ -380,6 +418,7 @@ int main(void)
         cmocka_unit_test(beyond_the_limit_of_series_others_tell),
         cmocka_unit_test(more_series_than_fit_are_merged_in_parts),
         cmocka_unit_test(the_limit_of_series_bounds_what_stands_for_others),
+        cmocka_unit_test(many_names_between_cuts_ask_for_one),
         cmocka_unit_test(what_is_told_beyond_the_limit_does_not_depend_on_order),
         cmocka_unit_test(places_change_while_spans_come),
     };

@@ -592,6 +592,7 @@ void map_status(Map *map, MapStatus *ret_status)
                         .series_max = locked->options.series_max,
                         .folded = tables->n_folded,
                         .refused = tables->n_refused,
+                        .unnamed = tables_unnamed(tables),
                         .cut_names = tables->n_cut_names,
                         .file_reads = locked->pages.n_loads,
                         .damaged_reads = locked->pages.n_damaged,

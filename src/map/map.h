@@ -47,6 +47,15 @@ bool map_knows_flows(Map *map);
 /* What was applied since the last cut, for a table file; files are tiers.h's. */
 typedef struct MapPending MapPending;
 MapPending *map_cut(Map *map);
+
+/* How much room there is for names beyond the limit of series, which are kept until the next cut.
+ */
+typedef enum MapRoom {
+    MAP_HAS_ROOM,
+    MAP_WANTS_CUT, /* half of it is taken */
+    MAP_IS_FULL,   /* three quarters are: what can wait should */
+} MapRoom;
+MapRoom map_room(Map *map);
 MapPending *map_pending_free(MapPending *pending);
 MUST_USE int map_pending_write(const MapPending *pending, Buf *ret_file);
 /* Adds the rows of such a file, for good. 1: it is damaged, newer, or of another level
@@ -335,7 +344,8 @@ typedef struct MapStatus {
     uint64_t series, series_max;
     uint64_t folded; /* deltas beyond that limit, told in (other) */
     uint64_t refused,
-        cut_names; /* deltas that not even (other) tells; names cut for their length */
+        cut_names;    /* deltas that not even (other) tells; names cut for their length */
+    uint64_t unnamed; /* deltas beyond it that came between two cuts and lost their names, too */
     uint64_t file_reads, damaged_reads, evicted_hours; /* of sums in table files, since start */
     uint64_t left_files;   /* cut files and days of too many series to be merged, since start */
     uint64_t sparse_hours; /* far from when they came, in files that they share (pages.h) */

@@ -84,8 +84,16 @@ MapTables *map_tables_free(MapTables *tables)
     return NULL;
 }
 
+uint64_t tables_unnamed(const MapTables *tables)
+{
+    const MapTables *beyond = tables->beyond;
+
+    return tables->n_unnamed + (beyond == NULL ? 0 : beyond->n_folded + beyond->n_refused);
+}
+
 MapTables *tables_take_beyond(MapTables *tables)
 {
+    tables->n_unnamed = tables_unnamed(tables);
     return TAKE(tables->beyond);
 }
 

@@ -136,7 +136,8 @@ typedef struct MapTables {
     const struct Table *chosen; /* while files are learnt: hashes of series; NULL: any may come */
     uint32_t remembered[SERIES_REMEMBERED]; /* + 1: series that deltas named, by a cheap hash */
     uint64_t n_refused, n_folded;           /* deltas without a series; those told in (other) */
-    uint64_t n_cut_names;                   /* names longer than they may be */
+    uint64_t n_unnamed;   /* those that @beyond had no place for, up to the last cut */
+    uint64_t n_cut_names; /* names longer than they may be */
 } MapTables;
 
 void tables_init(MapTables *tables, uint32_t presence_gap);
@@ -189,6 +190,18 @@ uint64_t series_names_hash(const SeriesNames *names, Str flow, Str step);
 /* Hands over what has no place here, for a cut; the caller frees it after the rows. NULL: none. */
 MapTables *tables_take_beyond(MapTables *tables);
 MapTables *map_tables_free(MapTables *tables);
+
+/* Deltas beyond the limit whose own names files do not have: they stay in (other) for good. */
+uint64_t tables_unnamed(const MapTables *tables);
+
+/* How full @beyond is, in parts of BEYOND_PARTS. */
+enum { BEYOND_PARTS = 8 };
+static inline size_t tables_beyond_fill(const MapTables *tables)
+{
+    const MapTables *beyond = tables->beyond;
+
+    return beyond == NULL ? 0 : beyond->series.n_records * BEYOND_PARTS / beyond->series_max;
+}
 
 /* Adds @sign times @delta to the hot cells. What has no place in series_max series goes to an
  * (other) one and, by its own names, into @beyond; it is counted in n_folded, or in n_refused when

@@ -63,6 +63,16 @@ static void add_beyond(MapTables *beyond, MapRows *rows)
     mem_free(more.items);
 }
 
+MapRoom map_room(Map *map)
+{
+    map_lock_shared(map);
+    size_t fill = tables_beyond_fill(&map->tables);
+    map_unlock(map);
+    return fill >= BEYOND_PARTS * 3 / 4 ? MAP_IS_FULL
+           : fill >= BEYOND_PARTS / 2   ? MAP_WANTS_CUT
+                                        : MAP_HAS_ROOM;
+}
+
 MapPending *map_cut(Map *map)
 {
     MapPending *pending = NEW(MapPending);

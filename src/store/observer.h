@@ -53,9 +53,9 @@ typedef struct TablesChange {
  * (table_file.h), chooses what is merged into what, and may keep and read committed ones from any
  * thread for as long as it holds a reference. The store writes, commits, removes and tells.
  *
- * on_batch, on_tick and cut are called on the applier thread only (during store_open() that is the
- * caller's); write_tables, plan_merge, merge_tables, tables_changed and free_pending on the writer
- * thread; load_table and tables_loaded from store_open() before any other but attach.
+ * on_batch, on_tick, wants_cut and cut are called on the applier thread only (during store_open()
+ * that is the caller's); write_tables, plan_merge, merge_tables, tables_changed and free_pending on
+ * the writer thread; load_table and tables_loaded from store_open() before any other but attach.
  */
 typedef struct StoreObserver {
     void *context;
@@ -76,6 +76,11 @@ typedef struct StoreObserver {
     /* Hands over all table rows since the last cut, as an opaque pending table (NULL when there are
      * none). Called when all rows of the generation that is being written are settled. */
     void *(*cut)(void *context);
+
+    /* Whether a cut is wanted, of whatever is settled, before a generation is full: the observer
+     * cannot keep much more of what a cut would hand over. Asked at each turn of the applier; NULL:
+     * never. */
+    bool (*wants_cut)(void *context);
 
     /* Emits what cut() gave as one file or several; frees nothing; may be called again when a write
      * failed. Returns 0 or -errno. */

@@ -186,8 +186,9 @@ static inline uint64_t sample_hash(const Span *span)
 typedef struct SampleObserver {
     StoreObserver callbacks;
     Store *store;
-    bool settle_at_once; /* with every tick; else only when all is to be settled */
-    bool has_never;      /* one trace is never settled */
+    _Atomic bool wants_cut; /* early */
+    bool settle_at_once;    /* with every tick; else only when all is to be settled */
+    bool has_never;         /* one trace is never settled */
     TraceId never;
     Table open;          /* TraceId */
     uint64_t sum, uncut; /* of all; since the last cut */
@@ -233,6 +234,13 @@ static inline void sample_settle(SampleObserver *observer, TraceId id)
     observer->sum += change;
     observer->uncut += change;
     store_mark_settled(observer->store, &id, 1);
+}
+
+static inline bool sample_wants_cut(void *context)
+{
+    SampleObserver *observer = context;
+
+    return observer->wants_cut;
 }
 
 static inline void sample_on_tick(void *context, bool settle_all)
@@ -350,6 +358,7 @@ static inline void sample_observer_init(SampleObserver *observer, bool settle_at
                       .attach = sample_attach,
                       .on_batch = sample_on_batch,
                       .on_tick = sample_on_tick,
+                      .wants_cut = sample_wants_cut,
                       .cut = sample_cut,
                       .write_tables = sample_write_tables,
                       .free_pending = sample_free_pending,

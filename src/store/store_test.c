@@ -218,6 +218,18 @@ static void a_full_generation_of_settled_rows_becomes_a_block(void **state)
     }
 }
 
+static void the_observer_may_want_a_cut_early(void **state)
+{
+    Fixture *fixture = *state;
+
+    append_trace(fixture, 1, 10);
+    store_wait_settled(fixture->store);
+    assert_int_equal(status_of(fixture->store).n_blocks, 0);
+    fixture->observer.wants_cut = true;
+    wait_for_blocks(fixture, 1);
+    assert_int_equal(count_trace(fixture->store, 1, STORE_ALL), 10);
+}
+
 /* One trace that never settles must not keep what came with it in memory, nor get lost. */
 static void stragglers_do_not_hold_a_generation(void **state)
 {
@@ -684,6 +696,7 @@ int main(void)
         TEST(only_settled_rows_show_in_the_settled_view),
         TEST(closing_puts_everything_into_blocks),
         TEST(a_full_generation_of_settled_rows_becomes_a_block),
+        TEST(the_observer_may_want_a_cut_early),
         TEST(stragglers_do_not_hold_a_generation),
         TEST(resends_are_stored_once_and_the_later_end_counts),
         TEST(a_second_store_is_told_that_the_directory_is_taken),

@@ -86,6 +86,8 @@ typedef struct Vitals {
         "Deltas told in (other) because of that limit.")                                           \
     ROW("weft_map_refused_total", "counter", 1, v->map.refused,                                    \
         "Deltas that not even (other) tells.")                                                     \
+    ROW("weft_map_unnamed_total", "counter", 1, v->map.unnamed,                                    \
+        "Deltas told in (other) for good: too many names between two cuts.")                       \
     ROW("weft_map_cut_names_total", "counter", 1, v->map.cut_names,                                \
         "Names cut because they are too long.")                                                    \
     ROW("weft_map_file_reads_total", "counter", 1, v->map.file_reads,                              \

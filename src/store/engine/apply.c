@@ -141,8 +141,17 @@ static void move_stragglers(Store *store, Generation *generation)
     }
 }
 
-/* Whether a cut makes sense now: a closed generation waits for nothing else. */
-static bool cut_is_due(const Store *store, bool everything)
+static bool observer_wants_cut(const Store *store)
+{
+    const StoreObserver *observer = store->observer;
+
+    return observer != NULL && observer->wants_cut != NULL &&
+           observer->wants_cut(observer->context);
+}
+
+/* Whether a cut makes sense now: a closed generation waits for nothing else. @early: what is
+ * settled will do. */
+static bool cut_is_due(const Store *store, bool early)
 {
     size_t n_behind = 0;
 
@@ -150,7 +159,7 @@ static bool cut_is_due(const Store *store, bool everything)
         const Generation *generation = store->generations[i];
 
         if (generation->n_settled > 0 &&
-            (everything || (generation->closed_ns != 0 && generation->n_open == 0))) {
+            (early || (generation->closed_ns != 0 && generation->n_open == 0))) {
             return true;
         }
         n_behind += generation->n_settled + generation->n_open;
@@ -228,7 +237,7 @@ void apply_turn(Store *store, bool settle_all, bool everything)
     for (size_t i = 0; i + 1 < store->n_generations; i++) {
         move_stragglers(store, store->generations[i]);
     }
-    if (idle && cut_is_due(store, everything)) {
+    if (idle && cut_is_due(store, everything || observer_wants_cut(store))) {
         hand_over_cut(store, make_cut(store));
     }
 }

@@ -416,6 +416,33 @@ static void focus_shows_a_node_and_its_neighbourhood(void **state)
     fixture_deinit(&fixture);
 }
 
+/* The queue's edges and its hop each stand in their own minutes. */
+static void focus_reaches_over_a_hop_whose_publishing_was_earlier(void **state)
+{
+    Fixture fixture;
+
+    fixture_init(&fixture, NULL);
+    Str shop = service(&fixture, "shop"), mail = service(&fixture, "mail"),
+        mails = queue(&fixture, "mails");
+    fixture_edge(&fixture, shop, RELATION_PUBLISHES, mails, RULE_MESSAGING, TODAY);
+    fixture_edge(&fixture, mail, RELATION_CONSUMES, mails, RULE_MESSAGING, TODAY + 1);
+    add_hop(&fixture, shop, mails, mail, 60000000000);
+    fixture.deltas.items[fixture.deltas.count - 1].minute = TODAY + 1;
+    fixture_apply(&fixture);
+    const Str ends[] = {fixture_id(&fixture, mail), fixture_id(&fixture, mails),
+                        fixture_id(&fixture, shop)};
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        MapQuestion question = {
+            .from_minute = TODAY + 1, .to_minute = TODAY + 2, .focus = ends[i], .hops = 2};
+        MapAnswer answer;
+
+        assert_int_equal(map_ask(fixture.map, &question, &fixture.arena, &answer), 0);
+        assert_int_equal(answer.n_nodes, 3);
+        assert_int_equal(answer.n_hops, 1);
+    }
+    fixture_deinit(&fixture);
+}
+
 static void the_rarest_fold_then_by_name(void **state)
 {
     Fixture fixture;
@@ -721,6 +748,7 @@ int main(void)
         cmocka_unit_test(nodes_are_what_edges_hops_and_requests_name_and_the_parents_of_tables),
         cmocka_unit_test(filters_leave_edges_only_between_what_stays),
         cmocka_unit_test(focus_shows_a_node_and_its_neighbourhood),
+        cmocka_unit_test(focus_reaches_over_a_hop_whose_publishing_was_earlier),
         cmocka_unit_test(the_rarest_fold_then_by_name),
         cmocka_unit_test(exemplars_do_not_depend_on_the_order_of_arrival),
         cmocka_unit_test(series_tell_a_minute_or_more_at_a_time),

@@ -130,3 +130,17 @@ def test_an_entity_has_its_traces_and_runs_over_restarts(tmp_path):
         assert server.get("/api/v1/entities/order/b").status_code == 404
     finally:
         server.kill()
+
+
+def test_an_entity_has_no_run_that_only_a_run_id_would_make(weft):
+    """A span with only a run id joins a run but makes none of its own: there is no run for the object to show."""
+    trace = os.urandom(16)
+    envelope = otlp.request("shop", trace_id=trace, start_ns=BASE, attributes={
+        "coordimap.flow.name": "order", "entity.type": "order", "entity.id": "1"})
+    joining = otlp.request("shop", trace_id=trace, start_ns=BASE, attributes={"coordimap.flow.run_id": "7"})
+    otlp.spans(joining)[0].parent_span_id = otlp.spans(envelope)[0].span_id
+    send(weft, envelope, joining)
+    runs = [run["run_id"] for run in weft.ask("/api/v1/flows/order/runs", **ALWAYS)["items"]]
+    entity = weft.ask("/api/v1/entities/order/1", wait="true")
+    assert runs == [run["run_id"] for run in entity["runs"]] == [trace.hex()]
+    assert [[run["run_id"] for run in trace["runs"]] for trace in entity["traces"]] == [[trace.hex()]]

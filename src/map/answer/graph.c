@@ -319,6 +319,11 @@ static void keep_neighbours_of_services(Graph *graph)
             joined[piece->source] |= target_is;
         }
     }
+    for (size_t i = 0; i < graph->hops.count; i++) {
+        if (graph->hops.items[i].keep) {
+            joined[graph->hops.items[i].via] = true;
+        }
+    }
     for (size_t i = 0; i < n; i++) {
         uint32_t parent = graph->nodes[i].parent;
 
@@ -389,19 +394,34 @@ static int find_focuses(const Graph *graph, uint32_t ret_focuses[2])
     return ret_focuses[0] == GRAPH_NONE ? MAP_NO_SUCH_NODE : 0;
 }
 
-/* One round over all edges per hop: hops are few (1 to 4), and adjacency lists cost as much. */
+static void focus_join(uint32_t *distance, uint32_t a, uint32_t b, uint32_t hop)
+{
+    if (distance[a] == hop - 1 && distance[b] > hop) {
+        distance[b] = hop;
+    } else if (distance[b] == hop - 1 && distance[a] > hop) {
+        distance[a] = hop;
+    }
+}
+
+/*
+ * One round over all edges per hop: hops are few (1 to 4), and adjacency lists cost as much. A hop
+ * of messages joins as its two edges would: they may be of other minutes than the window's.
+ */
 static void focus_spread(Graph *graph, uint32_t *distance, uint32_t hop)
 {
     for (size_t i = 0; i < graph->edges.count; i++) {
         const GraphPiece *piece = &graph->edges.items[i];
 
-        if (!piece->keep) {
-            continue;
+        if (piece->keep) {
+            focus_join(distance, piece->source, piece->target, hop);
         }
-        if (distance[piece->source] == hop - 1 && distance[piece->target] > hop) {
-            distance[piece->target] = hop;
-        } else if (distance[piece->target] == hop - 1 && distance[piece->source] > hop) {
-            distance[piece->source] = hop;
+    }
+    for (size_t i = 0; i < graph->hops.count; i++) {
+        const GraphPiece *piece = &graph->hops.items[i];
+
+        if (piece->keep) {
+            focus_join(distance, piece->source, piece->via, hop);
+            focus_join(distance, piece->target, piece->via, hop);
         }
     }
 }

@@ -402,16 +402,54 @@ static bool same_run(const EntityLink *a, const EntityLink *b)
     return str_equal(a->flow, b->flow) && str_equal(a->run_id, b->run_id);
 }
 
+static bool is_first_of_run(const EntityLink *links, size_t i)
+{
+    for (size_t k = 0; k < i; k++) {
+        if (same_run(&links[k], &links[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * A trace has members of runs that are none: a span with only a run id makes none of its own, and
+ * an envelope none above the steps of another. The links of those lose their run, not the trace.
+ * Returns 0, or 1 when the deadline came first: the rest keep theirs.
+ */
+static int links_drop_no_runs(ApiCall *call, EntityLink *links, size_t n)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        EntityLink link = links[i];
+        RunMembers run = {0};
+
+        if (link.flow.len == 0 || !is_first_of_run(links, i)) {
+            continue;
+        }
+        if (clock_monotonic_ns(call->api->clock) >= call->deadline_ns) {
+            return 1;
+        }
+        arena_reset(&arena);
+        TRY(runs_read(map_runs(call->api->map), link.flow, link.run_id, &arena, &run));
+        if (run_summary(run.items, run.n).counts) {
+            continue;
+        }
+        for (size_t k = i; k < n; k++) {
+            if (same_run(&links[k], &link)) {
+                links[k].flow = (Str){0};
+            }
+        }
+    }
+    return 0;
+}
+
 static void entity_runs_write(JsonWriter *json, const EntityLink *links, size_t n)
 {
     json_key_open(json, "runs", '[');
     for (size_t i = 0; i < n; i++) {
-        bool is_first = true;
-
-        for (size_t k = 0; k < i && is_first; k++) {
-            is_first = !same_run(&links[k], &links[i]);
-        }
-        if (is_first) {
+        if (is_first_of_run(links, i)) {
             link_run_write(json, &links[i]);
         }
     }
@@ -448,12 +486,16 @@ int api_entity(ApiCall *call)
             "no trace has to do with %.*s \"%.*s\"", STR_ARG(call->item), STR_ARG(call->second));
     }
     size_t shown = MIN(links.n, (size_t)ENTITY_LINKS_MAX);
+    int unread = links_drop_no_runs(call, links.items, shown);
+    if (unread < 0) {
+        return unread;
+    }
     json_open(&call->json, '{');
     json_key_string(&call->json, "type", call->item);
     json_key_string(&call->json, "id", call->second);
     entity_traces_write(&call->json, links.items, shown);
     entity_runs_write(&call->json, links.items, shown);
-    json_key_bool(&call->json, "truncated", shown < links.n || links.incomplete);
+    json_key_bool(&call->json, "truncated", shown < links.n || links.incomplete || unread > 0);
     json_close(&call->json, '}');
     return 0;
 }

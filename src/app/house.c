@@ -314,6 +314,7 @@ static int start_serving(House *house, const HouseOptions *options, Buf *why)
     }
     house->ingest = ingest_new(house->store, &clock_system);
     house->api.store = house->store;
+    house->api.flow_memory = flow_memory_new(house->settings->flow_memory, &clock_system);
     house->api.map = house->map;
     house->api.assembly = house->assembly;
     house->api.pool = house->queries;
@@ -488,6 +489,7 @@ int house_stop(House *house)
     pool_free(house->vitals);
     house->api.live = live_free(house->api.live);
     house->api.alerts = alert_watch_free(house->api.alerts);
+    house->api.flow_memory = flow_memory_free(house->api.flow_memory);
     if (house->store != NULL) {
         result = store_drain(house->store);
         house->store = store_close(house->store);

@@ -102,6 +102,8 @@
         "hours of the map that came longer ago keep their sums, but not those of each minute")     \
     ROW(map_flows, TEXT, "exporters.weft.map.flows", "",                                           \
         "flows over spans that name none: a JSON list as PUT /api/v1/flow-definitions takes it")   \
+    ROW(flow_memory, BYTES, "exporters.weft.map.flow_memory", "32MiB",                             \
+        "what blocks are to such flows, kept in memory from question to question")                 \
     ROW(alert_rules, TEXT, "extensions.weft_alerts.rules", "",                                     \
         "rules of alerts: a JSON list, as /api/v1/alerts/rules has them")                          \
     ROW(alert_receivers, TEXT, "extensions.weft_alerts.receivers", "",                             \

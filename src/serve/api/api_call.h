@@ -45,6 +45,7 @@ struct ApiContext {
     struct Live *live;                      /* may be NULL: no live readers */
     struct Saved *saved;                    /* may be NULL: nothing can be saved */
     struct ServiceMetrics *service_metrics; /* may be NULL: none */
+    struct FlowMemory *flow_memory;         /* may be NULL: nothing is kept between questions */
     struct AlertWatch *alerts;              /* may be NULL: nothing is watched */
     const char *version;
     uint64_t started_ns; /* realtime at the start */

@@ -361,6 +361,7 @@ int api_flow_definitions_preview(ApiCall *call)
     TRY(map_question_wait(call));
     const DefinedQuestion defined = {.store = call->api->store,
                                      .clock = call->api->clock,
+                                     .memory = call->api->flow_memory,
                                      .definitions = list.items,
                                      .n_definitions = list.n_items,
                                      .from_ns = question.from_minute * NS_PER_MINUTE,

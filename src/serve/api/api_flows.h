@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "query/defined_flows.h"
+#include "query/flow/defined_flows.h"
 #include "serve/api/api_call.h"
 
 /* The native API's questions about business flows: see openapi.yaml. Each is an ApiEndpoint's run;

@@ -9,6 +9,7 @@ static DefinedQuestion question_of(const ApiCall *call, const FlowDefinition *de
 {
     return (DefinedQuestion){.store = call->api->store,
                              .clock = call->api->clock,
+                             .memory = call->api->flow_memory,
                              .definitions = definitions,
                              .n_definitions = n,
                              .to_ns = UINT64_MAX,

@@ -51,6 +51,9 @@ static void vitals_read(ApiCall *call, Vitals *vitals)
         live_status(api->live, &vitals->live);
     }
     vitals->desk_damaged = api->saved != NULL && saved_was_damaged(api->saved);
+    if (api->flow_memory != NULL) {
+        flow_cache_status(api->flow_memory->cache, &vitals->flow_cache);
+    }
     if (api->alerts != NULL) {
         alert_watch_status(api->alerts, &vitals->alerts);
     }

@@ -3,6 +3,7 @@
 
 #include "alert/watch.h"
 #include "map/flow/runs.h"
+#include "query/flow/defined_flows.h"
 #include "serve/api/api_call.h"
 #include "serve/api/live.h"
 
@@ -18,6 +19,7 @@ typedef struct Vitals {
     ServerCounters server;
     LiveStatus live;
     AlertWatchStatus alerts;
+    FlowCacheStatus flow_cache;
     IngestLast last;
     uint64_t calls, calls_failed, calls_busy;
     uint64_t pool_depth, memory_bytes, uptime_s;
@@ -141,6 +143,16 @@ typedef struct Vitals {
     ROW("weft_live_events_total", "counter", 1, v->live.events, "Pictures sent to them.")          \
     ROW("weft_live_refused_total", "counter", 1, v->live.refused, "Readers beyond the limit.")     \
     ROW("weft_live_cut_off_total", "counter", 1, v->live.cut_off, "Readers who read too slowly.")  \
+    ROW("weft_flow_cache_bytes", "gauge", 1, v->flow_cache.bytes,                                  \
+        "What blocks are to flows that people define, in memory.")                                 \
+    ROW("weft_flow_cache_entries", "gauge", 1, v->flow_cache.entries,                              \
+        "... how many, one per block and definition.")                                             \
+    ROW("weft_flow_cache_found_total", "counter", 1, v->flow_cache.found,                          \
+        "... that a question found.")                                                              \
+    ROW("weft_flow_cache_read_total", "counter", 1, v->flow_cache.read,                            \
+        "... for which a block had to be read.")                                                   \
+    ROW("weft_flow_cache_evicted_total", "counter", 1, v->flow_cache.evicted,                      \
+        "... that went for room.")                                                                 \
     ROW("weft_alert_rules", "gauge", 1, v->alerts.rules, "Rules of alerts.")                       \
     ROW("weft_alert_receivers", "gauge", 1, v->alerts.receivers, "Webhooks that are told.")        \
     ROW("weft_alert_silences", "gauge", 1, v->alerts.silences, "Silences that are not over.")      \

@@ -3,7 +3,7 @@
 
 #include "desk/desk.h"
 #include "map/answer/mappings.h"
-#include "query/defined_flows.h"
+#include "query/flow/defined_flows.h"
 #include "serve/api/api_call.h"
 
 /*

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "query/flow/defined_flows.h"
+
+#include "base/assert.h"
+#include "base/map.h"
+#include "base/memory.h"
+#include "map/flow/runs.h"
+#include "query/flow/gather.h"
+
+/*
+ * Members become runs and sums in a map that lives for the answers, so all that can be asked of a
+ * flow can be asked of a defined one.
+ */
+enum {
+    STOP = 1,
+    APPLIED_AT_ONCE = 4096, /* members */
+};
+
+FlowMemory *flow_memory_new(size_t bytes_max, const Clock *clock)
+{
+    FlowMemory *memory = NEW(FlowMemory);
+
+    memory->cache = flow_cache_new(bytes_max, clock);
+    memory->results = flow_results_new(clock);
+    return memory;
+}
+
+FlowMemory *flow_memory_free(FlowMemory *memory)
+{
+    if (memory != NULL) {
+        flow_cache_free(memory->cache);
+        flow_results_free(memory->results);
+        mem_free(memory);
+    }
+    return NULL;
+}
+
+/* ---- the map ---- */
+
+/* Some members at a time, so that what they change on the map need not all be held at once. */
+static int apply(Map *map, const GatheredMember *items, size_t n)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Members none = {.arena = &arena};
+    Members members = {.arena = &arena};
+    Deltas minus = {.arena = &arena};
+    Deltas plus = {.arena = &arena};
+
+    for (size_t i = 0; i < n; i++) {
+        Member *member = members_add(&members);
+
+        *member = *items[i].member;
+        member->run_id = items[i].run_id;
+        member->no_run_id = items[i].no_run_id;
+    }
+    TRY(runs_prepare(map_runs(map), &none, &members, &minus, &plus));
+    runs_commit(map_runs(map));
+    map_apply(map, &minus, -1);
+    map_apply(map, &plus, 1);
+    return 0;
+}
+
+static int make_map(const Gathering *gathering, Map **ret_map)
+{
+    const MapOptions options = {0};
+    Map *map = map_new(&options);
+
+    for (size_t at = 0; at < gathering->n; at += APPLIED_AT_ONCE) {
+        int r = apply(map, &gathering->items[at], MIN(gathering->n - at, (size_t)APPLIED_AT_ONCE));
+
+        if (r != 0) {
+            map_free(map);
+            return r;
+        }
+    }
+    *ret_map = map;
+    return 0;
+}
+
+/* Makes the map, or shares one that is made of the same members. */
+static int find_map(const Gathering *gathering, FlowResult **ret_result)
+{
+    const FlowMemory *memory = gathering->question->memory;
+    FlowResult *result = NULL;
+    Map *map = NULL;
+
+    if (memory == NULL) {
+        TRY(make_map(gathering, &map));
+        *ret_result = flow_result_new(map);
+        return 0;
+    }
+    if (flow_results_get(memory->results, gathering_content(gathering), gathering->n,
+                         gathering->question->deadline_ns, &result) == FLOW_RESULT_MAKE) {
+        int r = make_map(gathering, &map);
+
+        flow_results_made(memory->results, result, map);
+        if (r != 0) {
+            flow_result_unref(result);
+            return r;
+        }
+    }
+    *ret_result = result;
+    return 0;
+}
+
+static int finish(Gathering *gathering, DefinedFlows *flows)
+{
+    gather_finish(gathering);
+    TRY(find_map(gathering, &flows->result));
+    flows->map = flows->result->map;
+    flows->spans = gathering->n;
+    flows->truncated = gathering->truncated;
+    flows->from_ns = gathering->floor_ns;
+    return 0;
+}
+
+void defined_flows_deinit(DefinedFlows *flows)
+{
+    flows->result = flow_result_unref(flows->result);
+    flows->map = NULL;
+}
+
+/* ---- questions ---- */
+
+int defined_flows_evaluate(const DefinedQuestion *question, DefinedFlows *ret_flows)
+{
+    CLEANUP(gathering_deinit) Gathering gathering;
+
+    gathering_init(&gathering, question);
+    *ret_flows = (DefinedFlows){0};
+    TRY(gather_window(&gathering));
+    return finish(&gathering, ret_flows);
+}
+
+/* Traces with a span that has the key, each once. */
+typedef struct TraceSet {
+    Table traces; /* of TraceId */
+    bool full;
+} TraceSet;
+
+static int visit_trace(void *context, const Span *span)
+{
+    TraceSet *set = context;
+
+    if (set->traces.n_records >= FLOW_RUN_TRACES_MAX) {
+        set->full = true;
+        return STOP;
+    }
+    table_put(&set->traces, span->trace_id.bytes, NULL);
+    return 0;
+}
+
+static int find_traces(Gathering *gathering, Str run_id, TraceSet *set)
+{
+    const DefinedQuestion *question = gathering->question;
+    const Filter with_key = {.op = FILTER_COMPARE,
+                             .field = FIELD_ATTRIBUTE,
+                             .comparison = COMPARE_EQUAL_TEXT,
+                             .key = question->definitions[0].key,
+                             .operand = value_string(run_id)};
+    TraceId trace_id;
+
+    if (run_id.len == 2 * TRACE_ID_SIZE && trace_id_parse(run_id, &trace_id) == 0) {
+        table_put(&set->traces, trace_id.bytes, NULL);
+    }
+    if (with_key.key.len > 0) {
+        int result = store_scan(question->store, &with_key, 0, UINT64_MAX, visit_trace, set);
+
+        gathering->truncated |= set->full;
+        return result == STOP ? 0 : result;
+    }
+    return 0;
+}
+
+static int read_traces(Gathering *gathering, const TraceSet *set)
+{
+    const DefinedQuestion *question = gathering->question;
+
+    for (size_t i = 0; i < set->traces.n_records && !gathering->truncated; i++) {
+        CLEANUP(arena_deinit) Arena arena = {0};
+        Span *spans = NULL;
+        size_t n = 0;
+        TraceId id;
+
+        mem_copy(id.bytes, table_at(&set->traces, i), TRACE_ID_SIZE);
+        TRY(store_read_trace(question->store, id, STORE_ALL, &arena, &spans, &n));
+        for (size_t k = 0; k < n && gather_span(gathering, &spans[k]) == 0; k++) {
+        }
+        gathering->truncated |= question->deadline_ns != 0 &&
+                                clock_monotonic_ns(question->clock) >= question->deadline_ns;
+    }
+    return 0;
+}
+
+int defined_flows_run(const DefinedQuestion *question, Str run_id, DefinedFlows *ret_flows)
+{
+    CLEANUP(gathering_deinit) Gathering gathering;
+    TraceSet set = {0};
+
+    ASSERT(question->n_definitions == 1);
+    *ret_flows = (DefinedFlows){0};
+    gathering_init(&gathering, question);
+    table_init(&set.traces, TRACE_ID_SIZE, TRACE_ID_SIZE);
+    int result = find_traces(&gathering, run_id, &set);
+    result = result != 0 ? result : read_traces(&gathering, &set);
+    table_deinit(&set.traces);
+    return result != 0 ? result : finish(&gathering, ret_flows);
+}

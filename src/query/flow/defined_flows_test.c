@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+
+#include "base/log.h"
+#include "map/flow/runs.h"
+#include "os/fs_sim.h"
+#include "query/flow/defined_flows.h"
+#include "store/samples.h"
+
+/*
+ * What is kept changes no answer: in random worlds, where spans come, blocks are written, merged
+ * and retire, traces are deleted and definitions change, each question is answered with a memory
+ * that has seen all of it, with one that has room for little, and with none.
+ */
+enum { SEEDS = 6, STEPS = 120, TRACES = 60, SPANS = 9, MEMORIES = 2, VERSIONS = 5 };
+
+typedef struct World {
+    uint64_t seed, random, now_ns;
+    Clock clock;
+    FsSim *sim;
+    StoreOptions options;
+    Store *store;
+    FlowMemory *memories[MEMORIES];
+} World;
+
+static uint32_t pick(World *world, uint32_t n)
+{
+    world->random = sample_mix(world->random);
+    return (uint32_t)(world->random >> 33) % n;
+}
+
+static void world_open(World *world, uint64_t seed)
+{
+    const char *why = NULL;
+
+    *world = (World){.seed = seed, .random = seed, .now_ns = sample_base_ns + 1000000000};
+    world->clock = clock_manual(&world->now_ns);
+    world->sim = fs_sim_new(seed);
+    world->options = (StoreOptions){.fs = fs_sim_fs(world->sim),
+                                    .decode = sample_decode,
+                                    .clock = &world->clock,
+                                    .commit_delay_us = 1,
+                                    .generation_rows = 24,
+                                    .retention_age_s = 1000,
+                                    .compaction_rows = 400,
+                                    .compaction_bytes_per_s = UINT64_MAX};
+    assert_int_equal(store_open(&world->options, &world->store, &why), 0);
+    world->memories[0] = flow_memory_new(FLOW_CACHE_BYTES_MAX, &world->clock);
+    world->memories[1] = flow_memory_new(40000, &world->clock);
+}
+
+static void world_close(World *world)
+{
+    for (size_t i = 0; i < MEMORIES; i++) {
+        flow_memory_free(world->memories[i]);
+    }
+    store_close(world->store);
+    fs_sim_free(world->sim);
+}
+
+static void note_result(void *context, int result)
+{
+    atomic_store((_Atomic int *)context, result == 0 ? 1 : result);
+}
+
+static void append(World *world, const Sample *samples, size_t n)
+{
+    _Atomic int told = 0;
+
+    assert_int_equal(store_append(world->store, sample_batch(samples, n), note_result, &told), 0);
+    while (atomic_load(&told) == 0) {
+        usleep(10);
+    }
+    assert_int_equal(atomic_load(&told), 1);
+    store_wait_applied(world->store);
+}
+
+static void append_some(World *world)
+{
+    Sample samples[2 * SPANS];
+    size_t n = 1 + pick(world, 2 * SPANS);
+
+    for (size_t i = 0; i < n; i++) {
+        samples[i] = (Sample){pick(world, TRACES), pick(world, SPANS), 0};
+    }
+    append(world, samples, n);
+}
+
+static void change(World *world)
+{
+    switch (pick(world, 8)) {
+    case 0:
+        store_compact(world->store);
+        break;
+    case 1:
+        (void)!store_delete_trace(world->store, sample_trace_id(pick(world, TRACES)), 0);
+        break;
+    case 2:
+        store_wait_settled(world->store);
+        world->now_ns += 61000000000; /* what there is becomes a block */
+        usleep(2000);
+        break;
+    case 3:
+        world->now_ns += 300000000000; /* retention */
+        store_compact(world->store);
+        break;
+    default:
+        append_some(world);
+    }
+}
+
+/* One of a few versions, which differ in what a cache might miss. */
+static FlowDefinition define(World *world, Arena *arena, const char *name)
+{
+    static const char *const filters[] = {"{ name = \"operation-0\" }", "{ span.shard < 3 }",
+                                          "{ kind = client }",          "{ span.ratio > 50.0 }",
+                                          "{ span.order =~ \"1.*\" }",  "{ status = error }"};
+    static const char *const keys[] = {"", "order", "shard", "nobody"};
+    World like = {.random = world->seed * 100 + pick(world, VERSIONS)};
+    size_t n = 1 + pick(&like, 3);
+    FlowDefinition definition = {.name = str_from_cstr(name),
+                                 .key = str_from_cstr(keys[pick(&like, 4)]),
+                                 .within_ns = 1 + pick(world, 2) * 10000000U,
+                                 .steps = ARENA_ARRAY(arena, FlowStepDefinition, n),
+                                 .n_steps = n};
+
+    for (size_t i = 0; i < n; i++) {
+        definition.steps[i] = (FlowStepDefinition){arena_format(arena, "step %u", pick(&like, 3)),
+                                                   str_from_cstr(filters[pick(&like, 6)])};
+    }
+    return definition;
+}
+
+/* All that is said of a flow, as text. */
+static void tell(const DefinedFlows *flows, Str name, Buf *text)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    const MapFlowQuestion question = {.name = name, .to_minute = UINT32_MAX};
+    RunsQuestion runs = {.name = name, .to_ns = UINT64_MAX, .limit = 10000};
+    RunsPage page = {0};
+    MapFlowAnswer answer = {0};
+    int found = map_flow_ask(flows->map, &question, &arena, &answer);
+
+    runs.clock = &clock_system;
+    assert_int_equal(runs_list(map_runs(flows->map), &runs, &arena, &page), 0);
+    buf_append_format(text, "%d %lu %d: %lu runs, %lu failed, %lu without\n", found, flows->spans,
+                      flows->truncated, answer.flow.runs, answer.flow.failures,
+                      answer.flow.without_run_id);
+    for (size_t i = 0; i < answer.n_steps; i++) {
+        const MapFlowStep *step = &answer.steps[i];
+
+        buf_append_format(text, "%.*s %lu %lu %lu %lu %lu\n", STR_ARG(step->name), step->count,
+                          step->errors, step->runs, step->starts, step->duration.p50_ns);
+    }
+    for (size_t i = 0; i < answer.n_follows; i++) {
+        buf_append_format(text, "%.*s > %.*s %lu %lu\n", STR_ARG(answer.follows[i].from),
+                          STR_ARG(answer.follows[i].to), answer.follows[i].count,
+                          answer.follows[i].overlaps);
+    }
+    for (size_t i = 0; i < page.n; i++) {
+        buf_append_format(text, "run %.*s %zu\n", STR_ARG(page.items[i].run.id),
+                          page.items[i].members.n);
+    }
+}
+
+static void ask(const DefinedQuestion *question, Buf *text)
+{
+    DefinedFlows flows;
+
+    assert_int_equal(defined_flows_evaluate(question, &flows), 0);
+    for (size_t i = 0; i < question->n_definitions; i++) {
+        tell(&flows, question->definitions[i].name, text);
+    }
+    defined_flows_deinit(&flows);
+}
+
+/* Blocks are merged and retire while questions are asked: what differs once is asked again, since
+ * the second of two answers may be the newer one. */
+static size_t answers_agree(World *world, DefinedQuestion *question, FlowMemory *memory)
+{
+    for (int attempt = 0; attempt < 5; attempt++) {
+        CLEANUP(buf_deinit) Buf expected = {0};
+        CLEANUP(buf_deinit) Buf text = {0};
+
+        question->memory = NULL;
+        ask(question, &expected);
+        question->memory = memory;
+        ask(question, &text);
+        if (str_equal(buf_str(&text), buf_str(&expected))) {
+            return text.len;
+        }
+    }
+    fail_msg("seed %lu: what is kept is not what is stored", world->seed);
+    return 0;
+}
+
+static size_t compare(World *world)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    const FlowDefinition definitions[2] = {define(world, &arena, "a"), define(world, &arena, "b")};
+    uint64_t from_ns = sample_base_ns + pick(world, 40) * 1000000U;
+    DefinedQuestion question = {.store = world->store,
+                                .clock = &world->clock,
+                                .definitions = definitions,
+                                .n_definitions = 1 + pick(world, 2),
+                                .from_ns = from_ns,
+                                .to_ns = from_ns + (1 + pick(world, 60)) * 1000000U};
+    size_t told = 0;
+
+    for (size_t i = 0; i < 2 * MEMORIES; i++) { /* cold and warm */
+        told += answers_agree(world, &question, world->memories[i % MEMORIES]);
+    }
+    return told;
+}
+
+static void what_is_kept_changes_no_answer(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        World world;
+        FlowCacheStatus large, small;
+        size_t told = 0;
+
+        world_open(&world, seed);
+        for (int i = 0; i < STEPS; i++) {
+            change(&world);
+            told += compare(&world);
+        }
+        flow_cache_status(world.memories[0]->cache, &large);
+        flow_cache_status(world.memories[1]->cache, &small);
+        assert_true(told > (size_t)STEPS * 100);
+        assert_true(large.found > 500 && large.read > 100 && large.evicted == 0);
+        assert_true(small.evicted > 10 && small.bytes <= small.bytes_max);
+        world_close(&world);
+    }
+}
+
+static FlowDefinition by_shard(FlowStepDefinition *step, const char *name)
+{
+    *step = (FlowStepDefinition){STR("any"), STR("{ }")};
+    return (FlowDefinition){.name = str_from_cstr(name),
+                            .key = STR("shard"),
+                            .within_ns = FLOW_WITHIN_DEFAULT_NS,
+                            .steps = step,
+                            .n_steps = 1};
+}
+
+static void fill(World *world)
+{
+    Sample samples[SPANS];
+
+    for (uint32_t trace = 0; trace < TRACES; trace++) {
+        for (uint32_t i = 0; i < SPANS; i++) {
+            samples[i] = (Sample){trace, i, 0};
+        }
+        append(world, samples, SPANS);
+    }
+    store_wait_settled(world->store);
+    store_compact(world->store);
+}
+
+static FlowCacheStatus status_of(const World *world)
+{
+    FlowCacheStatus status;
+
+    flow_cache_status(world->memories[0]->cache, &status);
+    return status;
+}
+
+/* The compactor may still be at work. Returns how many entries there are. */
+static uint64_t ask_until_nothing_is_read(World *world, const DefinedQuestion *question)
+{
+    uint64_t before;
+
+    do {
+        CLEANUP(buf_deinit) Buf text = {0};
+
+        before = status_of(world).read;
+        ask(question, &text);
+    } while (status_of(world).read != before);
+    return status_of(world).entries;
+}
+
+static void entries_go_with_their_block_and_their_definition(void **state)
+{
+    FlowStepDefinition step;
+    const FlowDefinition definition = by_shard(&step, "order");
+    const FlowVersion version = flow_definition_version(&definition);
+    World world;
+
+    (void)state;
+    world_open(&world, 1);
+    fill(&world);
+    const DefinedQuestion question = {.store = world.store,
+                                      .clock = &world.clock,
+                                      .memory = world.memories[0],
+                                      .definitions = &definition,
+                                      .n_definitions = 1,
+                                      .to_ns = UINT64_MAX};
+    uint64_t n = ask_until_nothing_is_read(&world, &question);
+    assert_true(n > 0);
+    world.now_ns += 2 * FLOW_CACHE_PREVIEW_NS;
+    flow_cache_sweep(world.memories[0]->cache, world.store, &version, 1);
+    assert_int_equal(status_of(&world).entries, n);
+    flow_cache_sweep(world.memories[0]->cache, world.store, &version, 0);
+    assert_int_equal(status_of(&world).entries, 0);
+    assert_int_equal(ask_until_nothing_is_read(&world, &question), n);
+    world.now_ns += 2000000000000; /* retention takes all */
+    store_compact(world.store);
+    flow_cache_sweep(world.memories[0]->cache, world.store, NULL, 0);
+    assert_int_equal(status_of(&world).entries, 0);
+    assert_int_equal(status_of(&world).bytes, 0);
+    world_close(&world);
+}
+
+/* The file system is the test's own, so the deadline is one that never comes. */
+enum { ASKERS = 4 };
+
+typedef struct Asker {
+    World *world;
+    const DefinedQuestion *question;
+    Map *map;
+    pthread_t thread;
+} Asker;
+
+static void *ask_once(void *context)
+{
+    Asker *asker = context;
+    DefinedFlows flows;
+
+    for (int i = 0; i < 20; i++) {
+        if (defined_flows_evaluate(asker->question, &flows) != 0 || flows.truncated) {
+            abort();
+        }
+        asker->map = flows.map;
+        defined_flows_deinit(&flows);
+    }
+    return NULL;
+}
+
+static void concurrent_questions_share_what_they_read_and_make(void **state)
+{
+    FlowStepDefinition steps[2];
+    const FlowDefinition definitions[2] = {by_shard(&steps[0], "a"), by_shard(&steps[1], "b")};
+    Asker askers[ASKERS];
+    World world;
+
+    (void)state;
+    world_open(&world, 2);
+    fill(&world);
+    const DefinedQuestion question = {.store = world.store,
+                                      .clock = &world.clock,
+                                      .memory = world.memories[0],
+                                      .definitions = definitions,
+                                      .n_definitions = 2,
+                                      .to_ns = UINT64_MAX};
+    for (size_t i = 0; i < ASKERS; i++) {
+        askers[i] = (Asker){.world = &world, .question = &question};
+        assert_int_equal(pthread_create(&askers[i].thread, NULL, ask_once, &askers[i]), 0);
+    }
+    for (size_t i = 0; i < ASKERS; i++) {
+        pthread_join(askers[i].thread, NULL);
+        assert_ptr_equal(askers[i].map, askers[0].map);
+    }
+    assert_int_equal(status_of(&world).read, status_of(&world).entries);
+    world_close(&world);
+}
+
+static void a_late_question_says_so_and_keeps_nothing_half(void **state)
+{
+    FlowStepDefinition step;
+    const FlowDefinition definition = by_shard(&step, "order");
+    DefinedFlows flows;
+    World world;
+
+    (void)state;
+    world_open(&world, 3);
+    fill(&world);
+    const DefinedQuestion question = {.store = world.store,
+                                      .clock = &world.clock,
+                                      .memory = world.memories[0],
+                                      .definitions = &definition,
+                                      .n_definitions = 1,
+                                      .to_ns = UINT64_MAX,
+                                      .deadline_ns = world.now_ns};
+    assert_int_equal(defined_flows_evaluate(&question, &flows), 0);
+    assert_true(flows.truncated);
+    assert_int_equal(status_of(&world).entries, 0);
+    defined_flows_deinit(&flows);
+    world_close(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_kept_changes_no_answer),
+        cmocka_unit_test(entries_go_with_their_block_and_their_definition),
+        cmocka_unit_test(concurrent_questions_share_what_they_read_and_make),
+        cmocka_unit_test(a_late_question_says_so_and_keeps_nothing_half),
+    };
+
+    log_set_level(LOG_SILENT);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

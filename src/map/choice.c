@@ -59,7 +59,6 @@ void choice_note(Map *map, MapTables *beyond)
 
 static void count_all(Map *map)
 {
-    tables_flush(&map->tables);
     if (map->tables.beyond != NULL) {
         choice_note(map, map->tables.beyond);
     }
@@ -270,7 +269,7 @@ static bool choose(Map *map, bool may_let_go)
 {
     Choosing choosing = {.map = map};
 
-    map_lock(map);
+    map_lock_flushed(map);
     count_all(map);
     map->choice.checked = map->version;
     bool another = find_chosen(&choosing);
@@ -283,7 +282,7 @@ static bool choose(Map *map, bool may_let_go)
     }
     tiers_learn(choosing.other, &choosing.chosen);
     if (may_let_go) {
-        map_lock(map);
+        map_lock_flushed(map);
     }
     bool done = choosing.n_changes == map->pages.n_changes;
     if (done) {

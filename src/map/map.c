@@ -13,6 +13,7 @@
 #include "map/answer/profile.h"
 #include "map/layout/layout.h"
 #include "map/map_inside.h"
+#include "map/page_load.h"
 
 /*
  * One writer, many readers. The lock prefers the writer: a page that polls the map must not hold up
@@ -77,6 +78,7 @@ Map *map_new(const MapOptions *options)
     ASSERT(pthread_rwlockattr_setkind_np(&attributes,
                                          PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) == 0);
     ASSERT(pthread_rwlock_init(&map->lock, &attributes) == 0);
+    ASSERT(pthread_mutex_init(&map->loader, NULL) == 0);
     pthread_rwlockattr_destroy(&attributes);
     map->options = fill_options(options);
     init_tables(map);
@@ -97,6 +99,7 @@ Map *map_free(Map *map)
         series_counts_deinit(&map->choice.rest);
         runs_free(map->runs);
         pthread_rwlock_destroy(&map->lock);
+        pthread_mutex_destroy(&map->loader);
         mem_free(map);
     }
     return NULL;
@@ -123,13 +126,62 @@ static void map_unlockp(Map **map)
     map_unlock(*map);
 }
 
-enum { READ_ATTEMPTS = 3 };
+enum { READ_ATTEMPTS = 3, WINDOW_PARTS_MAX = 1 << 16 };
 
 static const PageWindow no_window = {0, 0, MINUTES_PER_DAY};
 
-static bool is_readable(Map *map, PageWindow window)
+/* The hours that hot cells lie in, with the lock shared. They come in runs. */
+static void fetch_hot(const Map *map, PageFetch *fetch)
 {
-    return !tables_need_flush(&map->tables) && pages_have(&map->pages, window);
+    uint32_t last = UINT32_MAX;
+
+    for (size_t i = 0; i < tables_hot_count(&map->tables); i++) {
+        uint32_t hour = tables_hot_minute(&map->tables, i) / MINUTES_PER_HOUR;
+
+        if (hour != last && fetch->bytes < PAGE_FETCH_BYTES) {
+            page_fetch_hour(fetch, &map->pages, hour);
+        }
+        last = hour;
+    }
+}
+
+void map_lock_flushed(Map *map)
+{
+    CLEANUP(page_fetch_deinit) PageFetch fetch = {0};
+
+    map_lock_shared(map);
+    fetch_hot(map, &fetch);
+    map_unlock(map);
+    page_fetch_read(&fetch);
+    map_lock(map);
+    map->pages.fetched = &fetch;
+    tables_flush(&map->tables);
+    map->pages.fetched = NULL;
+}
+
+/* Brings the window into memory, some days at a time, so that others get the lock in between. */
+static void load_window(Map *map, PageWindow window)
+{
+    bool more = true;
+
+    ASSERT(pthread_mutex_lock(&map->loader) == 0);
+    for (int i = 0; i < WINDOW_PARTS_MAX && more; i++) {
+        CLEANUP(page_fetch_deinit) PageFetch fetch = {0};
+
+        map_lock_shared(map);
+        more = page_fetch_window(&fetch, &map->pages, window);
+        map_unlock(map);
+        if (!more) {
+            break;
+        }
+        page_fetch_read(&fetch);
+        map_lock(map);
+        map->pages.fetched = &fetch;
+        pages_need_days(&map->pages, window, fetch.days, fetch.n_days);
+        map->pages.fetched = NULL;
+        map_unlock(map);
+    }
+    ASSERT(pthread_mutex_unlock(&map->loader) == 0);
 }
 
 /* Takes the lock, with everything that was applied in the cold series and the window in memory:
@@ -139,12 +191,15 @@ static Map *map_read(Map *map, PageWindow window)
     choice_refresh(map);
     for (int i = 0; i < READ_ATTEMPTS; i++) {
         map_lock_shared(map);
-        if (is_readable(map, window)) {
+        bool have = pages_have(&map->pages, window);
+        if (have && !tables_need_flush(&map->tables)) {
             return map;
         }
         map_unlock(map);
-        map_lock(map);
-        tables_flush(&map->tables);
+        if (!have) {
+            load_window(map, window);
+        }
+        map_lock_flushed(map);
         pages_need(&map->pages, window);
         pages_shrink(&map->pages, window);
         if (i + 1 < READ_ATTEMPTS) {

@@ -468,9 +468,9 @@ static int read_chunk(Reader *reader, size_t from, size_t to, Arena *arena, MapR
     return 0;
 }
 
-int map_file_read(Str file, Arena *arena, MapRows *rows, ParseError *ret_error)
+int map_file_read(Str file, bool minutes, Arena *arena, MapRows *rows, ParseError *ret_error)
 {
-    CLEANUP(reader_deinit) Reader reader = {0};
+    CLEANUP(reader_deinit) Reader reader = {.skip_minutes = !minutes};
 
     TRY(reader_open(&reader, file, ret_error));
     ret_error->offset = file.len;

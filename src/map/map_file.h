@@ -13,10 +13,12 @@ enum { MAP_FILE_ROWS_MAX = 1 << 24 };
  * Returns 0; -EFBIG when there are more than MAP_FILE_ROWS_MAX. */
 MUST_USE int map_file_write(const MapRows *rows, Buf *ret_file);
 
-/* Appends the rows of @file. Their Strs live as long as @arena. Returns 0; 1 when the file is
- * damaged or of a newer format: @ret_error says where and what; rows before it may have been added.
- * An offset equal to the length of the file means that a value, not the format, is wrong. */
-MUST_USE int map_file_read(Str file, Arena *arena, MapRows *rows, ParseError *ret_error);
+/* Appends the rows of @file; @minutes: with theirs. Their Strs live as long as @arena. Returns 0; 1
+ * when the file is damaged or of a newer format: @ret_error says where and what; rows before it may
+ * have been added. An offset equal to the length of the file means that a value, not the format, is
+ * wrong. */
+MUST_USE int map_file_read(Str file, bool minutes, Arena *arena, MapRows *rows,
+                           ParseError *ret_error);
 
 /* As map_file_read, but shows the rows one by one; a row and its Strs live during the call.
  * @minutes: whether their `minutes` are wanted. Stops when @visit returns non-zero and returns that

@@ -197,7 +197,7 @@ static void what_cancels_out_leaves_no_row(void **state)
     cut(&fixture, &back);
     Str files[] = {buf_str(&there), buf_str(&back)};
     assert_int_equal(map_merge_files(files, 2, &merged), 0);
-    assert_int_equal(map_file_read(buf_str(&merged), &arena, &rows, &error), 0);
+    assert_int_equal(map_file_read(buf_str(&merged), true, &arena, &rows, &error), 0);
     for (size_t i = 0; i < rows.count; i++) {
         assert_true(cell_value_is_zero(&rows.items[i].sum)); /* at most an exemplar's shadow */
     }

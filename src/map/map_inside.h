@@ -35,7 +35,8 @@ struct Map {
     Pages pages;
     Merges merges;
     Choice choice;
-    MapPending *in_flight; /* cut, and not yet committed */
+    MapPending *in_flight;  /* cut, and not yet committed */
+    pthread_mutex_t loader; /* held by who brings a window into memory; before @lock */
     struct Runs *runs;
     uint64_t deltas_applied, version;
 };
@@ -71,5 +72,9 @@ void choice_note(Map *map, MapTables *beyond);
 void map_reset_tables(Map *map);
 
 void map_lock(Map *map);
+
+/* As map_lock(), with everything that was applied in the cold series. The files for that are read
+ * before the lock is taken. */
+void map_lock_flushed(Map *map);
 void map_lock_shared(Map *map);
 void map_unlock(Map *map);

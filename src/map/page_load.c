@@ -103,19 +103,35 @@ static int load_row(void *context, const MapRow *row)
     return number == SERIES_NONE ? 0 : load_sums(loads, load, number, row);
 }
 
-/* A file that cannot be read is left out of the answer: the others still are one. */
-static void load_file(PageLoads *loads, const TableFile *file, bool minutes)
+static int read_rows(PageLoads *loads, const TableFile *file, bool minutes, ParseError *error)
 {
     CLEANUP(buf_deinit) Buf content = {0};
     const MapRowVisitor visitor = {load_row, loads, minutes};
+
+    TRY(table_file_read(file, &content));
+    return map_file_visit(buf_str(&content), &visitor, error);
+}
+
+static int take_rows(PageLoads *loads, const FetchedFile *fetched)
+{
+    int result = 0;
+
+    for (size_t i = 0; i < fetched->rows.count && result == 0; i++) {
+        result = load_row(loads, &fetched->rows.items[i]);
+    }
+    return result == 0 ? fetched->result : result;
+}
+
+/* A file that cannot be read is left out of the answer: the others still are one. */
+static void load_file(PageLoads *loads, const TableFile *file, bool minutes)
+{
+    const FetchedFile *fetched = page_fetch_find(loads->pages->fetched, file, minutes);
     ParseError error = {.text = "it cannot be read"};
 
     loads->level = file->info.level;
     loads->pages->n_loads++;
-    int result = table_file_read(file, &content);
-    if (result == 0) {
-        result = map_file_visit(buf_str(&content), &visitor, &error);
-    }
+    int result =
+        fetched != NULL ? take_rows(loads, fetched) : read_rows(loads, file, minutes, &error);
     if (result != 0) {
         loads->pages->n_damaged++;
         log_error("map: a table file is left out of answers", LOG_U64("table", file->number),

@@ -6,7 +6,7 @@
 /*
  * Brings sums from table files into memory, for pages of which nothing is there: each file is read
  * once, whatever it has of them. One that cannot be read is left out, counted and logged. Behind
- * Map's lock, exclusively.
+ * Map's lock, exclusively; files may be read before that (PageFetch), without it.
  */
 
 /* A page that is to be filled: none overlaps another. */
@@ -26,3 +26,46 @@ typedef struct PageLoads {
 void page_loads_deinit(PageLoads *loads);
 void page_loads_add(PageLoads *loads, PageLoad load);
 void page_loads_run(PageLoads *loads);
+
+/*
+ * Files that a load will want, read and decoded before it takes the lock: files never change, so
+ * whatever comes and goes meanwhile, their rows are right. What is not among them when it is wanted
+ * is read then.
+ *
+ * page_fetch_window() or page_fetch_hour() with the lock shared; page_fetch_read() without it; then
+ * pages->fetched while loads run, with the lock.
+ */
+enum { PAGE_FETCH_BYTES = 4 << 20 }; /* of files at a time; those of a day in any case */
+
+typedef struct FetchedFile {
+    TableFile *file; /* a reference */
+    bool minutes;
+    int result; /* of reading */
+    MapRows rows;
+} FetchedFile;
+
+struct PageFetch {
+    FetchedFile *files;
+    size_t n_files, capacity;
+    uint64_t bytes;
+    uint32_t *days; /* of the window whose files these are */
+    size_t n_days, days_capacity;
+    Arena arena;
+};
+
+void page_fetch_deinit(PageFetch *fetch);
+
+/* Adds files of days that the window needs and that are not in memory, until they are large.
+ * Returns whether there are any. */
+bool page_fetch_window(PageFetch *fetch, Pages *pages, PageWindow window);
+
+/* Adds the files of an hour that a delta needs, unless it is in memory. */
+void page_fetch_hour(PageFetch *fetch, const Pages *pages, uint32_t hour);
+
+/* Adds the files of @n hours; @minutes: with the minutes of the hours' own ones. */
+void page_fetch_add(PageFetch *fetch, const Pages *pages, uint32_t hour, uint32_t n, bool minutes);
+
+void page_fetch_read(PageFetch *fetch);
+
+/* The file, with its minutes if these are wanted; NULL: it was not read. */
+const FetchedFile *page_fetch_find(const PageFetch *fetch, const TableFile *file, bool minutes);

@@ -221,6 +221,63 @@ bool pages_have(Pages *pages, PageWindow window)
     return have;
 }
 
+void pages_need_days(Pages *pages, PageWindow window, const uint32_t *days, size_t n)
+{
+    CLEANUP(page_loads_deinit) PageLoads loads = {.pages = pages};
+
+    for (size_t i = 0; i < n; i++) {
+        PageDay *day = pages_day(pages, days[i]);
+
+        if (!have_day(pages, window, day)) {
+            need_day(&loads, window, day);
+        }
+    }
+    page_loads_run(&loads);
+}
+
+/* The files that need_day() would read. */
+static void fetch_day(PageFetch *fetch, const Pages *pages, PageWindow window, const PageDay *day)
+{
+    uint32_t first = day->day * HOURS_PER_DAY;
+
+    if (day_is_whole(window, day->day) && !day_has_hours(day)) {
+        page_fetch_add(fetch, pages, first, HOURS_PER_DAY, false);
+        return;
+    }
+    for (uint32_t i = 0; i < HOURS_PER_DAY; i++) {
+        PageState state = hour_state(window, day, i);
+
+        if (state != PAGE_ABSENT && (day->is_sum || (PageState)day->hours[i] < state)) {
+            page_fetch_add(fetch, pages, first + i, 1, state == PAGE_MINUTES);
+        }
+    }
+}
+
+bool page_fetch_window(PageFetch *fetch, Pages *pages, PageWindow window)
+{
+    for (size_t i = 0; i < pages->days.n_records && fetch->bytes < PAGE_FETCH_BYTES; i++) {
+        PageDay *day = table_at(&pages->days, i);
+
+        if (day_touches(window, day->day) && !have_day(pages, window, day)) {
+            fetch_day(fetch, pages, window, day);
+            ARRAY_RESERVE(fetch->days, fetch->n_days, fetch->days_capacity);
+            fetch->days[fetch->n_days++] = day->day;
+        }
+    }
+    return fetch->n_days > 0;
+}
+
+void page_fetch_hour(PageFetch *fetch, const Pages *pages, uint32_t hour)
+{
+    uint32_t number = hour / HOURS_PER_DAY;
+    const PageDay *day = table_find(&pages->days, &number);
+
+    if (day != NULL &&
+        (day->is_sum || (PageState)day->hours[hour % HOURS_PER_DAY] < PAGE_MINUTES)) {
+        page_fetch_add(fetch, pages, hour, 1, true);
+    }
+}
+
 void pages_need(Pages *pages, PageWindow window)
 {
     CLEANUP(page_loads_deinit) PageLoads loads = {.pages = pages};

@@ -78,6 +78,8 @@ typedef struct PageDay {
     uint64_t used[HOURS_PER_DAY];    /* when last looked at, in `tick`s */
 } PageDay;
 
+typedef struct PageFetch PageFetch; /* page_load.h */
+
 typedef struct Pages {
     Pager pager; /* first, so that the tables' pager is ours */
     MapTables *tables;
@@ -88,8 +90,9 @@ typedef struct Pages {
     Table hour_files, day_files; /* PageFile */
     Table sparse_files;          /* PageSparse */
     TableFile *facts;
-    uint32_t cut, committed; /* numbers of the cut that collects now, of the last committed one */
-    uint32_t fresh_hour;     /* + 1: is there by minutes and marked as changed */
+    const PageFetch *fetched; /* files that are read already; NULL: none */
+    uint32_t cut, committed;  /* numbers of the cut that collects now, of the last committed one */
+    uint32_t fresh_hour;      /* + 1: is there by minutes and marked as changed */
     bool fresh_is_thin;
     uint64_t tick;
     uint64_t n_loads, n_damaged, n_evicted; /* files read, unreadable; hours let go */
@@ -135,6 +138,9 @@ bool pages_widen(const Pages *pages, PageWindow *window);
  * and makes it so. */
 bool pages_have(Pages *pages, PageWindow window);
 void pages_need(Pages *pages, PageWindow window);
+
+/* Of these days alone, as far as they are of the window. */
+void pages_need_days(Pages *pages, PageWindow window, const uint32_t *days, size_t n);
 
 /* Forgets all that is in memory, but no file. */
 void pages_restart(Pages *pages);

@@ -430,6 +430,19 @@ void tables_apply(MapTables *tables, const Delta *delta, int sign)
     }
 }
 
+size_t tables_hot_count(const MapTables *tables)
+{
+    return tables->hot.n_records + tables->hot_exemplars.n_records;
+}
+
+uint32_t tables_hot_minute(const MapTables *tables, size_t i)
+{
+    size_t n = tables->hot.n_records;
+    const HotKey *key = i < n ? table_at(&tables->hot, i) : table_at(&tables->hot_exemplars, i - n);
+
+    return key->minute;
+}
+
 /* What an (other) series has is in the next cut by other names. */
 static bool is_cut(const MapTables *tables, uint32_t series)
 {

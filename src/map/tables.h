@@ -211,6 +211,10 @@ void tables_apply(MapTables *tables, const Delta *delta, int sign);
 /* Moves the hot cells into the cold series and the pending rows. */
 void tables_flush(MapTables *tables);
 
+/* Where what waits for that lies: the minute of the @i-th. */
+size_t tables_hot_count(const MapTables *tables);
+uint32_t tables_hot_minute(const MapTables *tables, size_t i);
+
 static inline bool tables_need_flush(const MapTables *tables)
 {
     return tables->hot.n_records > 0 || tables->hot_exemplars.n_records > 0;

@@ -77,7 +77,7 @@ MapPending *map_cut(Map *map)
 {
     MapPending *pending = NEW(MapPending);
 
-    map_lock(map);
+    map_lock_flushed(map);
     tables_cut(&map->tables, &pending->rows);
     pending->beyond = tables_take_beyond(&map->tables);
     pending->number = map->pages.cut++;
@@ -153,7 +153,7 @@ int map_merge_files(const Str *files, size_t n_files, Buf *ret_file)
     ParseError error = {0};
 
     for (size_t i = 0; i < n_files; i++) {
-        TRY(map_file_read(files[i], &arena, &rows, &error));
+        TRY(map_file_read(files[i], true, &arena, &rows, &error));
     }
     for (size_t i = 0; i < rows.count; i++) {
         if (rows.items[i].minutes.len > 0 || rows.items[i].presence.len > 0) {

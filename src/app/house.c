@@ -78,6 +78,7 @@ static int open_store(House *house, const HouseOptions *options, Buf *why)
         .collections_max = settings->map_collections,
         .flow_names_max = settings->map_flow_names,
         .series_max = settings->map_series,
+        .variants_max = settings->map_variants,
         .cells_bytes_max = settings->map_memory,
         .kept_s = settings->map_retention / NS_PER_S,
         .minutes_kept_s = MAX(settings->map_minutes / NS_PER_S, UINT64_C(1)),

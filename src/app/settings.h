@@ -88,6 +88,8 @@
         "collections of a database in an answer at most; the rarest fold into (other)")            \
     ROW(map_flow_names, NUMBER, "exporters.weft.map.flow_names", "1000",                           \
         "steps of a flow on the map at most; the rarest fold into (other)")                        \
+    ROW(map_variants, NUMBER, "exporters.weft.map.variants", "10000",                              \
+        "variants of a flow that the map tells apart at most; the rarest are told in (other)")     \
     ROW(map_mappings, TEXT, "exporters.weft.map.mappings", "",                                     \
         "what unpaired names mean: lines of PATTERN -> TYPE NAME (service, database, queue, "      \
         "external)")                                                                               \

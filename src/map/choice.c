@@ -39,7 +39,7 @@ static SeriesCount count_of(const MapTables *tables, uint32_t number)
     MapRow row = {0};
 
     tables_name_row(tables, number, 0, &row);
-    return (SeriesCount){map_row_hash(&row), series->n_counted};
+    return (SeriesCount){map_row_hash(&row), series->n_counted, series_group(row.kind, row.source)};
 }
 
 void choice_note(Map *map, MapTables *beyond)
@@ -51,7 +51,7 @@ void choice_note(Map *map, MapTables *beyond)
         if (series->n_counted != 0) {
             const SeriesCount count = count_of(beyond, i);
 
-            series_counts_add(&map->choice.rest, count.hash, count.count);
+            series_counts_add(&map->choice.rest, count);
             series->n_counted = 0;
         }
     }
@@ -82,42 +82,88 @@ static SeriesCount *candidates(const Map *map, size_t *ret_n)
     return items;
 }
 
-/* Those of @items that are not chosen are the rest. */
-static void set_rest(Map *map, const SeriesCount *items, size_t n, const Table *chosen)
+static bool has_place(const Places *places, const SeriesCount *item)
+{
+    if (table_find(&places->contested, &item->group) != NULL) {
+        return table_find(&places->contested, &item->hash) != NULL;
+    }
+    return !places->is_chosen || table_find(&places->chosen, &item->hash) != NULL;
+}
+
+/* Those of @items that have no place are the rest. */
+static void set_rest(Map *map, const SeriesCount *items, size_t n, const Places *places)
 {
     SeriesCounts *rest = &map->choice.rest;
 
     table_clear(&rest->table);
     for (size_t i = 0; i < n; i++) {
-        if (table_find(chosen, &items[i].hash) == NULL) {
-            series_counts_add(rest, items[i].hash, items[i].count);
+        if (!has_place(places, &items[i])) {
+            series_counts_add(rest, items[i]);
         }
     }
 }
 
-static void put_chosen(Table *chosen, const SeriesCount *items, size_t n)
+/* When all that the flows' limits leave have places, only what is left out of these was chosen. */
+static uint64_t contested_fingerprint(const Places *places)
 {
-    table_init(chosen, sizeof(uint64_t), sizeof(uint64_t));
-    for (size_t i = 0; i < n; i++) {
-        (void)table_put(chosen, &items[i].hash, NULL);
+    uint64_t sum = places->contested.n_records;
+
+    for (size_t i = 0; i < places->contested.n_records; i++) {
+        sum += *(const uint64_t *)table_at(&places->contested, i) * 0x9e3779b97f4a7c15U;
+    }
+    return sum;
+}
+
+static void choose_places(const Map *map, SeriesCount *items, size_t n, Places *places)
+{
+    *places = (Places){.is_chosen = false};
+    table_init(&places->chosen, sizeof(uint64_t), sizeof(uint64_t));
+    table_init(&places->contested, sizeof(uint64_t), sizeof(uint64_t));
+    n = series_counts_limit_groups(items, n, map->options.variants_max, &places->contested);
+    places->is_chosen = n > map->options.series_max;
+    n = series_counts_select(items, n, map->options.series_max);
+    for (size_t i = 0; i < n && places->is_chosen; i++) {
+        (void)table_put(&places->chosen, &items[i].hash, NULL);
+    }
+    places->fingerprint =
+        places->is_chosen ? series_counts_fingerprint(items, n) : contested_fingerprint(places);
+}
+
+void places_deinit(Places *places)
+{
+    table_deinit(&places->chosen);
+    table_deinit(&places->contested);
+}
+
+void tables_choose(MapTables *tables, const Places *places)
+{
+    tables->chosen = places->is_chosen ? &places->chosen : NULL;
+    tables->contested = places->contested.n_records > 0 ? &places->contested : NULL;
+}
+
+void tables_chosen(MapTables *tables, const Places *places)
+{
+    tables->chosen = tables->contested = NULL;
+    if (places->is_chosen) {
+        tables->series_max = tables->series.n_records - tables->n_others;
     }
 }
 
-void choice_take(Map *map, SeriesCount *items, size_t n, Table *ret_chosen)
+void choice_take(Map *map, SeriesCount *items, size_t n, Places *ret_places)
 {
-    size_t n_chosen = series_counts_select(items, n, map->options.series_max);
+    CLEANUP(mem_freep) SeriesCount *all = NEW_ARRAY(SeriesCount, n + 1);
 
-    put_chosen(ret_chosen, items, n_chosen);
-    set_rest(map, items, n, ret_chosen);
-    map->choice.fingerprint = series_counts_fingerprint(items, n_chosen);
+    mem_copy(all, items, n * sizeof(items[0]));
+    choose_places(map, items, n, ret_places);
+    set_rest(map, all, n, ret_places);
+    map->choice.fingerprint = ret_places->fingerprint;
 }
 
 /* --- Changing places --- */
 
 typedef struct Choosing {
     Map *map, *other;
-    Table chosen;
-    uint64_t fingerprint;
+    Places places;
     uint64_t n_changes; /* of files, as @other has learnt them */
 } Choosing;
 
@@ -174,6 +220,7 @@ static void carry_over(const Map *map, Map *other)
 
     other->tables.n_refused = map->tables.n_refused;
     other->tables.n_folded = map->tables.n_folded;
+    other->tables.n_folded_variants = map->tables.n_folded_variants;
     other->tables.n_cut_names = map->tables.n_cut_names;
     other->tables.n_unnamed = tables_unnamed(&map->tables);
     other->pages.n_loads += pages->n_loads;
@@ -223,12 +270,11 @@ static void take_over(Choosing *choosing)
 
     count_all(map);
     CLEANUP(mem_freep) SeriesCount *items = candidates(map, &n);
-    set_rest(map, items, n, &choosing->chosen);
-    other->tables.chosen = &choosing->chosen;
+    set_rest(map, items, n, &choosing->places);
+    tables_choose(&other->tables, &choosing->places);
     other->tables.series_max = map->options.series_max;
     add_uncommitted(map, other);
-    other->tables.chosen = NULL;
-    other->tables.series_max = other->tables.series.n_records - other->tables.n_others;
+    tables_chosen(&other->tables, &choosing->places);
     if (other->tables.beyond != NULL) {
         forget_counts(other->tables.beyond);
     }
@@ -236,7 +282,7 @@ static void take_over(Choosing *choosing)
     change_places(map, other);
     keep_names(map, other);
     pages_shrink(&map->pages, (PageWindow){0});
-    map->choice.fingerprint = choosing->fingerprint;
+    map->choice.fingerprint = choosing->places.fingerprint;
     map->choice.checked += map->choice.checked == map->version; /* nothing came meanwhile */
     map->version++;
 }
@@ -250,13 +296,11 @@ static bool find_chosen(Choosing *choosing)
     Map *map = choosing->map;
     size_t n;
     CLEANUP(mem_freep) SeriesCount *items = candidates(map, &n);
-    size_t n_chosen = series_counts_select(items, n, map->options.series_max);
 
-    choosing->fingerprint = series_counts_fingerprint(items, n_chosen);
-    if (choosing->fingerprint == map->choice.fingerprint) {
+    choose_places(map, items, n, &choosing->places);
+    if (choosing->places.fingerprint == map->choice.fingerprint) {
         return false;
     }
-    put_chosen(&choosing->chosen, items, n_chosen);
     choosing->other = map_new(&map->options);
     pages_copy_files(&choosing->other->pages, &map->pages);
     choosing->n_changes = map->pages.n_changes;
@@ -275,12 +319,13 @@ static bool choose(Map *map, bool may_let_go)
     bool another = find_chosen(&choosing);
     if (!another) {
         map_unlock(map);
+        places_deinit(&choosing.places);
         return true;
     }
     if (may_let_go) {
         map_unlock(map);
     }
-    tiers_learn(choosing.other, &choosing.chosen);
+    tiers_learn(choosing.other, &choosing.places);
     if (may_let_go) {
         map_lock_flushed(map);
     }
@@ -289,7 +334,7 @@ static bool choose(Map *map, bool may_let_go)
         take_over(&choosing);
     }
     map_unlock(map);
-    table_deinit(&choosing.chosen);
+    places_deinit(&choosing.places);
     map_free(choosing.other);
     return done;
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "codec/bytes.h"
 #include "map/pages.h"
 #include "map/tiers_fixture.h"
 
@@ -412,6 +413,118 @@ static void places_change_while_spans_come(void **state)
     disk_deinit(&disk);
 }
 
+/* --- Variants of a flow --- */
+
+enum {
+    VARIANTS_MAX = 5,
+    VARIANTS = 40,
+    VARIANT_RUNS = 211, /* of the 40: 6 to 10 with 20 to 24 runs, 11 to 15 with 14 to 18, ... */
+};
+
+/* The variant of run @i: from 0, 24 runs each, to those that one run has. */
+static uint32_t variant_of(uint32_t i)
+{
+    uint32_t variant = 0;
+
+    for (uint32_t runs = 24; runs > 1 && i >= runs && variant < 9; runs--, variant++) {
+        i -= runs;
+    }
+    return variant < 9 ? variant : MIN(9 + i, (uint32_t)VARIANTS - 1);
+}
+
+static void add_run(Fixture *fixture, uint32_t i, Map *map)
+{
+    CLEANUP(buf_deinit) Buf variant = {0};
+    char name[16];
+    Str source = flow(fixture, i % 20 == 0 ? "pay" : "order");
+    Delta *run =
+        fixture_edge(fixture, source, RELATION_CALLS, source, RULE_PAIRED, TODAY + i % 61 * 60);
+
+    run->kind = DELTA_RUN;
+    Delta *delta =
+        fixture_edge(fixture, source, RELATION_CALLS, source, RULE_PAIRED, TODAY + i % 61 * 60);
+    snprintf(name, sizeof(name), "step-%u", i % 20 == 0 ? i % 40 : variant_of(i));
+    bytes_append_counted(&variant, str_from_cstr(name));
+    delta->kind = DELTA_VARIANT;
+    delta->name = arena_copy(&fixture->arena, buf_str(&variant));
+    map_apply(map, &fixture->deltas, 1);
+    fixture->deltas.count = 0;
+}
+
+static void tell_flow(Fixture *fixture, Map *map, const char *name, uint64_t expected_runs,
+                      size_t expected_variants, Buf *text)
+{
+    const MapFlowQuestion question = {.name = str_from_cstr(name), .to_minute = UINT32_MAX};
+    MapFlowAnswer answer;
+    uint64_t runs = 0;
+
+    assert_int_equal(map_flow_ask(map, &question, &fixture->arena, &answer), 0);
+    assert_int_equal(answer.n_variants, expected_variants);
+    for (size_t i = 0; i < answer.n_variants; i++) {
+        assert_int_equal(answer.variants[i].n_steps, 1);
+        buf_append_format(text, "%.*s: %llu\n", STR_ARG(answer.variants[i].steps[0]),
+                          (unsigned long long)answer.variants[i].runs);
+        runs += answer.variants[i].runs;
+    }
+    assert_int_equal(answer.flow.runs, expected_runs);
+    assert_int_equal(runs + answer.other_runs, expected_runs);
+    assert_int_equal(answer.other_variants, answer.other_runs > 0);
+    buf_append_format(text, "%s: others %llu\n", name, (unsigned long long)answer.other_runs);
+}
+
+static void tell_flows(Fixture *fixture, Map *map, Buf *text)
+{
+    tell_flow(fixture, map, "order", VARIANT_RUNS - 11, VARIANTS_MAX, text);
+    tell_flow(fixture, map, "pay", 11, 2, text);
+}
+
+/* A flow with too many variants tells the most frequent, whatever came first; other flows and all
+ * else have their places, what comes later too. */
+static void a_flow_tells_its_most_frequent_variants(void **state)
+{
+    MapOptions options = {.variants_max = VARIANTS_MAX, .cut_files_max = 2, .cells_bytes_max = 1};
+    CLEANUP(buf_deinit) Buf first = {0};
+    Fixture fixture;
+
+    fixture_init(&fixture, NULL);
+    for (uint32_t round = 0; round < 4; round++) {
+        CLEANUP(buf_deinit) Buf running = {0};
+        CLEANUP(buf_deinit) Buf started = {0};
+        Map *map = map_new(&options);
+        MapStatus status;
+        Disk disk;
+
+        disk_init(&disk);
+        for (uint32_t k = 0; k < VARIANT_RUNS; k++) {
+            add_run(&fixture, (k * 7 + round * 50) % VARIANT_RUNS, map);
+            if (k % 50 == round) {
+                cut_slowly(&fixture, &disk, map);
+                fold_all(&disk, map);
+            }
+        }
+        tell_flows(&fixture, map, &running);
+        map_status(map, &status);
+        assert_int_equal(status.folded, 0);
+        assert_true(status.folded_variants > 0);
+        assert_int_equal(status.series, 2 + VARIANTS_MAX + 2 + 1);
+        fixture_call(&fixture, "web", "cart", TODAY);
+        map_apply(map, &fixture.deltas, 1);
+        fixture.deltas.count = 0;
+        assert_int_equal(total_of_edges(&fixture, map) % 10007, 1);
+        cut(&disk, map);
+        map = restart(&disk, map, &options);
+        tell_flows(&fixture, map, &started);
+        assert_texts_are_equal("a start", &running, &started);
+        if (round == 0) {
+            buf_append_str(&first, buf_str(&running));
+        }
+        assert_texts_are_equal("another order", &first, &running);
+        map_free(map);
+        disk_deinit(&disk);
+    }
+    fixture_deinit(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -421,6 +534,7 @@ int main(void)
         cmocka_unit_test(many_names_between_cuts_ask_for_one),
         cmocka_unit_test(what_is_told_beyond_the_limit_does_not_depend_on_order),
         cmocka_unit_test(places_change_while_spans_come),
+        cmocka_unit_test(a_flow_tells_its_most_frequent_variants),
     };
 
     log_set_level(LOG_SILENT);

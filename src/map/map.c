@@ -25,7 +25,8 @@ enum {
     PRESENCE_GAP_MINUTES = 5,
     NODES_MAX = 10000,
     EDGES_MAX = 100000,
-    CHILDREN_MAX = 1000,  /* collections of a database, steps of a flow */
+    CHILDREN_MAX = 1000, /* collections of a database, steps of a flow */
+    FLOW_VARIANTS_MAX = 10000,
     POINTS_MAX = 1 << 17, /* of a series */
 };
 
@@ -45,6 +46,7 @@ static MapOptions fill_options(const MapOptions *options)
     filled.edges_max = or_default(filled.edges_max, EDGES_MAX);
     filled.collections_max = or_default(filled.collections_max, CHILDREN_MAX);
     filled.flow_names_max = or_default(filled.flow_names_max, CHILDREN_MAX);
+    filled.variants_max = or_default(filled.variants_max, FLOW_VARIANTS_MAX);
     filled.cells_bytes_max = or_default(filled.cells_bytes_max, PAGES_BYTES_DEFAULT);
     filled.series_max = MIN(or_default(filled.series_max, SERIES_MAX), (size_t)SERIES_MAX);
     filled.fold_series_max = or_default(filled.fold_series_max, tables_fold_max(filled.series_max));
@@ -56,6 +58,7 @@ static void init_tables(Map *map)
     tables_init(&map->tables, map->options.presence_gap_minutes);
     map->tables.series_max = map->options.series_max;
     map->tables.beyond_max = tables_beyond_max(map->options.series_max);
+    map->tables.variants_max = map->options.variants_max;
     map->tables.folds = true;
 }
 
@@ -646,6 +649,7 @@ void map_status(Map *map, MapStatus *ret_status)
                         .series = tables->series.n_records,
                         .series_max = locked->options.series_max,
                         .folded = tables->n_folded,
+                        .folded_variants = tables->n_folded_variants,
                         .refused = tables->n_refused,
                         .unnamed = tables_unnamed(tables),
                         .cut_names = tables->n_cut_names,

@@ -18,6 +18,7 @@ typedef struct MapOptions {
     size_t nodes_max, edges_max; /* of a scope, of all four times that; 0: 10,000, 100,000 */
     size_t collections_max;      /* of a database; 0: 1,000 */
     size_t flow_names_max;       /* steps of a flow; 0: 1,000 */
+    size_t variants_max;         /* of a flow, told apart; 0: 10,000 */
     size_t cells_bytes_max;      /* of sums kept in memory beside their files; 0: 96 MiB */
     uint64_t kept_s;             /* sums that came longer ago go; 0: 13 months */
     uint64_t minutes_kept_s;     /* hours that came longer ago are made thin; 0: 31 days */
@@ -300,7 +301,8 @@ typedef struct MapFlowAnswer {
     size_t n_follows;
     MapFlowVariant *variants; /* the most frequent first, then by sequence */
     size_t n_variants;
-    uint64_t other_variants, other_runs; /* beyond MAP_VARIANTS_MAX: folded */
+    uint64_t other_variants, other_runs; /* beyond MAP_VARIANTS_MAX, and beyond variants_max, where
+                                            how many they are is not known: 1 is counted */
     MapFlowTouch *touches;               /* by step, relation, node id */
     size_t n_touches;
 } MapFlowAnswer;
@@ -342,7 +344,8 @@ typedef struct MapStatus {
     uint64_t bytes, deltas_applied;
     uint32_t newest_minute, oldest_minute;
     uint64_t series, series_max;
-    uint64_t folded; /* deltas beyond that limit, told in (other) */
+    uint64_t folded;          /* deltas beyond that limit, told in (other) */
+    uint64_t folded_variants; /* runs of the rarest variants of flows with too many, told so */
     uint64_t refused,
         cut_names;    /* deltas that not even (other) tells; names cut for their length */
     uint64_t unnamed; /* deltas beyond it that came between two cuts and lost their names, too */

@@ -28,6 +28,20 @@ typedef struct Choice {
     uint64_t not_before_ns;
 } Choice;
 
+/* Who has a place, by series_names_hash(). A zeroed one: everybody. */
+typedef struct Places {
+    bool is_chosen;       /* there are more series than places; then those in @chosen have one */
+    Table chosen;         /* uint64_t */
+    Table contested;      /* uint64_t: MapTables.contested */
+    uint64_t fingerprint; /* the same for the same choice; 0: there was nothing to choose */
+} Places;
+
+void places_deinit(Places *places);
+
+/* Between these two calls only who has a place gets one; behind them nobody else does. */
+void tables_choose(MapTables *tables, const Places *places);
+void tables_chosen(MapTables *tables, const Places *places);
+
 struct Map {
     pthread_rwlock_t lock;
     MapOptions options; /* defaults filled in */
@@ -54,13 +68,13 @@ struct MapPending {
  * @ret_error; -errno. */
 MUST_USE int tiers_check_file(const TableFile *file, PageHours *hours, ParseError *ret_error);
 
-/* Learns all files that the pages know: which series there are, and when. @chosen: hashes of those
- * that have places, and no other comes in; NULL: whoever comes first. */
-void tiers_learn(Map *map, const Table *chosen);
+/* Learns all files that the pages know: which series there are, and when. No other comes in than
+ * those that have @places. */
+void tiers_learn(Map *map, const Places *places);
 
-/* The most frequent of @items, as many as there are places, go to @ret_chosen (hashes; to be
- * deinitialised), all others to the map's rest. */
-void choice_take(Map *map, SeriesCount *items, size_t n, Table *ret_chosen);
+/* The most frequent of @items, as many as there are places, get them; all others go to the map's
+ * rest. The caller deinitialises @ret_places. */
+void choice_take(Map *map, SeriesCount *items, size_t n, Places *ret_places);
 
 /* Chooses again when others are the most frequent now; takes the lock by itself. */
 void choice_refresh(Map *map);

@@ -180,13 +180,40 @@ static int intern_node(MapTables *tables, Str bytes, uint32_t *ret_symbol)
     return 0;
 }
 
+/* Whether a variant of the flow that is not there yet has no place: there are as many as may be,
+ * or were, and it is settled which of all have places (choice.c). */
+static bool is_crowded(const MapTables *tables, uint32_t flow)
+{
+    return tables->variants_max > 0 && tables->contested == NULL &&
+           (tables->node[flow].is_contested ||
+            tables->node[flow].n_variants >= tables->variants_max);
+}
+
+static void note_variant(MapTables *tables, const SeriesKey *key)
+{
+    TablesNode *flow = &tables->node[key->a];
+
+    flow->n_variants += !key->is_other;
+    flow->is_contested |= key->is_other;
+    tables->has_contested |= key->is_other;
+}
+
+static bool has_place(const MapTables *tables, const SeriesKey *key)
+{
+    return !is_full(tables) &&
+           !(key->kind == SERIES_VARIANT && !key->is_other && is_crowded(tables, key->a));
+}
+
 static uint32_t intern_series(MapTables *tables, const SeriesKey *key)
 {
     Series *series = table_find(&tables->series, key);
 
     if (series == NULL) {
-        if (is_full(tables)) {
+        if (!has_place(tables, key)) {
             return SERIES_NONE;
+        }
+        if (key->kind == SERIES_VARIANT) {
+            note_variant(tables, key);
         }
         series = table_put(&tables->series, key, NULL);
         series->first_flow = series->next_flow = SERIES_NONE;
@@ -195,11 +222,19 @@ static uint32_t intern_series(MapTables *tables, const SeriesKey *key)
     return (uint32_t)(series - (Series *)(void *)tables->series.records);
 }
 
+static bool is_contested(const MapTables *tables, const SeriesNames *names)
+{
+    uint64_t group = tables->contested == NULL ? 0 : series_group(names->kind, names->source);
+
+    return group != 0 && table_find(tables->contested, &group) != NULL;
+}
+
 static bool is_chosen(const MapTables *tables, const SeriesNames *names, Str flow, Str step)
 {
-    uint64_t hash = tables->chosen == NULL ? 0 : series_names_hash(names, flow, step);
+    const struct Table *chosen = is_contested(tables, names) ? tables->contested : tables->chosen;
+    uint64_t hash = chosen == NULL ? 0 : series_names_hash(names, flow, step);
 
-    return tables->chosen == NULL || table_find(tables->chosen, &hash) != NULL;
+    return chosen == NULL || table_find(chosen, &hash) != NULL;
 }
 
 static uint32_t intern_flow(MapTables *tables, uint32_t edge, Str flow, Str step)
@@ -233,7 +268,10 @@ int tables_intern(MapTables *tables, const SeriesNames *names, uint32_t *ret_ser
     if (names->kind == SERIES_HOP) {
         TRY(intern_node(tables, names->via, &key.c));
     }
-    if (series_has_name(names->kind)) {
+    if (names->kind == SERIES_VARIANT && !names->is_other && key.a != SYMBOL_NONE &&
+        is_crowded(tables, key.a)) { /* no text of one that is not there */
+        key.b = symbols_find(&tables->texts, name_cut(names->name));
+    } else if (series_has_name(names->kind)) {
         key.b = intern_text(tables, names->name);
     }
     if (names->kind == SERIES_LABEL) {
@@ -410,7 +448,11 @@ static void apply_beyond(MapTables *tables, const Delta *delta, const SeriesName
         tables->n_refused++;
         return;
     }
-    tables->n_folded++;
+    if (names->kind == SERIES_VARIANT && !tables_are_full(tables)) {
+        tables->n_folded_variants++;
+    } else {
+        tables->n_folded++;
+    }
     apply_to(tables, series, delta, sign);
 }
 

@@ -103,7 +103,9 @@ typedef struct SeriesNames {
 
 typedef struct TablesNode {
     NodeKey key;
-    uint32_t n_series; /* that name it and are present: 0 means that it is not known (any more) */
+    uint32_t n_series;   /* that name it and are present: 0 means that it is not known (any more) */
+    uint32_t n_variants; /* of a flow: series of its variants */
+    bool is_contested;   /* of a flow: there are others, told in an (other) one */
 } TablesNode;
 
 /* Who keeps cells in files. Before @tables adds to an hour or looks at one, it asks for its minutes
@@ -132,10 +134,15 @@ typedef struct MapTables {
     size_t others_room; /* how many there may be, while one is made; else 0 */
     bool folds;         /* what has no place is added to an (other) series, and kept in @beyond */
     bool is_beyond;     /* these are another's: what has no place here is kept as (other) */
-    struct MapTables *beyond;   /* since the last cut; NULL: none */
+    struct MapTables *beyond; /* since the last cut; NULL: none */
+    size_t variants_max; /* of a flow, further ones are told in its (other) one; 0: any number */
+    bool has_contested;  /* there is a flow with more */
     const struct Table *chosen; /* while files are learnt: hashes of series; NULL: any may come */
+    const struct Table *contested;          /* ... of flows with more variants than may be, by
+                                               series_group(), and of the variants that have places */
     uint32_t remembered[SERIES_REMEMBERED]; /* + 1: series that deltas named, by a cheap hash */
     uint64_t n_refused, n_folded;           /* deltas without a series; those told in (other) */
+    uint64_t n_folded_variants;             /* ... for a flow has too many variants */
     uint64_t n_unnamed;   /* those that @beyond had no place for, up to the last cut */
     uint64_t n_cut_names; /* names longer than they may be */
 } MapTables;
@@ -186,6 +193,9 @@ uint32_t tables_other_series(MapTables *tables, const SeriesNames *names);
 
 /* Identifies a series among all, for `chosen`. @flow, @step: empty, or of SERIES_FLOW. */
 uint64_t series_names_hash(const SeriesNames *names, Str flow, Str step);
+
+/* What a series is one of many of: a flow, of its variants; 0: nothing. */
+uint64_t series_group(SeriesKind kind, Str source);
 
 /* Hands over what has no place here, for a cut; the caller frees it after the rows. NULL: none. */
 MapTables *tables_take_beyond(MapTables *tables);

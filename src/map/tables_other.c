@@ -97,6 +97,11 @@ static uint64_t mix(uint64_t hash, uint64_t with)
     return (hash ^ with) * 0x9e3779b97f4a7c15U ^ hash >> 29;
 }
 
+uint64_t series_group(SeriesKind kind, Str source)
+{
+    return kind == SERIES_VARIANT ? hash_stable(source) | 1 : 0;
+}
+
 uint64_t series_names_hash(const SeriesNames *names, Str flow, Str step)
 {
     const Str texts[] = {names->source, names->target, names->via, names->name,

@@ -175,7 +175,8 @@ static void learn_all(Map *map)
 
 static int count_row(void *context, const MapRow *row)
 {
-    series_counts_add(context, map_row_hash(row), row->sum.count);
+    series_counts_add(context, (SeriesCount){map_row_hash(row), row->sum.count,
+                                             series_group(row->kind, row->source)});
     return 0;
 }
 
@@ -207,41 +208,40 @@ static void count_series(Map *map, SeriesCounts *counts)
     }
 }
 
-void tiers_learn(Map *map, const Table *chosen)
+void tiers_learn(Map *map, const Places *places)
 {
-    MapTables *tables = &map->tables;
-
-    tables->chosen = chosen;
+    tables_choose(&map->tables, places);
     learn_all(map);
-    tables->chosen = NULL;
-    if (chosen != NULL) {
-        tables->series_max = tables->series.n_records - tables->n_others;
-    }
+    tables_chosen(&map->tables, places);
 }
 
 /* Everything anew, with places for the most frequent series alone. */
 static void learn_chosen(Map *map)
 {
     SeriesCounts counts;
-    Table chosen;
+    Places places;
 
     series_counts_init(&counts, map->options.fold_series_max);
     count_series(map, &counts);
-    choice_take(map, (SeriesCount *)(void *)counts.table.records, counts.table.n_records, &chosen);
+    choice_take(map, (SeriesCount *)(void *)counts.table.records, counts.table.n_records, &places);
     map_reset_tables(map);
     pages_restart(&map->pages);
-    tiers_learn(map, &chosen);
-    log_warn("map is full: the rarest edges and names are told in (other)",
-             LOG_U64("series", chosen.n_records));
-    table_deinit(&chosen);
+    tiers_learn(map, &places);
+    if (places.is_chosen) {
+        log_warn("map is full: the rarest edges and names are told in (other)",
+                 LOG_U64("series", places.chosen.n_records));
+    }
+    places_deinit(&places);
     series_counts_deinit(&counts);
 }
 
 void tiers_loaded(Map *map)
 {
+    const Places everybody = {.is_chosen = false};
+
     map_lock(map);
-    tiers_learn(map, NULL);
-    if (tables_are_full(&map->tables)) {
+    tiers_learn(map, &everybody);
+    if (tables_are_full(&map->tables) || map->tables.has_contested) {
         learn_chosen(map);
     }
     pages_shrink(&map->pages, (PageWindow){0});

@@ -414,7 +414,10 @@ static void ask_variants(const Asking *asking, const MapFlowQuestion *question,
         end = group_end(&parts, i);
         PartSum sum = sum_parts(asking, &parts.items[i], end - i);
 
-        if (sum.count > 0) {
+        if (parts.items[i].series->key.is_other) { /* how many they were nobody knows */
+            answer->other_variants += sum.count > 0;
+            answer->other_runs += sum.count;
+        } else if (sum.count > 0) {
             variants[n++] = (MapFlowVariant){
                 .key = parts.items[i].to,
                 .runs = sum.count,
@@ -426,7 +429,7 @@ static void ask_variants(const Asking *asking, const MapFlowQuestion *question,
         }
     }
     qsort(variants, n, sizeof(MapFlowVariant), compare_variants);
-    answer->flow.variants = n;
+    answer->flow.variants = n + answer->other_variants;
     answer->variants = variants;
     answer->n_variants = MIN(n, (size_t)MAP_VARIANTS_MAX);
     for (size_t i = answer->n_variants; i < n; i++) {

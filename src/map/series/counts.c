@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "map/series/counts.h"
 
+#include <stdlib.h>
+
 #include "base/memory.h"
 
 void series_counts_init(SeriesCounts *counts, size_t max)
@@ -82,6 +84,51 @@ size_t series_counts_select(SeriesCount *items, size_t n_items, size_t n)
     return n;
 }
 
+static int compare_groups(const void *a, const void *b)
+{
+    const SeriesCount *left = a, *right = b;
+
+    return (left->group > right->group) - (left->group < right->group);
+}
+
+/* How many of the @n_items of one group, moved to its front, have places. */
+static size_t limit_group(SeriesCount *items, size_t n_items, size_t group_max, Table *contested)
+{
+    if (n_items <= group_max) {
+        return n_items;
+    }
+    size_t n = series_counts_select(items, n_items, group_max);
+    (void)table_put(contested, &items[0].group, NULL);
+    for (size_t i = 0; i < n; i++) {
+        (void)table_put(contested, &items[i].hash, NULL);
+    }
+    return n;
+}
+
+size_t series_counts_limit_groups(SeriesCount *items, size_t n_items, size_t group_max,
+                                  Table *contested)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n_items; i++) {
+        if (items[i].group == 0) {
+            swap(items, kept++, i);
+        }
+    }
+    if (kept < n_items) {
+        qsort(items + kept, n_items - kept, sizeof(items[0]), compare_groups);
+    }
+    for (size_t from = kept, end; from < n_items; from = end) {
+        for (end = from + 1; end < n_items && items[end].group == items[from].group; end++) {
+        }
+        size_t n = limit_group(items + from, end - from, group_max, contested);
+        for (size_t i = 0; i < n; i++) {
+            swap(items, kept++, from + i);
+        }
+    }
+    return kept;
+}
+
 uint64_t series_counts_fingerprint(const SeriesCount *items, size_t n)
 {
     uint64_t sum = n;
@@ -105,20 +152,21 @@ static void keep_half(SeriesCounts *counts)
     }
 }
 
-void series_counts_add(SeriesCounts *counts, uint64_t hash, int64_t count)
+void series_counts_add(SeriesCounts *counts, SeriesCount more)
 {
-    SeriesCount *found = table_find(&counts->table, &hash);
+    SeriesCount *found = table_find(&counts->table, &more.hash);
 
-    if (count == 0) {
+    if (more.count == 0) {
         return;
     }
     if (found == NULL) {
         if (counts->table.n_records >= counts->max) {
             keep_half(counts);
         }
-        found = table_put(&counts->table, &hash, NULL);
+        found = table_put(&counts->table, &more.hash, NULL);
+        found->group = more.group;
     }
-    found->count += count;
+    found->count += more.count;
     if (found->count == 0) {
         table_remove(&counts->table, found);
     }

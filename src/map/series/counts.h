@@ -10,6 +10,7 @@
 typedef struct SeriesCount {
     uint64_t hash;
     int64_t count;
+    uint64_t group; /* a hash of what it is one of many of, a flow's variants; 0: of nothing */
 } SeriesCount;
 
 typedef struct SeriesCounts {
@@ -19,11 +20,19 @@ typedef struct SeriesCounts {
 
 void series_counts_init(SeriesCounts *counts, size_t max);
 void series_counts_deinit(SeriesCounts *counts);
-void series_counts_add(SeriesCounts *counts, uint64_t hash, int64_t count);
+void series_counts_add(SeriesCounts *counts, SeriesCount more);
 
 /* Moves the @n most frequent to the front, in no order; all when there are no more. Returns how
  * many are there: those that count nothing are left behind. */
 size_t series_counts_select(SeriesCount *items, size_t n_items, size_t n);
+
+/*
+ * Lets each group have @group_max places: moves to the front, in no order, those of no group, all
+ * of a group that is not larger, and the most frequent of one that is. Puts the larger groups, and
+ * the hashes of who has a place in one, into @contested (uint64_t). Returns how many are in front.
+ */
+size_t series_counts_limit_groups(SeriesCount *items, size_t n_items, size_t group_max,
+                                  Table *contested);
 
 /* The same for every order of @items. */
 uint64_t series_counts_fingerprint(const SeriesCount *items, size_t n);

@@ -30,7 +30,7 @@ static void the_most_frequent_are_selected(void **state)
 
         for (size_t i = 0; i < n_items; i++) {
             random = random * 6364136223846793005U + 1442695040888963407U;
-            items[i] = sorted[i] = (SeriesCount){random, (int64_t)(random >> 33) % 9 - 2};
+            items[i] = sorted[i] = (SeriesCount){random, (int64_t)(random >> 33) % 9 - 2, 0};
             n_there += items[i].count > 0;
         }
         if (n_items > 0) {
@@ -43,14 +43,45 @@ static void the_most_frequent_are_selected(void **state)
     }
 }
 
+/* A group of 3, one of 10, and five of none, in any order. */
+static void a_group_has_so_many_places(void **state)
+{
+    for (size_t turn = 0; turn < 18; turn++) {
+        SeriesCount items[18];
+        Table contested;
+        uint64_t hashes = 0;
+
+        table_init(&contested, sizeof(uint64_t), sizeof(uint64_t));
+        for (uint64_t i = 0; i < 18; i++) {
+            items[(i * 7 + turn) % 18] = (SeriesCount){100 + i, 1 + (int64_t)i,
+                                                       i < 3    ? 7
+                                                       : i < 13 ? 8
+                                                                : 0};
+        }
+        assert_int_equal(series_counts_limit_groups(items, 18, 4, &contested), 3 + 4 + 5);
+        for (size_t i = 0; i < 12; i++) {
+            hashes += items[i].hash;
+        }
+        assert_int_equal(hashes,
+                         12 * 100 + (0 + 1 + 2) + (9 + 10 + 11 + 12) + (13 + 14 + 15 + 16 + 17));
+        assert_int_equal(contested.n_records, 1 + 4);
+        for (uint64_t i = 0; i < 18; i++) {
+            uint64_t hash = 100 + i;
+
+            assert_int_equal(table_find(&contested, &hash) != NULL, i >= 9 && i < 13);
+        }
+        table_deinit(&contested);
+    }
+}
+
 static void what_counts_nothing_is_not_kept(void **state)
 {
     SeriesCounts counts;
 
     series_counts_init(&counts, 10);
-    series_counts_add(&counts, 1, 5);
-    series_counts_add(&counts, 2, 0);
-    series_counts_add(&counts, 1, -5);
+    series_counts_add(&counts, (SeriesCount){1, 5, 0});
+    series_counts_add(&counts, (SeriesCount){2, 0, 0});
+    series_counts_add(&counts, (SeriesCount){1, -5, 0});
     assert_int_equal(counts.table.n_records, 0);
     series_counts_deinit(&counts);
 }
@@ -61,7 +92,7 @@ static void beyond_the_limit_the_rarer_half_is_forgotten(void **state)
 
     series_counts_init(&counts, 10);
     for (uint64_t i = 0; i < 1000; i++) {
-        series_counts_add(&counts, i % 3 == 0 ? 7 : 100 + i, 1);
+        series_counts_add(&counts, (SeriesCount){i % 3 == 0 ? 7 : 100 + i, 1, 0});
         assert_in_range(counts.table.n_records, 1, 10);
     }
     const uint64_t hash = 7;
@@ -75,6 +106,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_most_frequent_are_selected),
+        cmocka_unit_test(a_group_has_so_many_places),
         cmocka_unit_test(what_counts_nothing_is_not_kept),
         cmocka_unit_test(beyond_the_limit_the_rarer_half_is_forgotten),
     };

@@ -86,6 +86,8 @@ typedef struct Vitals {
     ROW("weft_map_series_max", "gauge", 1, v->map.series_max, "... and how many it may.")          \
     ROW("weft_map_folded_total", "counter", 1, v->map.folded,                                      \
         "Deltas told in (other) because of that limit.")                                           \
+    ROW("weft_map_folded_variants_total", "counter", 1, v->map.folded_variants,                    \
+        "Runs told in (other), as their flows have too many variants.")                            \
     ROW("weft_map_refused_total", "counter", 1, v->map.refused,                                    \
         "Deltas that not even (other) tells.")                                                     \
     ROW("weft_map_unnamed_total", "counter", 1, v->map.unnamed,                                    \

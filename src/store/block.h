@@ -70,6 +70,9 @@ const BlockSummary *block_summary(const Block *block);
 /* Whether the block may hold the trace; a Bloom filter's answer: no false "no". No I/O. */
 bool block_may_have_trace(const Block *block, TraceId id);
 
+/* Asks for the memory that the next question about this trace will look at. */
+void block_prefetch_trace(const Block *block, TraceId id);
+
 /* Appends the trace's spans to the array *@spans (grown in @arena, *@n counts them). Returns 0
  * (also when it is not there), 1 when the file is damaged, or -errno. */
 MUST_USE int block_read_trace(Block *block, TraceId id, Arena *arena, Span **spans, size_t *n);

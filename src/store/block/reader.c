@@ -250,6 +250,13 @@ bool block_may_have_trace(const Block *block, TraceId id)
     return bloom_may_have(block->bloom.ptr, block->bloom.len, block_trace_hash(id.bytes));
 }
 
+void block_prefetch_trace(const Block *block, TraceId id)
+{
+    uint64_t hash = block_trace_hash(id.bytes);
+
+    __builtin_prefetch(block->bloom.ptr + bloom_block_offset(block->bloom.len, hash));
+}
+
 /* How many rows from @row on are of the trace; @limit or more: at least so many. */
 static int count_rows(Block *block, TraceId id, size_t row, size_t limit, size_t *ret_count,
                       ParseError *error)

@@ -37,10 +37,12 @@ def spans(body):
 def to_json(body):
     """OTLP's JSON mapping: ids in hex, enums as numbers."""
     tree = json_format.MessageToDict(body, use_integers_for_enums=True)
-    for resource in tree["resourceSpans"]:
-        for scope in resource["scopeSpans"]:
-            for span, source in zip(scope["spans"], spans(body)):
-                span["traceId"], span["spanId"] = source.trace_id.hex(), source.span_id.hex()
+    written = [span for resource in tree["resourceSpans"] for scope in resource["scopeSpans"] for span in scope["spans"]]
+    for span, source in zip(written, spans(body), strict=True):
+        span["traceId"], span["spanId"] = source.trace_id.hex(), source.span_id.hex()
+        span["parentSpanId"] = source.parent_span_id.hex()
+        for link, named in zip(span.get("links", []), source.links, strict=True):
+            link["traceId"], link["spanId"] = named.trace_id.hex(), named.span_id.hex()
     return tree
 
 

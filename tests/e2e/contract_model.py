@@ -323,7 +323,7 @@ class Model:
         self.readings = list(self.by_identity.values())
         self.known = {reading.node for reading in self.readings}
         self.calls = []  # (source node, relation, target name, rule, speaking span, error, durations, adjusted span)
-        self.hops = []   # (producer, queue, consumer, minute)
+        self.hops = []   # (producer, queue, consumer, minute, age)
         self.named = []  # unpaired calls, not yet resolved
         self.proofs = collections.defaultdict(lambda: collections.defaultdict(set))
         self.unresolved = []
@@ -411,16 +411,20 @@ class Model:
         if any(self.is_process(other, child.node, publisher.queue) for other in others):
             return
         self.say(child.node, "consumes", publisher.queue, "inferred-consumer", child)
-        self.hops.append((publisher.node, publisher.queue, child.node, child.start // MINUTE))
+        self.add_hop(publisher, child)
 
     def relate_hops(self, publisher, consumers):
         by_service = collections.defaultdict(list)
         for consumer in consumers:
             by_service[consumer.node].append(consumer)
-        for node, group in by_service.items():
+        for group in by_service.values():
             processes = [span for span in group if span.operation == "process"]
             for span in processes or group:
-                self.hops.append((publisher.node, publisher.queue, node, span.start // MINUTE))
+                self.add_hop(publisher, span)
+
+    def add_hop(self, publisher, consumer):
+        age = max(0, consumer.start - publisher.end)
+        self.hops.append((publisher.node, publisher.queue, consumer.node, consumer.start // MINUTE, age))
 
     # §4
     def pairing(self, child):
@@ -533,7 +537,7 @@ class Model:
     def hop_counts(self, window=(0, 2**63)):
         return collections.Counter(
             (a[3] + map_lines.place(*a[:3]), queue, b[3] + map_lines.place(*b[:3]))
-            for a, queue, b, minute in self.hops if window[0] <= minute < window[1])
+            for a, queue, b, minute, _ in self.hops if window[0] <= minute < window[1])
 
     def entries(self, window=(0, 2**63)):
         requests, errors = collections.Counter(), collections.Counter()

@@ -53,8 +53,10 @@ static void beyond_the_limit_of_series_others_tell(void **state)
     MapAnswer answer = fixture_ask(&fixture, (MapQuestion){0});
     assert_int_equal(answer.edges[0].count, 2);
     assert_true(answer.truncated);
-    assert_int_equal(
-        map_operations(fixture.map, STR("web"), 0, UINT32_MAX, &fixture.arena, &operations, &n), 0);
+    assert_int_equal(map_operations(fixture.map,
+                                    &(MapOperationsQuestion){&(Str){"web", 3}, 1, 0, UINT32_MAX},
+                                    &fixture.arena, &operations, &n),
+                     0);
     assert_int_equal(n, 50);
     for (size_t i = 0; i < n; i++) {
         requests += operations[i].requests;

@@ -596,11 +596,12 @@ static int compare_operations(const void *a, const void *b)
     return order != 0 ? order : str_compare(left->service.namespace, right->service.namespace);
 }
 
-int map_operations(Map *map, Str service, uint32_t from_minute, uint32_t to_minute, Arena *arena,
+int map_operations(Map *map, const MapOperationsQuestion *question, Arena *arena,
                    MapOperation **ret_operations, size_t *ret_n)
 {
     CLEANUP(answer_sums_freep) AnswerSums *scratch = answer_sums_new();
-    PageWindow window = {from_minute, to_minute, MINUTES_PER_DAY};
+    CLEANUP(symbols_deinit) Symbols services = {0};
+    PageWindow window = {question->from_minute, question->to_minute, MINUTES_PER_DAY};
     CLEANUP(map_unlockp) Map *locked = map_read(map, window);
     const MapTables *tables = &locked->tables;
     MapOperation *operations = ARENA_ARRAY(arena, MapOperation, tables->series.n_records + 1);
@@ -608,12 +609,15 @@ int map_operations(Map *map, Str service, uint32_t from_minute, uint32_t to_minu
     size_t n = 0;
 
     (void)pages_widen(&locked->pages, &window);
+    for (size_t i = 0; i < question->n_services; i++) {
+        symbols_intern(&services, question->services[i]);
+    }
     for (size_t i = 0; i < tables->series.n_records; i++) {
         const Series *series = tables_series(tables, i);
         CellSum sum = {.duration = &scratch->duration};
 
         if (series->key.kind != SERIES_REQUEST || series->presence.n_runs == 0 ||
-            !str_equal(tables->node[series->key.a].key.name, service)) {
+            symbols_find(&services, tables->node[series->key.a].key.name) == SYMBOL_NONE) {
             continue;
         }
         known = true;

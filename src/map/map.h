@@ -222,7 +222,13 @@ MUST_USE int map_edge_series(Map *map, Str edge_id, const MapSteps *steps, Arena
 MUST_USE int map_node_series(Map *map, Str node_id, const MapSteps *steps, Arena *arena,
                              MapPoint **ret_points, size_t *ret_n);
 
-/* Entry points of the services called @service: rate, errors, durations per span name. */
+/* Entry points of services: rate, errors, durations per span name. */
+typedef struct MapOperationsQuestion {
+    const Str *services; /* names, in any scope, environment and namespace */
+    size_t n_services;
+    uint32_t from_minute, to_minute;
+} MapOperationsQuestion;
+
 typedef struct MapOperation {
     NodeKey service;
     Str name;
@@ -230,8 +236,9 @@ typedef struct MapOperation {
     MapDuration duration;
 } MapOperation;
 
-MUST_USE int map_operations(Map *map, Str service, uint32_t from_minute, uint32_t to_minute,
-                            Arena *arena, MapOperation **ret_operations, size_t *ret_n);
+/* By name, then service. MAP_NO_SUCH_NODE: no service of these names had a request, ever. */
+MUST_USE int map_operations(Map *map, const MapOperationsQuestion *question, Arena *arena,
+                            MapOperation **ret_operations, size_t *ret_n);
 
 /* ---- Business flows (CONTRACT.md §6) ---- */
 

@@ -359,17 +359,25 @@ static void nodes_are_what_edges_hops_and_requests_name_and_the_parents_of_table
         assert_true(str_compare(answer.nodes[i - 1].id, answer.nodes[i].id) < 0);
     }
 
+    const Str services[] = {STR("shop"), STR("nobody")};
     MapOperation *operations;
     size_t n;
-    assert_int_equal(
-        map_operations(fixture.map, STR("shop"), 0, UINT32_MAX, &fixture.arena, &operations, &n),
-        0);
+    assert_int_equal(map_operations(fixture.map,
+                                    &(MapOperationsQuestion){&services[0], 1, 0, UINT32_MAX},
+                                    &fixture.arena, &operations, &n),
+                     0);
     assert_int_equal(n, 2);
     assert_true(str_equal(operations[1].name, STR("POST /orders")));
     assert_int_equal(operations[1].requests, 4);
-    assert_int_equal(
-        map_operations(fixture.map, STR("nobody"), 0, UINT32_MAX, &fixture.arena, &operations, &n),
-        MAP_NO_SUCH_NODE);
+    assert_int_equal(map_operations(fixture.map,
+                                    &(MapOperationsQuestion){&services[1], 1, 0, UINT32_MAX},
+                                    &fixture.arena, &operations, &n),
+                     MAP_NO_SUCH_NODE);
+    assert_int_equal(map_operations(fixture.map,
+                                    &(MapOperationsQuestion){services, 2, 0, UINT32_MAX},
+                                    &fixture.arena, &operations, &n),
+                     0);
+    assert_int_equal(n, 2);
     fixture_deinit(&fixture);
 }
 

@@ -190,6 +190,10 @@ export const tests = [
     name: 'flows: an entity’s page lists what touched it',
     async run(bench) {
       await bench.open('#/entity/order/48213')
+      const { traces } = await bench.api('entities/order/48213')
+      const trace = await bench.api(`traces/${traces[0].trace_id}`)
+      const [root] = trace.spans
+      await bench.see(`.entity-item:has-text("${root.service} ${root.name}")`)
       await bench.seeText('order 48213')
       await bench.page.click('.entity-runs a')
       await bench.see('.run-step-list')

@@ -441,8 +441,13 @@ export const tests = [
       const places = () =>
         bench.page.$$eval('[data-node] > .node-name', (names) => names.map((name) => name.textContent))
       const before = (await places()).sort()
+      const asked = []
+      bench.page.on('request', (request) => {
+        if (request.url().includes('/operations?')) asked.push(request.url())
+      })
       await bench.page.click('text=Operations')
       await bench.see('.operation-row')
+      same(asked.length, 1, 'questions for the operations of all services')
       const text = await bench.page.textContent('.map-svg')
       const shown = items.filter((item) => item.requests > 0).slice(0, 3)
       for (const item of shown) check(text.includes(item.name), `it lacks ${item.name}`)

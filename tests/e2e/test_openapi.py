@@ -121,6 +121,8 @@ def parameters_for(path, url):
     if path == "/api/v1/traces/{id}/spans":
         trace = ask(url, "/api/v1/traces")["items"][0]["trace_id"]
         return {"span_id": ",".join(span["span_id"] for span in ask(url, f"/api/v1/traces/{trace}")["spans"])}
+    if path == "/api/v1/operations":
+        return {"service": ["web", "checkout", "nobody"], "limit": "1"}
     if path == "/api/v1/paths":
         nodes = [node["id"] for node in ask(url, "/api/v1/map", **{"from": "-1d", "to": "now"})["nodes"]]
         return {"from_node": nodes[0], "to_node": nodes[-1], "from": "-1d", "to": "now"}
@@ -229,6 +231,8 @@ def test_the_native_api_names_a_parameter_that_it_does_not_know(url, path):
     ("/api/v1/map/diff", {"a_at": "-1h", "a_from": "-2h"}, 400, "bad_parameter"),
     ("/api/v1/map/diff", {"focus": "nobody"}, 404, "not_found"),
     ("/api/v1/map/live", {"window": "1s"}, 400, "bad_parameter"),
+    ("/api/v1/operations", {}, 400, "bad_parameter"),
+    ("/api/v1/operations", {"service": ["a"] * 101}, 400, "bad_parameter"),
     ("/api/v1/paths", {}, 400, "bad_parameter"),
     ("/api/v1/flows", {"cursor": "AAAA"}, 400, "bad_cursor"),
     ("/api/v1/flows/{name}", {}, 404, "not_found"),

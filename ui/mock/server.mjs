@@ -337,6 +337,20 @@ export function startMock(port = 0) {
     return { items, cursor: null }
   }
 
+  function busiest(model, params) {
+    const limit = Number(params.get('limit') ?? 10)
+    const items = params.getAll('service').flatMap((name) => {
+      const node = model.nodes.find((candidate) => candidate.type === 'service' && candidate.name === name)
+      const own = operations(name)
+        .items.filter((item) => item.requests > 0)
+        .sort((a, b) => b.requests - a.requests)
+      if (!node || own.length === 0) return []
+      const { namespace = '', environment = '', scope = '' } = node
+      return [{ name, namespace, environment, scope, operations: own.length, busiest: own.slice(0, limit) }]
+    })
+    return { items, cursor: null }
+  }
+
   function operations(name) {
     const seen = new Map()
     for (let k = 0; k < 4; k++) {
@@ -428,6 +442,7 @@ export function startMock(port = 0) {
       return wholeSpans(trace(parts[1]), params.get('span_id') ?? '')
     if (parts[0] === 'edges' || parts[0] === 'nodes') return element(parts[0], parts[1], model, params, now)
     if (parts[0] === 'services' && parts[2] === 'operations') return operations(parts[1])
+    if (path === 'operations') return busiest(model, params)
     if (parts[0] === 'attributes' && parts[2] === 'values') return values(parts[1])
     throw new Refusal(404, 'not_found', `There is no ${path}.`)
   }

@@ -57,6 +57,8 @@ static const ApiEndpoint endpoints[] = {
     {HTTP_GET, "/api/v1/services", api_services, API_NATIVE, NULL, "from to limit cursor", false},
     {HTTP_GET, "/api/v1/services/{name}/operations", api_service_operations, API_NATIVE, "name",
      "from to limit cursor", false},
+    {HTTP_GET, "/api/v1/operations", api_operations, API_NATIVE, NULL, "service from to limit",
+     false},
     {HTTP_GET, "/api/v1/traces", api_traces, API_NATIVE, NULL, "q from to limit cursor", false},
     {HTTP_GET, "/api/v1/traces/{id}", api_trace, API_NATIVE, "id", "", false},
     {HTTP_GET, "/api/v1/traces/{id}/outline", api_trace_outline, API_NATIVE, "id", "", false},

@@ -145,7 +145,7 @@ static void operation_write(JsonWriter *json, const StoreName *name, const MapOp
 int api_service_operations(ApiCall *call)
 {
     OperationQuestion question = {.service = call->item};
-    uint32_t from_minute, to_minute;
+    MapOperationsQuestion entries = {.services = &call->item, .n_services = 1};
     StoreNames names = {0};
     MapOperation *operations = NULL;
     size_t n_operations = 0;
@@ -156,9 +156,8 @@ int api_service_operations(ApiCall *call)
     TRY(name_page_open(call, NAMES_ALL, &page));
     TRY(api_wait(call, STORE_WAIT_APPLIED));
     TRY(operation_names(call->api->store, &question, &call->arena, &names));
-    minutes_of_window(question.from_ns, question.to_ns, &from_minute, &to_minute);
-    result = map_operations(call->api->map, call->item, from_minute, to_minute, &call->arena,
-                            &operations, &n_operations);
+    minutes_of_window(question.from_ns, question.to_ns, &entries.from_minute, &entries.to_minute);
+    result = map_operations(call->api->map, &entries, &call->arena, &operations, &n_operations);
     if (result != MAP_NO_SUCH_NODE) { /* else its traces are still open, or nobody sent this name */
         TRY(result);
     }

@@ -249,6 +249,13 @@ static void a_map_that_waits_has_the_call(void **state)
     answer = ask("/api/v1/services/cart/operations", "");
     assert_has(answer,
                "{\"name\":\"GET /\",\"kind\":\"server\",\"spans\":1,\"requests\":1,\"errors\":1");
+    answer = ask("/api/v1/operations", "service=web&service=cart&service=nobody&limit=5");
+    assert_has(answer,
+               "{\"items\":[{\"name\":\"cart\",\"namespace\":\"\",\"environment\":\"\","
+               "\"scope\":\"default\",\"operations\":1,"
+               "\"busiest\":[{\"name\":\"GET /\",\"requests\":1,\"errors\":1,\"duration\":");
+    assert_has(answer, "{\"name\":\"web\",");
+    assert_lacks(answer, "nobody");
     answer = ask("/api/dependencies", "");
     assert_has(answer, "{\"parent\":\"web\",\"child\":\"cart\",\"callCount\":1}");
 }

@@ -7,6 +7,7 @@
 /* The native API's questions about spans: see openapi.yaml. Each is an ApiEndpoint's run. */
 int api_services(ApiCall *call);
 int api_service_operations(ApiCall *call); /* item: the service's name */
+int api_operations(ApiCall *call);
 int api_traces(ApiCall *call);
 int api_trace(ApiCall *call);         /* item: the trace id */
 int api_trace_delete(ApiCall *call);  /* item: the trace id */

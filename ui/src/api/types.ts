@@ -213,6 +213,17 @@ export interface OperationItem {
   duration?: Quantiles
 }
 
+/** Of a service in one namespace, environment and scope. */
+export interface ServiceOperations {
+  name: string
+  namespace: string
+  environment: string
+  scope: string
+  /** How many it has. */
+  operations: number
+  busiest: OperationItem[]
+}
+
 export interface TraceItem {
   trace_id: string
   root_service?: string

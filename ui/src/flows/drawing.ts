@@ -11,7 +11,7 @@ import type { Flow, FlowFollow, FlowStep } from './types'
 export const START = ':start'
 export const FINISHED = ':finished'
 export const FAILED = ':failed'
-const WIDTH = 116
+const WIDTH = 122
 const HEIGHT = 60
 const DISC = 24
 const SPACING = { column: 56, row: 48 }

@@ -2,7 +2,7 @@
 // A flow over the window: its runs, the moments at which its shape changed, and the deploys beside them.
 import { address } from '../api/client'
 import { useAnswer } from '../api/use'
-import { exact } from '../base/format'
+import { plural } from '../base/format'
 import { ms, when } from '../base/time'
 import { timeWindow, windowParams } from '../base/window'
 import { flowParams } from './definitions'
@@ -66,7 +66,7 @@ export function HistoryStrip({ name }: { name: string }) {
   }
   const marks = marksOf(history)
   const changes = Math.max(0, history.versions.length - 1)
-  const label = `${exact(changes)} changes of shape, ${exact(history.deploys.length)} deploys`
+  const label = `${plural(changes, 'change')} of shape, ${plural(history.deploys.length, 'deploy')}`
   return (
     <figure class="flow-history">
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT + 8}`} preserveAspectRatio="none" role="img" aria-label={label}>

@@ -156,6 +156,31 @@ function foldShared(answer: MapAnswer, groups: Map<string, string>): void {
   }
 }
 
+interface Numbers {
+  count: number
+  errors: number
+}
+
+/** Requests that come from outside of the map: those of a service that none of its callers made. */
+function entered(answer: MapAnswer, members: MapNode[]): Numbers[] {
+  const called = new Map<string, Numbers>()
+  for (const { relation, source, target, count, errors } of answer.edges) {
+    if (relation !== 'calls' && relation !== 'consumes') continue
+    const service = relation === 'consumes' ? source : target
+    const before = called.get(service) ?? { count: 0, errors: 0 }
+    called.set(service, { count: before.count + count, errors: before.errors + errors })
+  }
+  return members
+    .filter((node) => node.type === 'service')
+    .map((node) => {
+      const known = called.get(node.id) ?? { count: 0, errors: 0 }
+      return {
+        count: Math.max(0, (node.requests ?? 0) - known.count),
+        errors: Math.max(0, (node.errors ?? 0) - known.errors),
+      }
+    })
+}
+
 /** The map with every group but the `open` ones folded into one box. */
 export function grouped(answer: MapAnswer, by: GroupBy, open: ReadonlySet<string>): MapAnswer {
   const groups = groupsOf(answer, by)
@@ -172,13 +197,15 @@ export function grouped(answer: MapAnswer, by: GroupBy, open: ReadonlySet<string
   const folded = [...members].map(([group, list]) => {
     const id = groupId(by, group)
     const into = edges.filter((edge) => edge.target === id && edge.relation !== 'consumes')
-    const sum = (value: (edge: MapEdge) => number) => into.reduce((total, edge) => total + value(edge), 0)
+    const from = entered(answer, list)
+    const sum = (value: (of: Numbers) => number) =>
+      [...into, ...from].reduce((total, one) => total + value(one), 0)
     return groupNode(
       by,
       group,
       list,
-      sum((edge) => edge.count),
-      sum((edge) => edge.errors),
+      sum((one) => one.count),
+      sum((one) => one.errors),
     )
   })
   const rest = answer.nodes.filter((node) => !shownAs.has(node.id))

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The level below services: the operations that a service answers, as a list inside its box. The busiest services
 // are asked for theirs; boxes grow downwards in their columns, so that everything stays about where it was.
-import { useSignal } from '@preact/signals'
-import { useEffect } from 'preact/hooks'
-import { address, get } from '../api/client'
-import type { List, MapAnswer, MapNode, OperationItem } from '../api/types'
+import { useMemo } from 'preact/hooks'
+import { address } from '../api/client'
+import { useAnswer } from '../api/use'
+import type { List, MapAnswer, MapNode, ServiceOperations } from '../api/types'
 import { timeWindow, windowParams } from '../base/window'
 
 /** Services that are asked for their operations, and how many of each are shown. */
@@ -17,7 +17,19 @@ const BELOW = 6
 const ROW_GAP = 32
 const WIDTH = 176
 
-export type Operations = ReadonlyMap<string, OperationItem[]>
+/** By service, as `serviceKey` spells it. */
+export type Operations = ReadonlyMap<string, ServiceOperations>
+
+interface Place {
+  name: string
+  namespace?: string
+  environment?: string
+  scope?: string
+}
+
+function serviceKey({ name, namespace = '', environment = '', scope = '' }: Place): string {
+  return [name, namespace, environment, scope].join('\n')
+}
 
 function busiest(answer: MapAnswer): string[] {
   const requests = new Map<string, number>()
@@ -30,50 +42,29 @@ function busiest(answer: MapAnswer): string[] {
     .map(([name]) => name)
 }
 
-function used(item: OperationItem): number {
-  return item.requests ?? 0
-}
-
 /** Null while they are not shown, or not known yet. */
 export function useOperations(answer: MapAnswer | null, on: boolean): Operations | null {
-  const found = useSignal<Operations | null>(null)
-  const names = on && answer ? busiest(answer).sort().join('\n') : ''
-  const window = windowParams(timeWindow.value)
-  useEffect(() => {
-    if (names === '') {
-      found.value = null
-      return
-    }
-    const abort = new AbortController()
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const ask = async () => {
-      const lists = names.split('\n').map(async (name): Promise<[string, OperationItem[]]> => {
-        const url = address(`services/${encodeURIComponent(name)}/operations`, window)
-        const list = await get<List<OperationItem>>(url, abort.signal).catch(() => ({ items: [] }))
-        return [name, list.items.filter((item) => used(item) > 0).sort((a, b) => used(b) - used(a))]
-      })
-      const all = new Map(await Promise.all(lists))
-      if (abort.signal.aborted) return
-      found.value = all
-      if (timeWindow.peek().live) timer = setTimeout(() => void ask(), AGAIN_MS)
-    }
-    void ask()
-    return () => {
-      abort.abort()
-      clearTimeout(timer)
-    }
-  }, [names, window.from, window.to])
-  return found.value
+  const names = on && answer ? busiest(answer).sort() : []
+  const window = timeWindow.value
+  const url = address('operations', { ...windowParams(window), limit: SHOWN })
+  const services = names.map((name) => `&service=${encodeURIComponent(name)}`).join('')
+  const list = useAnswer<List<ServiceOperations>>(
+    names.length > 0 ? url + services : null,
+    window.live ? AGAIN_MS : null,
+  )
+  const items = list.data.value?.items
+  return useMemo(() => items && new Map(items.map((item) => [serviceKey(item), item])), [items]) ?? null
 }
 
 /** The node with its first operations, and a box that is high enough for them. */
 function opened(node: MapNode, operations: Operations): MapNode {
-  const all = node.type === 'service' ? (operations.get(node.name) ?? []) : []
-  if (all.length === 0 || !node.layout) return node
-  const rows = Math.min(SHOWN, all.length) + (all.length > SHOWN ? 1 : 0)
+  const found = node.type === 'service' ? operations.get(serviceKey(node)) : undefined
+  if (!found || !node.layout) return node
+  const more = found.operations - found.busiest.length
+  const rows = found.busiest.length + (more > 0 ? 1 : 0)
   const height = OPERATIONS_TOP + rows * OPERATION_HEIGHT + BELOW
   const layout = { ...node.layout, height, width: Math.max(WIDTH, node.layout.width) }
-  return { ...node, layout, operations: all.slice(0, SHOWN), more: Math.max(0, all.length - SHOWN) }
+  return { ...node, layout, operations: found.busiest, more }
 }
 
 /** Boxes of a column in their order, pushed apart around the column's old middle. */

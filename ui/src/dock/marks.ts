@@ -16,6 +16,8 @@ export interface Mark {
 /** A step fails more than usual from this share on, and this many times the usual. */
 const ERRORS_FROM = 0.02
 const ERRORS_TIMES = 4
+/** Fewer in a step are nobody's news. */
+const ERRORS_LEAST = 3
 const NAMED = 6
 
 export function edgeText(edge: { source_name: string; relation: string; target_name: string }): string {
@@ -63,7 +65,7 @@ function errorsBegin(points: HistoryPoint[]): Mark[] {
   const bad = (value: number | undefined) =>
     value !== undefined && value >= Math.max(ERRORS_FROM, usual * ERRORS_TIMES)
   return points.flatMap((point, index) => {
-    if (!bad(shares[index]) || bad(shares[index - 1])) return []
+    if (point.errors < ERRORS_LEAST || !bad(shares[index]) || bad(shares[index - 1])) return []
     const text = `${share(point.errors, point.requests)} errors`
     return [
       { at: ms(point.time), kind: 'errors' as const, text, title: `${text}, usually ${share(usual, 1)}` },

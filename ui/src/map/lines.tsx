@@ -199,6 +199,11 @@ function tileOf(route: Route): string {
   return top === Math.floor(Math.max(...ys) / TILE) ? String(top) : 'long'
 }
 
+/** The more lines, the fainter each: what lies on the others must not be a wall. Troubles keep their colour. */
+function inkOf(lines: number): number {
+  return Math.max(0.1, Math.min(0.28, 400 / Math.max(1, lines)))
+}
+
 /** All lines in a handful of paths. */
 export function LinesTogether({
   scene,
@@ -222,7 +227,7 @@ export function LinesTogether({
     bundles.set(key, bundle)
   }
   return (
-    <g class={`together ${quiet ? 'quiet' : ''}`}>
+    <g class={`together ${quiet ? 'quiet' : ''}`} style={{ '--faint': inkOf(scene.lines.length) }}>
       {[...bundles.values()].map((bundle) => (
         <g key={bundle.key} class={bundle.name}>
           <path

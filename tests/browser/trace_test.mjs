@@ -75,6 +75,33 @@ export const tests = [
     },
   },
   {
+    name: 'trace: a request stands against the last day of its operation',
+    anyServer: true,
+    async run(bench) {
+      const trace = await anyTrace(bench, (item) => item.spans > 3 && item.spans < 60)
+      const at = Date.parse(trace.start)
+      const day = `from=${new Date(at - 86_400e3).toISOString()}&to=${new Date(at + 60e3).toISOString()}`
+      const known = async (span) => {
+        const list = await bench.api(`services/${encodeURIComponent(span.service)}/operations?${day}`)
+        return list.items.find((item) => item.name === span.name && item.requests > 1)?.duration
+      }
+      const span = trace.spans.find((candidate) => candidate.kind === 'server')
+      const of = span && (await known(span))
+      if (!of) throw new Skip('no server span of a known operation')
+      const ns = span.duration_ns
+      const share = ns > of.p99_ns ? '99 %' : ns > of.p90_ns ? '90 %' : 'half'
+      await bench.open(`#/trace/${trace.trace_id}?span=${span.span_id}`)
+      const section = await bench.see('.panel-section:has-text("Against its last day")')
+      const text = await section.innerText()
+      check(text.includes(ns > of.p50_ns ? `slower than ${share}` : 'faster than half'), `it says ${text}`)
+      const inner = trace.spans.find((candidate) => candidate.kind === 'internal')
+      if (!inner) return
+      await bench.page.click(`.tree-row >> nth=${trace.spans.indexOf(inner)}`)
+      await bench.see(`.panel:has-text("${inner.span_id}")`)
+      same(await bench.page.locator('.against').count(), 0, 'scales of a span that is no request')
+    },
+  },
+  {
     name: 'trace: j and k move, h and l fold, Escape closes',
     anyServer: true,
     async run(bench) {

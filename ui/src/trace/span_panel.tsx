@@ -8,6 +8,7 @@ import { moment, nsBetween } from '../base/time'
 import { ErrorIcon, SearchIcon } from '../frame/icons'
 import { CopyButton, Problem } from '../frame/notice'
 import { Figures, Panel, Section, type Figure } from '../frame/panel'
+import { Against } from './against'
 import { detailOf, useDetails } from './details'
 import type { Row, Trace } from './model'
 import type { OutlineSpan } from './outline'
@@ -339,6 +340,7 @@ export function SpanPanel({ row, trace, colour, skew, within, onClose }: Props) 
         <Figures small figures={figuresOf(row, skew, within)} />
         {row.skew !== 0 && <p class="muted">Its clock is off by {duration(Math.abs(row.skew))}.</p>}
       </Section>
+      <Against row={row} origin={trace.origin} />
       {whole ? <Whole span={whole} row={row} trace={trace} /> : problem && <Problem error={problem} />}
     </Panel>
   )

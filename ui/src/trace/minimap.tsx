@@ -5,7 +5,7 @@ import { useRef } from 'preact/hooks'
 import { duration } from '../base/format'
 import { sharpen, useSize } from '../base/size'
 import { token } from '../base/theme'
-import type { Part, Trace } from './model'
+import type { Part, Row, Trace } from './model'
 
 interface Props {
   trace: Trace
@@ -33,6 +33,25 @@ function drawn(drag: Drag, at: number, length: number): Part {
   return { from: start, to: start + (to - from) }
 }
 
+/** A strip of 40 pixels shows no more rows than these: of more, the longest of each neighbourhood and all errors. */
+const DRAWN_MAX = 4000
+
+function thinned(rows: Row[]): Row[] {
+  if (rows.length <= DRAWN_MAX) return rows
+  const each = Math.ceil(rows.length / DRAWN_MAX)
+  const out: Row[] = []
+  for (let at = 0; at < rows.length; at += each) {
+    let longest = rows[at]
+    for (let next = at; next < Math.min(rows.length, at + each); next++) {
+      const row = rows[next]
+      if (row?.error === true) out.push(row)
+      else if (row && (!longest || row.duration > longest.duration)) longest = row
+    }
+    if (longest) out.push(longest)
+  }
+  return out
+}
+
 export function Minimap({ trace, part, skew, colours, onPart }: Props) {
   const root = useRef<HTMLDivElement>(null)
   const canvas = useRef<HTMLCanvasElement>(null)
@@ -52,7 +71,7 @@ export function Minimap({ trace, part, skew, colours, onPart }: Props) {
     const room = width - PAD * 2
     const error = token('--error')
     const high = Math.max(1, Math.min(3, (height - 8) / rows.length))
-    for (const row of rows) {
+    for (const row of thinned(rows)) {
       const x = PAD + ((row.start + (now.skew ? row.skew : 0)) / length) * room
       const y = 4 + (row.index / rows.length) * (height - 8)
       context.fillStyle = row.error ? error : (now.colours.get(row.span.service) ?? '')

@@ -96,6 +96,7 @@ static void apply_batch(Assembly *assembly)
         note_heavy(assembly, trace);
     }
     assembly->left += batch->n_left;
+    assembly->too_late += batch->n_late;
     store_mark_settled(assembly->store, batch->ids, batch->n_ids);
     settling_note_applied(&assembly->batch);
 }

@@ -23,7 +23,8 @@
  *
  * A trace partly in a damaged block stays on the map as it was before the damage; so does one of
  * whose neighbours one was deleted or taken by retention, or the change would take back what was
- * never added. (That a trace was there is known of the newest links, since the start.)
+ * never added. (That a trace was there is known of the newest links, since the start.) Late spans
+ * of a trace of which retention may have taken a part are a trace of their own.
  */
 typedef struct Assembly Assembly;
 
@@ -45,8 +46,9 @@ void assembly_attach(Assembly *assembly, Store *store);
 typedef struct AssemblyStatus {
     uint64_t open_traces, settled_traces, reopened_traces, early_settled, links;
     uint64_t spans_beyond; /* of traces that are larger than the map reads: kept, not in the map */
-    uint64_t too_late_spans; /* older than the retention when they came, with nothing stored of
-                                their trace: it is one of its own (CONTRACT.md §8) */
+    uint64_t too_late_spans; /* a trace of their own (CONTRACT.md §8): older than the retention when
+                                they came, with nothing stored of their trace, or with a part of it
+                                that retention has left, or may have */
     uint64_t damaged_traces; /* that changed, and stay on the map as they were: a part of them or of
                                 a neighbour cannot be read, or is gone */
     uint64_t failed_batches; /* tries to settle that could not read: the traces wait */

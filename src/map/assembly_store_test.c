@@ -333,7 +333,9 @@ static void test_runs_go_after_the_time_that_the_map_is_kept(void **state)
 static void test_what_lost_blocks_held_stays_on_the_map(void **state)
 {
     static const char *const damages[] = {"truncate -s -4 $(ls '%s'/blocks/* | head -1)",
-                                          "rm $(ls '%s'/blocks/* | head -1)"};
+                                          "rm $(ls '%s'/blocks/* | head -1)",
+                                          "rm $(ls '%s'/blocks/* | head -1) && "
+                                          "truncate -s -4 '%s'/MANIFEST"};
 
     (void)state;
     for (size_t way = 0; way < ARRAY_LEN(damages); way++) {
@@ -366,7 +368,7 @@ static void test_what_lost_blocks_held_stays_on_the_map(void **state)
             }
             rig_close(&rig);
             if (start == 1) {
-                snprintf(command, sizeof(command), damages[way], rig.directory);
+                snprintf(command, sizeof(command), damages[way], rig.directory, rig.directory);
                 assert_int_equal(system(command), 0);
             }
         }

@@ -35,12 +35,15 @@ struct Store {
     size_t trace_spans_max;     /* 0: no limit */
     uint64_t retired_before_ns;
     uint8_t damaged; /* the trace whose first row cannot be read; 0: none */
+    uint8_t retired; /* the trace whose first row is gone; 0: none */
 };
 
 static bool is_unreadable(const Store *store, size_t row)
 {
-    return row == 0 && store->damaged != 0 &&
-           store->rows[row].span.trace_id.bytes[TRACE_ID_SIZE - 1] == store->damaged;
+    uint8_t trace = store->damaged != 0 ? store->damaged : store->retired;
+
+    return row == 0 && trace != 0 &&
+           store->rows[row].span.trace_id.bytes[TRACE_ID_SIZE - 1] == trace;
 }
 
 int store_read_trace(Store *store, TraceId id, StoreView view, Arena *arena, Span **ret_spans,
@@ -73,6 +76,7 @@ int store_read_settling(Store *store, TraceId id, Arena *arena, StoreTrace *ret_
                          &ret_trace->n_settled));
     TRY(store_read_trace(store, id, STORE_ALL, arena, &ret_trace->all, &ret_trace->n_all));
     ret_trace->damaged = store->damaged != 0 && id.bytes[TRACE_ID_SIZE - 1] == store->damaged;
+    ret_trace->retired = store->retired != 0 && id.bytes[TRACE_ID_SIZE - 1] == store->retired;
     if (store->trace_spans_max > 0 && ret_trace->n_all > store->trace_spans_max) {
         ret_trace->n_all = store->trace_spans_max;
         ret_trace->n_settled = MIN(ret_trace->n_settled, store->trace_spans_max);
@@ -513,6 +517,36 @@ static void test_a_damaged_trace_stays_on_the_map_as_it_was(void **state)
     rig_deinit(&rig);
 }
 
+/* The first of two spans went with its block: nothing is taken back, the third is one by itself. */
+static void test_late_spans_of_a_retired_trace_are_one_of_their_own(void **state)
+{
+    (void)state;
+    CLEANUP(buf_deinit) Buf expected = {0};
+    CLEANUP(buf_deinit) Buf got = {0};
+    Rig rig, model;
+    Span spans[] = {request(1, 1), request(1, 2), request(1, 3), request(2, 3)};
+
+    spans[3].start_ns = spans[2].start_ns;
+    rig_init(&model);
+    rig_send(&model, spans, 2);
+    rig_send(&model, &spans[3], 1);
+    rig_tick(&model, 0, true);
+    dump_map(model.map, &expected);
+    rig_init(&rig);
+    rig_send(&rig, spans, 2);
+    rig_tick(&rig, 0, true);
+    rig.store->retired = 1;
+    rig_send(&rig, &spans[2], 1);
+    rig_send(&rig, &spans[1], 1); /* a resend of what is left */
+    rig_tick(&rig, 0, true);
+    dump_map(rig.map, &got);
+    assert_true(dumps_equal(&expected, &got, 0));
+    assert_int_equal(rig_status(&rig).too_late_spans, 1);
+    assert_int_equal(rig_status(&rig).damaged_traces, 0);
+    rig_deinit(&rig);
+    rig_deinit(&model);
+}
+
 /* A trace of which nothing is stored counts, one that is stored does not. */
 static void test_spans_older_than_the_retention_are_told(void **state)
 {
@@ -681,6 +715,7 @@ int main(void)
         cmocka_unit_test(test_a_failing_store_leaves_the_map_and_is_tried_again),
         cmocka_unit_test(test_every_order_of_publisher_process_and_receive_is_the_same),
         cmocka_unit_test(test_a_damaged_trace_stays_on_the_map_as_it_was),
+        cmocka_unit_test(test_late_spans_of_a_retired_trace_are_one_of_their_own),
         cmocka_unit_test(test_spans_older_than_the_retention_are_told),
         cmocka_unit_test(test_neighbours_of_a_damaged_trace_stay_and_new_ones_come),
         cmocka_unit_test(test_a_trace_whose_neighbour_is_gone_stays_on_the_map_as_it_was),

@@ -27,6 +27,9 @@
  * settled already and has such a neighbour. One that is new takes such a neighbour as it can be
  * read.
  *
+ * A trace of which retention may have taken a part is left for the same reason; spans of it that
+ * settle now are a trace of their own (CONTRACT.md §8).
+ *
  * Siblings, traces that link to the same trace, matter to each other only when one has a receive
  * with a link (§3): such a trace is "curious". Without that distinction a popular publisher would
  * have all its consumers computed anew for each new one.
@@ -60,6 +63,7 @@ static int load(Settling *settling, SettlingTrace *viewed)
     viewed->loaded = true;
     viewed->cut = trace.cut;
     viewed->damaged = trace.damaged;
+    viewed->retired = trace.retired;
     return 0;
 }
 
@@ -349,6 +353,12 @@ static void contribute(Settling *settling, const SettlingTrace *viewed, const Ta
     contract_contribution(&trace, others, n, deltas);
 }
 
+/* Who a span is within its trace (§1). */
+typedef struct SpanKey {
+    SpanId id;
+    uint8_t is_client;
+} SpanKey;
+
 /* Whether it was there once and is no more: it was deleted, or retention took it. Of a trace that
  * nobody has seen it is not known, so it never was. */
 static bool is_gone(const Neighbours *neighbours, const SettlingTrace *other)
@@ -362,14 +372,48 @@ static bool is_gone(const Neighbours *neighbours, const SettlingTrace *other)
 static bool is_left(const Neighbours *neighbours, const SettlingTrace *viewed)
 {
     const Table *ids = &neighbours->ids;
-    bool left = viewed->damaged;
+    bool left = viewed->damaged || viewed->retired;
 
     for (size_t i = 0; i < ids->n_records && viewed->before.count > 0 && !left; i++) {
         const SettlingTrace *other = table_find(&neighbours->settling->traces, table_at(ids, i));
 
-        left = other->damaged || is_gone(neighbours, other);
+        left = other->damaged || other->retired || is_gone(neighbours, other);
     }
     return left;
+}
+
+static SpanKey span_key(const Span *span)
+{
+    return (SpanKey){.id = span->span_id, .is_client = span_is_client(span)};
+}
+
+/* What settles now of a trace whose first part is gone, by itself. A resend of what is there still
+ * changes nothing. */
+static void contribute_late(Settling *settling, const SettlingTrace *viewed)
+{
+    ContractTrace trace = {.id = viewed->id};
+    Span *late = arena_alloc(&settling->delta_arena, (viewed->after.count + 1) * sizeof(Span));
+    Table known;
+
+    table_init(&known, sizeof(SpanKey), sizeof(SpanKey));
+    for (size_t i = 0; i < viewed->before.count; i++) {
+        const SpanKey key = span_key(&viewed->before.spans[i]);
+
+        (void)table_put(&known, &key, NULL);
+    }
+    for (size_t i = 0; i < viewed->after.count; i++) {
+        const SpanKey key = span_key(&viewed->after.spans[i]);
+
+        if (table_find(&known, &key) == NULL) {
+            late[trace.n_spans++] = viewed->after.spans[i];
+        }
+    }
+    table_deinit(&known);
+    trace.spans = late;
+    if (trace.n_spans > 0) {
+        contract_contribution(&trace, NULL, 0, &settling->plus);
+    }
+    settling->n_late += trace.n_spans;
 }
 
 static void note_there(Settling *settling, const Table *ids)
@@ -418,7 +462,9 @@ static int contribute_affected(Settling *settling, TraceId id)
     if (result == 0 && settling->flows_known) {
         result = add_all_upstream(settling, id, &neighbours.ids);
     }
-    if (result == 0 && is_left(&neighbours, &viewed)) {
+    if (result == 0 && viewed.retired && viewed.settling) {
+        contribute_late(settling, &viewed);
+    } else if (result == 0 && is_left(&neighbours, &viewed)) {
         settling->n_left++;
     } else if (result == 0) {
         note_there(settling, &neighbours.ids);
@@ -478,7 +524,7 @@ void settling_drop(Settling *settling)
     settling->cut_contexts += settling->plus.n_cut_contexts;
     settling->n_ids = 0;
     settling->n_spans = 0;
-    settling->n_left = 0;
+    settling->n_left = settling->n_late = 0;
     settling->has_links = false;
     links_rewind(&settling->links, settling->links_next);
     table_clear(&settling->traces);

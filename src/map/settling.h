@@ -27,6 +27,7 @@ typedef struct SettlingTrace {
     bool loaded;
     bool cut;                   /* it has more spans than count */
     bool damaged;               /* a part of it may be in a block that cannot be read */
+    bool retired;               /* retention may have taken a part of it */
     bool has_flows;             /* a span of either view has an attribute of a flow */
     SettlingView before, after; /* not of the batch: the same */
 } SettlingTrace;
@@ -44,6 +45,7 @@ typedef struct Settling {
     Deltas minus, plus;
     Members minus_members, plus_members;
     uint64_t n_left;       /* traces whose contribution stays as it is, for damage */
+    uint64_t n_late;       /* spans that are a trace of their own, the rest of which is gone */
     uint64_t cut_contexts; /* questions for a business context that met a limit; of all batches */
 
     Arena arena; /* spans of both views */

@@ -27,6 +27,7 @@ typedef struct ShelfBlock {
     _Atomic bool full;        /* merging did not make fewer blocks of it and others */
     FileSystem *fs;
     uint64_t number;
+    uint64_t written_s; /* when its newest rows came, Unix seconds; 0: not known */
     Block *block;
     BlockSummary summary;
     pthread_mutex_t names_mutex;

@@ -176,6 +176,7 @@ typedef struct StoreTrace {
     size_t n_settled, n_all;
     bool cut;     /* it has more spans than trace_spans_max; these are the earliest */
     bool damaged; /* a block that may hold more of it cannot be read, or is lost */
+    bool retired; /* retention may have taken a part of it */
 } StoreTrace;
 
 /* For the observer, on the applier thread: as store_read_trace() by both views, but nothing of the

@@ -313,6 +313,35 @@ static void old_blocks_go_by_age(void **state)
     assert_int_equal(count_trace(fixture->store, 1, STORE_ALL), 0);
 }
 
+static bool may_be_retired(Fixture *fixture, uint32_t trace, uint64_t hours_tenths)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    StoreTrace read;
+
+    __atomic_store_n(&fixture->now_ns, sample_base_ns + hours_tenths * 360 * 1000000000ULL,
+                     __ATOMIC_RELAXED);
+    assert_int_equal(store_read_settling(fixture->store, sample_trace_id(trace), &arena, &read), 0);
+    assert_int_equal(read.n_settled, 10);
+    return read.retired;
+}
+
+/* Near the border of retention a trace may have been in a block that went, unless it just came. */
+static void a_part_of_an_old_trace_may_be_retired(void **state)
+{
+    Fixture *fixture = *state;
+
+    append_trace(fixture, 1, 10);
+    fixture->options.retention_age_s = 8 * 3600;
+    reopen(fixture);
+    assert_false(may_be_retired(fixture, 1, 10));
+    assert_false(may_be_retired(fixture, 1, 69));
+    assert_true(may_be_retired(fixture, 1, 75));
+    append_trace(fixture, 2, 10);
+    reopen(fixture);
+    assert_true(may_be_retired(fixture, 1, 75));
+    assert_false(may_be_retired(fixture, 2, 75));
+}
+
 /* Somebody imports last year's traces: they stay as long as new ones would. */
 static void old_spans_that_just_came_are_kept(void **state)
 {
@@ -701,6 +730,7 @@ int main(void)
         TEST(resends_are_stored_once_and_the_later_end_counts),
         TEST(a_second_store_is_told_that_the_directory_is_taken),
         TEST(old_blocks_go_by_age),
+        TEST(a_part_of_an_old_trace_may_be_retired),
         TEST(old_spans_that_just_came_are_kept),
         TEST(merging_what_stays_as_it_is_ends),
         TEST(merging_joins_what_lies_apart_and_long_traces),

@@ -204,6 +204,7 @@ static int note_block(BlockOutput *output)
         writer_orphan(output->store, true, number);
         return result > 0 ? -EIO : result;
     }
+    cut->blocks[cut->n_blocks]->written_s = cut->written_s;
     cut->n_blocks++;
     return 0;
 }

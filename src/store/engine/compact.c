@@ -24,7 +24,6 @@ enum {
     UPKEEP_MS = 1000,
     WINDOW_S = 3600,
     WIDE_WINDOW_S = 24 * 3600,
-    RETENTION_WINDOWS = 8,
     SMALL_BLOCKS = 8,     /* of one tier that become one */
     SMALL_ONE_OF = 8,     /* small: less than this part of a block as the head writes it */
     PACE_BURST_MS = 100,  /* the rate is kept over so long */

@@ -43,6 +43,8 @@ enum {
     SPARE_BYTES_MAX = 2 << 20, /* ... when it is no more than this */
     DELETIONS_WAIT_MAX = 64,   /* callers of store_delete_trace() */
     LOST_TRACE_S = 3600,       /* a trace is taken to last no longer, next to a lost block */
+    RETENTION_WINDOWS = 8,     /* a merged block has rows of such a part of the age ... */
+    MERGED_S_MAX = 86400,      /* ... and of no longer */
     TOMBSTONES_MAX = 10000,    /* deleted traces that are still in files */
 };
 
@@ -257,6 +259,8 @@ typedef struct TracePart {
     bool large;       /* ... and this says so */
     bool cut;
     bool damaged; /* a block that may hold more of it cannot be read */
+    uint64_t
+        oldest_s; /* when the newest rows came of the block that has some of it and is oldest */
 } TracePart;
 
 /* As store_read_trace(), with no more than the view sees; the limit is the store's. */

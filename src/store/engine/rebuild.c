@@ -145,6 +145,20 @@ static void keep_damaged(Store *store, Str text, uint64_t now_s)
     }
 }
 
+/* Blocks that a readable line names, and that are not there any more. */
+static void note_lost_blocks(const Rebuild *rebuild)
+{
+    const ManifestFiles *old = &rebuild->old.blocks;
+
+    for (size_t i = 0; i < old->count; i++) {
+        if (manifest_files_find(&rebuild->next.blocks, old->items[i].number) == NULL) {
+            log_error("store: block left out", LOG_U64("block", old->items[i].number),
+                      LOG_CSTR("because", "its file is missing"));
+            recover_note_lost(rebuild->store, &old->items[i]);
+        }
+    }
+}
+
 static void take_over(Rebuild *rebuild)
 {
     Store *store = rebuild->store;
@@ -183,6 +197,7 @@ int recover_rebuild_manifest(Store *store)
         result = list_files(&rebuild, false);
     }
     if (result == 0) {
+        note_lost_blocks(&rebuild);
         take_over(&rebuild);
         log_error("store: MANIFEST was damaged and is made anew from the files; the damaged one is "
                   "in damaged/",

@@ -98,7 +98,7 @@ static int read_lost(Store *store)
 }
 
 /* Later starts must know too; when it cannot be written, the manifest most likely neither. */
-static void note_lost(Store *store, const ManifestFile *block)
+void recover_note_lost(Store *store, const ManifestFile *block)
 {
     uint64_t now_s = clock_realtime_ns(store->clock) / 1000000000U;
     uint64_t lost_s = block->written_s != 0 ? block->written_s : now_s;
@@ -129,12 +129,13 @@ static int open_blocks(Store *store)
 
         result = writer_open_block(store, file.number, &blocks[kept]);
         if (result == 0) {
+            blocks[kept]->written_s = file.written_s;
             files->items[kept++] = file;
         } else if (result == -ENOENT || result > 0) {
             log_error("store: block left out", LOG_U64("block", file.number),
                       LOG_CSTR("because", result > 0 ? "it is damaged" : "its file is missing"));
             recover_set_aside(store, true, file.number);
-            note_lost(store, &file);
+            recover_note_lost(store, &file);
             result = 0;
         }
     }
@@ -406,11 +407,11 @@ int recover(Store *store, const char **ret_why)
         store->observer->attach(store->observer->context, store);
         store->settle_by_tick = true;
     }
-    TRY(load_manifest(store, ret_why));
     int result = read_lost(store);
     if (result != 0) {
         return fail(ret_why, result, "The file damaged/LOST cannot be read; check the disk.");
     }
+    TRY(load_manifest(store, ret_why));
     TRY(open_files(store, ret_why));
     sweep_leftovers(store);
     writer_count_files(store);

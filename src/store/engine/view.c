@@ -88,9 +88,13 @@ static int read_block_traces(const Shelf *shelf, TraceId id, Arena *arena, Trace
             return 0;
         }
         const BlockTraceQuestion question = {id, part->limit + 1, part->is_outline};
+        size_t before = part->n;
         int result = block_read_trace_part(block->block, &question, arena, &part->spans, &part->n);
         part->damaged |= result > 0;
         TRY(shelf_block_check(block, result));
+        if (part->n > before && (part->oldest_s == 0 || block->written_s < part->oldest_s)) {
+            part->oldest_s = block->written_s;
+        }
         if (part->n >= part->limit) {
             part_trim(part);
         }
@@ -347,6 +351,22 @@ static bool may_lack_rows(const Store *store, const StoreTrace *trace)
            trace->settled[0].start_ns / 1000000000U < store->lost_s + LOST_TRACE_S;
 }
 
+/* Whether retention may have taken a part of the trace: it has rows in a block whose newest ones
+ * came about when those of the last that went did, and it began then. A block that was merged has
+ * rows of a window of time (compact.c). */
+static bool may_be_retired(Store *store, const StoreTrace *trace, uint64_t oldest_s)
+{
+    uint64_t part_s = store->options.retention_age_s / RETENTION_WINDOWS;
+    uint64_t lasts_s = MIN(part_s, (uint64_t)LOST_TRACE_S);
+    uint64_t window_s = MIN(part_s, (uint64_t)MERGED_S_MAX);
+
+    if (trace->n_settled == 0 || oldest_s == 0) {
+        return false;
+    }
+    uint64_t border_s = store_retired_before(store) / 1000000000U + lasts_s;
+    return trace->settled[0].start_ns / 1000000000U < border_s && oldest_s < border_s + window_s;
+}
+
 /* Only this thread changes generations and rows, so it reads them without the lock; shelf and
  * `committed` are the writer's. */
 int store_read_settling(Store *store, TraceId id, Arena *arena, StoreTrace *ret_trace)
@@ -381,6 +401,7 @@ int store_read_settling(Store *store, TraceId id, Arena *arena, StoreTrace *ret_
     trace.n_settled = trim(trace.settled, trace.n_settled, held.limit, &trace.cut);
     trace.n_all = trim(trace.all, trace.n_all, held.limit, &trace.cut);
     trace.damaged |= may_lack_rows(store, &trace);
+    trace.retired = may_be_retired(store, &trace, held.oldest_s);
     *ret_trace = trace;
     return 0;
 }

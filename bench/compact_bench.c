@@ -3,12 +3,19 @@
 /*
  * What merging blocks takes, while the store goes on:
  *
- *     compact_bench [easy|hard] [SPANS] [DIRECTORY] [SPANS OF A BLOCK]
+ *     compact_bench [easy|hard] [SPANS] [DIRECTORY] [SPANS OF A BLOCK] [looks]
+ *
+ * and what others wait for meanwhile: a reader of traces by id, and who takes the lock of rows and
+ * shelf as the applier does for each slice of rows. Blocked is the time in which a thread neither
+ * ran nor waited for a core: for locks and the disk. `taskset -c 0` shows whether the compactor, of
+ * low priority, is preempted while it holds what others wait for.
  *
  * Spans are appended, unless the directory has blocks already (of the same spans, from a run before
  * that was copied), two hours pass, blocks are merged as fast as it goes. Memory is that of the
  * process beyond what it had when merging began.
  */
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,10 +27,16 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "bench/corpus.h"
+#include "store/engine/engine.h"
 #include "store/store.h"
 #include "wire/otlp.h"
 
-enum { BATCH_TRACES = 100, BATCH_SPANS = BATCH_TRACES * CORPUS_TRACE_SPANS, LOOKS = 1000 };
+enum {
+    BATCH_TRACES = 100,
+    BATCH_SPANS = BATCH_TRACES * CORPUS_TRACE_SPANS,
+    LOOKS = 2000,
+    LOOKS_MAX = 1000000
+};
 
 static const uint64_t base_ns = 1700000000000000000U;
 
@@ -110,22 +123,112 @@ static TraceId *list_traces(CorpusKind kind, size_t n_batches)
     return traces;
 }
 
-static void look(Store *store, const TraceId *traces, size_t n, const char *when)
+/* What one thread waits for, in milliseconds. */
+typedef struct Waits {
+    double *wall, *blocked;
+    size_t n;
+    double cpu;
+} Waits;
+
+/* Seconds for which this thread has waited for a core. */
+static double queued_seconds(void)
 {
-    double before = read_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    static _Thread_local int fd = -1;
+    char text[128] = {0};
+    unsigned long ran_ns, queued_ns;
 
-    for (size_t i = 0; i < LOOKS; i++) {
-        Arena arena = {0};
-        Span *spans;
-        size_t n_spans;
-
-        ASSERT(store_read_trace(store, traces[i * 7919 % n], STORE_ALL, &arena, &spans, &n_spans) ==
-               0);
-        ASSERT(n_spans == CORPUS_TRACE_SPANS);
-        arena_deinit(&arena);
+    if (fd < 0) {
+        fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
     }
-    printf("by id     %6.3f ms of CPU %s\n",
-           (read_seconds(CLOCK_PROCESS_CPUTIME_ID) - before) / LOOKS * 1e3, when);
+    ASSERT(pread(fd, text, sizeof(text) - 1, 0) > 0);
+    ASSERT(sscanf(text, "%lu %lu", &ran_ns, &queued_ns) == 2);
+    return (double)queued_ns / 1e9;
+}
+
+static void note_wait(Waits *waits, void (*act)(void *context), void *context)
+{
+    double queued = queued_seconds(), cpu = read_seconds(CLOCK_THREAD_CPUTIME_ID);
+    double wall = read_seconds(CLOCK_MONOTONIC);
+
+    act(context);
+    wall = read_seconds(CLOCK_MONOTONIC) - wall;
+    cpu = read_seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
+    queued = queued_seconds() - queued;
+    waits->wall[waits->n] = wall * 1e3;
+    waits->blocked[waits->n++] = MAX(wall - cpu - queued, 0.0) * 1e3;
+    waits->cpu += cpu;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double percentile(double *sorted, size_t n, double part)
+{
+    return sorted[MIN((size_t)((double)n * part), n - 1)];
+}
+
+static void print_waits(const char *what, const char *when, Waits *waits)
+{
+    size_t n = waits->n;
+
+    qsort(waits->wall, n, sizeof(double), compare_numbers);
+    qsort(waits->blocked, n, sizeof(double), compare_numbers);
+    printf("%-6s %-6s %.4f ms of CPU; p50 %.3f, p99 %.3f; blocked p99 %.4f, p99.9 %.4f, most %.3f "
+           "ms; of %zu\n",
+           what, when, waits->cpu / (double)n * 1e3, percentile(waits->wall, n, 0.5),
+           percentile(waits->wall, n, 0.99), percentile(waits->blocked, n, 0.99),
+           percentile(waits->blocked, n, 0.999), waits->blocked[n - 1], n);
+}
+
+typedef struct Look {
+    Store *store;
+    TraceId trace;
+} Look;
+
+static void look(void *context)
+{
+    const Look *question = context;
+    Arena arena = {0};
+    Span *spans;
+    size_t n;
+
+    ASSERT(store_read_trace(question->store, question->trace, STORE_ALL, &arena, &spans, &n) == 0);
+    ASSERT(n == CORPUS_TRACE_SPANS);
+    arena_deinit(&arena);
+}
+
+static void take_lock(void *context)
+{
+    Store *store = context;
+
+    pthread_rwlock_wrlock(&store->lock);
+    pthread_rwlock_unlock(&store->lock);
+}
+
+/* Looks and locks, LOOKS times and as long as @is_going. */
+static void note_all(Store *store, const TraceId *traces, size_t n_traces, const char *when,
+                     const _Atomic bool *is_going)
+{
+    Waits looks = {NEW_ARRAY(double, LOOKS_MAX), NEW_ARRAY(double, LOOKS_MAX), 0, 0};
+    Waits locks = {NEW_ARRAY(double, LOOKS_MAX), NEW_ARRAY(double, LOOKS_MAX), 0, 0};
+
+    for (size_t i = 0; i < LOOKS_MAX && (is_going == NULL ? i < LOOKS : *is_going); i++) {
+        Look question = {store, traces[i * 7919 % n_traces]};
+
+        note_wait(&looks, look, &question);
+        note_wait(&locks, take_lock, store);
+        usleep(200);
+    }
+    print_waits("by id", when, &looks);
+    print_waits("lock", when, &locks);
+    mem_free(looks.wall);
+    mem_free(looks.blocked);
+    mem_free(locks.wall);
+    mem_free(locks.blocked);
 }
 
 static void print_blocks(Store *store, double n_spans)
@@ -137,19 +240,41 @@ static void print_blocks(Store *store, double n_spans)
            (double)status.block_bytes / n_spans, status.compacted_spans);
 }
 
-static void compact_all(Store *store, double n_spans)
+typedef struct Compaction {
+    Store *store;
+    _Atomic bool is_going;
+} Compaction;
+
+static void *compact_store(void *context)
 {
+    Compaction *compaction = context;
+
+    store_compact(compaction->store);
+    atomic_store(&compaction->is_going, false);
+    return NULL;
+}
+
+/* CPU is that of the process but for this thread, which looks meanwhile if @traces are given. */
+static void compact_all(Store *store, double n_spans, const TraceId *traces, size_t n_traces)
+{
+    Compaction compaction = {store, true};
     StoreStatus status;
+    pthread_t thread;
 
     mem_trim();
     forget_peak();
-    double memory = read_memory("VmRSS"), cpu = read_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    double memory = read_memory("VmRSS");
+    double cpu = read_seconds(CLOCK_PROCESS_CPUTIME_ID) - read_seconds(CLOCK_THREAD_CPUTIME_ID);
     double wall = read_seconds(CLOCK_MONOTONIC);
-    store_compact(store);
-    cpu = read_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    ASSERT(pthread_create(&thread, NULL, compact_store, &compaction) == 0);
+    if (traces != NULL) {
+        note_all(store, traces, n_traces, "while", &compaction.is_going);
+    }
+    pthread_join(thread, NULL);
+    cpu = read_seconds(CLOCK_PROCESS_CPUTIME_ID) - read_seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
     wall = read_seconds(CLOCK_MONOTONIC) - wall;
     store_status(store, &status);
-    printf("merge     %6.2f CPU-s per million merged, %.1f s, peak %.1f MB beyond %.1f MB\n",
+    printf("merge  %.2f CPU-s per million merged, %.1f s, peak %.1f MB beyond %.1f MB\n",
            cpu / (double)status.compacted_spans * 1e6, wall, read_memory("VmHWM") - memory, memory);
     print_blocks(store, n_spans);
 }
@@ -197,10 +322,10 @@ int main(int argc, char **argv)
     ASSERT(fs_open_directory(directory, &fs) == 0);
     store = open_store(fs, &clock, block_spans);
     print_blocks(store, n_spans);
-    look(store, traces, n_batches, "before");
+    note_all(store, traces, n_batches, "before", NULL);
     now_ns += 7200 * 1000000000ULL;
-    compact_all(store, n_spans);
-    look(store, traces, n_batches, "after");
+    compact_all(store, n_spans, argc > 5 ? traces : NULL, n_batches);
+    note_all(store, traces, n_batches, "after", NULL);
     store_close(store);
     fs->ops->free(fs);
     mem_free(traces);

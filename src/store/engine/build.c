@@ -20,11 +20,28 @@ static bool piece_has_rows(const BlockOutput *output, const Generation *generati
     return false;
 }
 
-/* In slices: the applier waits for this lock. Traces that come meanwhile have no row of the cut. */
+/* The applier waits for this lock, so it is held for slices only; and not at all by the compactor,
+ * whose generations are its own: of low priority, it may lose the core with the lock in its hand.
+ */
+static void lock_rows(const BlockOutput *output)
+{
+    if (!output->cut->is_compactors) {
+        pthread_rwlock_rdlock(&output->store->lock);
+    }
+}
+
+static void unlock_rows(const BlockOutput *output)
+{
+    if (!output->cut->is_compactors) {
+        pthread_rwlock_unlock(&output->store->lock);
+    }
+}
+
+/* Traces that come meanwhile have no row of the cut. */
 static void collect_pieces(BlockOutput *output, const Generation *generation)
 {
     for (size_t at = 0, end = 0, n = 1; at < n; at = end) {
-        pthread_rwlock_rdlock(&output->store->lock);
+        lock_rows(output);
         n = generation->traces.n_records;
         end = MIN(n, at + APPLY_SLICE_ROWS);
         for (size_t i = at; i < end; i++) {
@@ -36,7 +53,7 @@ static void collect_pieces(BlockOutput *output, const Generation *generation)
                     .id = trace->id, .generation = generation, .first_row = trace->first};
             }
         }
-        pthread_rwlock_unlock(&output->store->lock);
+        unlock_rows(output);
     }
 }
 
@@ -50,14 +67,14 @@ static uint64_t divide_rows(const BlockOutput *output)
     uint64_t rows = 0, bytes = 0, rows_max = output->store->options.generation_rows;
     const uint64_t bytes_max = GENERATION_BYTES_MAX;
 
-    pthread_rwlock_rdlock(&output->store->lock);
+    lock_rows(output);
     for (size_t i = 0; i < output->cut->n_generations; i++) {
         const Generation *generation = output->cut->generations[i];
 
         rows += generation->n_rows;
         bytes += generation_bytes(generation);
     }
-    pthread_rwlock_unlock(&output->store->lock);
+    unlock_rows(output);
     uint64_t n_more = rows / (rows_max + rows_max / 4);
     n_more = MAX(n_more, bytes / (bytes_max + bytes_max / 4));
     return rows / (n_more + 1) + 1;
@@ -72,7 +89,7 @@ static int compare_pieces(const void *a, const void *b)
 static void read_pieces(BlockOutput *output, size_t first, size_t end)
 {
     output->n_spans = 0;
-    pthread_rwlock_rdlock(&output->store->lock);
+    lock_rows(output);
     for (size_t i = first; i < end; i++) {
         const TracePiece *piece = &output->pieces[i];
 
@@ -87,7 +104,7 @@ static void read_pieces(BlockOutput *output, size_t first, size_t end)
             at = row->next;
         }
     }
-    pthread_rwlock_unlock(&output->store->lock);
+    unlock_rows(output);
 }
 
 /* Whether @held, sorted by start as blocks are, has this very span. */
@@ -160,7 +177,7 @@ static int write_content(BlockOutput *output)
 {
     const FileSystemOps *ops = output->store->fs->ops;
     Str content = buf_str(output->content);
-    size_t step = output->cut->is_paced ? PACED_BYTES : MAX(content.len, (size_t)1);
+    size_t step = output->cut->is_compactors ? PACED_BYTES : MAX(content.len, (size_t)1);
 
     if (output->file.file == NULL) {
         TRY(writer_create_file(output->store, true, &output->file));
@@ -170,14 +187,14 @@ static int write_content(BlockOutput *output)
         size_t n = MIN(step, content.len - at);
 
         TRY(ops->append(output->file.file, content.ptr + at, n));
-        if (output->cut->is_paced) {
+        if (output->cut->is_compactors) {
             TRY(ops->sync(output->file.file));
             TRY(compactor_pace(output->store, n));
         }
     }
     output->n_bytes += content.len;
     buf_clear(output->content);
-    return output->cut->is_paced ? 0 : ops->sync(output->file.file);
+    return output->cut->is_compactors ? 0 : ops->sync(output->file.file);
 }
 
 /* Encodes a row group, or with @is_last what is left of the block, and writes it. */
@@ -235,7 +252,7 @@ void output_init(BlockOutput *output, Store *store, Cut *cut, const Shelf *known
     *output = (BlockOutput){.store = store,
                             .cut = cut,
                             .known = known,
-                            .content = cut->is_paced ? &output->own : &store->block_file,
+                            .content = cut->is_compactors ? &output->own : &store->block_file,
                             .builder = block_builder_new(store->options.attribute_columns_max)};
 }
 

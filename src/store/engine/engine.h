@@ -97,7 +97,7 @@ typedef struct Cut {
     size_t n_generations;
     void *pending;      /* the observer's table rows; NULL: none */
     uint64_t written_s; /* of its blocks, for the manifest */
-    bool is_paced;      /* the compactor's: written no faster than its rate */
+    bool is_compactors; /* its generations are no reader's; written no faster than its rate */
 
     /* The writer's progress, so that a failed commit is tried again without a new block. */
     bool written;

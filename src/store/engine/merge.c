@@ -363,7 +363,7 @@ int merge_write(Store *store, const MergePlan *plan, const Shelf *shelf, Cut *cu
     }
     generation_begin(merge.generation, 0);
     cut->number = ROW_FIRST_CUT;
-    cut->is_paced = true;
+    cut->is_compactors = true;
     output_init(&merge.output, store, cut, NULL);
     int result = merge_all(&merge);
     output_deinit(&merge.output);

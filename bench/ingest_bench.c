@@ -4,10 +4,11 @@
  * Sends a data set over OTLP/HTTP protobuf, or as Zipkin v2 JSON, to any server, as fast as it
  * acknowledges, over a few keep-alive connections, and prints what it cost the server:
  *
- *     ingest_bench PORT PID SPANS [easy|hard|wide] [otlp|zipkin] [CONNECTIONS]
+ *     ingest_bench PORT PID SPANS [easy|hard|wide] [otlp|zipkin] [CONNECTIONS] [FIRST]
  *
  * Bodies of 500 spans are made and encoded, up to two million spans at a time, while the clock
- * stands. The server's CPU time and memory are read from /proc/PID.
+ * stands. The server's CPU time and memory are read from /proc/PID. FIRST tells runs against one
+ * server apart, which else send the same trace ids: the number of bodies sent before.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -224,7 +225,9 @@ static void drop_wave(const Bench *bench)
 int main(int argc, char **argv)
 {
     if (argc < 4) {
-        fprintf(stderr, "usage: %s PORT PID SPANS [easy|hard|wide] [otlp|zipkin] [CONNECTIONS]\n",
+        fprintf(stderr,
+                "usage: %s PORT PID SPANS [easy|hard|wide] [otlp|zipkin] [CONNECTIONS] "
+                "[FIRST]\n",
                 argv[0]);
         return 2;
     }
@@ -237,6 +240,7 @@ int main(int argc, char **argv)
         argc > 6 ? MIN(strtoul(argv[6], NULL, 10), (unsigned long)CONNECTIONS_MAX) : 8;
     uint64_t bytes = 0;
 
+    bench.n_made = argc > 7 ? strtoull(argv[7], NULL, 10) : 0;
     uint64_t left = strtoull(argv[3], NULL, 10) / BODY_SPANS, n_spans = left * BODY_SPANS;
     double elapsed = 0, cpu = cpu_seconds(argv[2]);
 

@@ -65,12 +65,12 @@ def rss_mb(pid):
     return 0
 
 
-def start_weft(build, directory):
+def start_weft(build, directory, *options):
     ready = pathlib.Path(directory).parent / "ready.json"
     ready.unlink(missing_ok=True)
     started = time.perf_counter()
     process = subprocess.Popen(["taskset", "-c", SERVER_CORE, f"{build}/weft", "serve", "--data", directory, "--ports", "0",
-                                "--ready-file", ready], stderr=subprocess.DEVNULL)
+                                "--ready-file", ready, *options], stderr=subprocess.DEVNULL)
     while not ready.exists():
         time.sleep(0.001)
     return process, json.loads(ready.read_text()), (time.perf_counter() - started) * 1000
@@ -188,4 +188,5 @@ def main():
         bench_peer(arguments.build, os.environ["PEER"], min(arguments.spans, 200_000), os.environ.get("PEER_FORMAT", "otlp"))
 
 
-main()
+if __name__ == "__main__":
+    main()

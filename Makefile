@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 600
 
 PAGE_SOURCES := $(shell find ui/src ui/package-lock.json ui/*.json ui/*.mjs ui/index.html 2>/dev/null)
 
-.PHONY: all demo test soak asan tsan fuzz bench bench-merging bench-peers bench-runs bench-scale tidy format page setup setup-test clean
+.PHONY: all demo test soak asan tsan fuzz bench flames bench-merging bench-peers bench-runs bench-scale tidy format page setup setup-test clean
 
 all: setup page
 	@tools/build.sh $(BUILD)
@@ -70,6 +70,10 @@ bench-runs: setup page
 	@dir=$$(mktemp -d) && $(BUILD)/bench/flow_bench $(N) $$dir whole; rm -rf $$dir
 
 # Minutes: 10,000 services, 100,000 calls, 1,000,000 operations.
+# Where each stage's time goes, by perf, as flame graphs in $(BUILD)/flames.
+flames: all
+	@python3 bench/flames.py $(BUILD)
+
 # What merging blocks costs those who send and ask meanwhile: ten minutes.
 bench-merging: all
 	@python3 bench/merging.py $(BUILD)

@@ -6,6 +6,29 @@ const FLOW = '#/flows/checkout.place_order'
 
 export const tests = [
   {
+    name: 'flows: variants say how they differ from the happy path',
+    async run(bench) {
+      await bench.open('#/flows/checkout.place_order')
+      await bench.see('.variant')
+      const said = await bench.page.$$eval('.variant', (found) =>
+        found.map((variant) => [
+          variant.querySelector('.sequence').textContent,
+          variant.querySelector('.variant-words').textContent,
+        ]),
+      )
+      const words = new Map(said)
+      same(words.get('1234567'), 'Happy path', 'the commonest that finishes')
+      same(words.get('1234657'), 'Other order', 'the same steps in another order')
+      same(words.get('12334567'), 'Charge again', 'one step more')
+      same(words.get('12'), 'Ends after reserve_stock', 'one that stops')
+      same(
+        words.get('123338'),
+        'Charge 3 times, with release_stock, ends after release_stock',
+        'a way of its own',
+      )
+    },
+  },
+  {
     name: 'flows: one is defined over spans, previewed, saved, shown as such, and deleted',
     async run(bench) {
       const { page } = bench

@@ -6,6 +6,7 @@ import { Row, Section } from '../frame/panel'
 import { Changed } from './changed'
 import { Expected } from './expected'
 import type { Flow, FlowVariant } from './types'
+import { happyPath, variantWords } from './variant_words'
 
 const SHOWN = 8
 const MOST_STEPS = 14
@@ -45,6 +46,7 @@ function Item({
 }) {
   const chosen = param('variant') === variant.id
   const part = variant.runs / Math.max(1, flow.runs)
+  const words = variantWords(variant, happyPath(flow.variants))
   const bad = (variant.failures ?? 0) > variant.runs / 2
   return (
     <li>
@@ -54,6 +56,9 @@ function Item({
         aria-current={chosen ? 'true' : undefined}
       >
         <strong>{share(variant.runs, flow.runs)}</strong>
+        <span class="variant-words" title={words}>
+          {words}
+        </span>
         <span class="variant-runs muted">{plural(variant.runs, 'run')}</span>
         <span class="variant-bar">
           <span class={bad ? 'bad' : undefined} style={{ transform: `scaleX(${Math.max(0.004, part)})` }} />

@@ -124,7 +124,7 @@ static void tell_edges(Telling *telling, bool came)
 
 static Str change_text(const MapAnswer *map, const MapChange *change, Arena *arena)
 {
-    Str edge = edge_text(map, &map->edges[change->edge], arena);
+    Str edge = edge_text(map, &map->edges[change->index], arena);
 
     switch (change->kind) {
     case CHANGE_RATE:
@@ -147,7 +147,7 @@ static void tell_changes(Telling *telling)
 
     for (size_t i = 0; i < diff->n_changes; i++) {
         const MapChange *change = &diff->changes[i];
-        const MapEdge *edge = &diff->b.edges[change->edge];
+        const MapEdge *edge = &diff->b.edges[change->index];
 
         if (edge->relation == RELATION_FOLLOWS) {
             continue;

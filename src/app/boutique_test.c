@@ -265,7 +265,7 @@ static const Fault faults[] = {
 
 static Str change_name(const MapDiff *diff, const MapChange *change, Arena *arena)
 {
-    const MapEdge *edge = &diff->b.edges[change->edge];
+    const MapEdge *edge = &diff->b.edges[change->index];
 
     return arena_format(arena, "%.*s>%.*s", STR_ARG(diff->b.nodes[edge->source].key.name),
                         STR_ARG(diff->b.nodes[edge->target].key.name));

@@ -303,11 +303,16 @@ static void print_change(Buf *out, JsonView change)
                        : str_equal(what, STR("latency")) ? (b > a ? "slower" : "faster")
                                                          : (b > a ? "busier" : "quieter");
 
-    buf_append_format(out, "  %-8s %.*s %.*s %.*s  %.*s > %.*s", word,
-                      STR_ARG(view_text(view_get(change, "source_name"))),
-                      STR_ARG(view_text(view_get(change, "relation"))),
-                      STR_ARG(view_text(view_get(change, "target_name"))),
-                      STR_ARG(value_text(what, a, change.arena)),
+    Str service = view_text(view_get(change, "name")); /* of its requests; none of an edge */
+    if (service.len > 0) {
+        buf_append_format(out, "  %-8s %.*s", word, STR_ARG(service));
+    } else {
+        buf_append_format(out, "  %-8s %.*s %.*s %.*s", word,
+                          STR_ARG(view_text(view_get(change, "source_name"))),
+                          STR_ARG(view_text(view_get(change, "relation"))),
+                          STR_ARG(view_text(view_get(change, "target_name"))));
+    }
+    buf_append_format(out, "  %.*s > %.*s", STR_ARG(value_text(what, a, change.arena)),
                       STR_ARG(value_text(what, b, change.arena)));
     if (str_equal(what, STR("latency"))) {
         buf_append_format(out, " (p%g)", 100 * view_double(view_get(change, "quantile")));
@@ -315,27 +320,35 @@ static void print_change(Buf *out, JsonView change)
     buf_append_format(out, ", %s\n", certainty(view_double(view_get(change, "significance"))));
 }
 
+static void print_changes(Buf *out, const char *title, JsonView changes)
+{
+    JsonView change;
+    size_t cursor = 0, n = 0;
+
+    if (view_count(changes) > 0) {
+        buf_append_format(out, "\n%s\n", title);
+    }
+    while (view_next(changes, &cursor, &change) && n++ < LISTED_MAX) {
+        print_change(out, change);
+    }
+    if (view_count(changes) > LISTED_MAX) {
+        buf_append_format(out, "  … %zu in all; --json has them\n", view_count(changes));
+    }
+}
+
 static void print_diff(Buf *out, JsonView diff)
 {
-    JsonView changed = view_get(diff, "changed"), change;
+    JsonView changed = view_get(diff, "changed"), requests = view_get(diff, "changed_requests");
     JsonView added = view_get(diff, "added"), removed = view_get(diff, "removed");
-    size_t cursor = 0, n = 0;
 
     print_window(out, "before  ", view_get(diff, "a"));
     print_window(out, "\nafter   ", view_get(diff, "b"));
     buf_append_byte(out, '\n');
     print_part(out, "new", added);
     print_part(out, "gone", removed);
-    if (view_count(changed) > 0) {
-        buf_append_str(out, STR("\nchanged\n"));
-    }
-    while (view_next(changed, &cursor, &change) && n++ < LISTED_MAX) {
-        print_change(out, change);
-    }
-    if (view_count(changed) > LISTED_MAX) {
-        buf_append_format(out, "  … %zu in all; --json has them\n", view_count(changed));
-    }
-    if (view_count(changed) + view_count(view_get(added, "edges")) +
+    print_changes(out, "changed", changed);
+    print_changes(out, "requests of services", requests);
+    if (view_count(changed) + view_count(requests) + view_count(view_get(added, "edges")) +
             view_count(view_get(removed, "edges")) + view_count(view_get(added, "nodes")) +
             view_count(view_get(removed, "nodes")) ==
         0) {

@@ -95,7 +95,7 @@ typedef struct MapQuestion {
     bool by_presence; /* what is there is told without looking at sums, which may not be in memory;
                          for windows of whole days */
     bool only_nodes;  /* edges and hops are left out of the answer */
-    bool with_profiles; /* edges get a profile, for comparisons */
+    bool with_profiles; /* edges and requests get a profile, for comparisons */
     bool by_hours;      /* set by map_ask(): the window knows no single minutes */
 } MapQuestion;
 
@@ -108,6 +108,8 @@ typedef struct MapLabel {
     Str key, value;
 } MapLabel;
 
+typedef struct MapProfile MapProfile; /* answer/profile.h */
+
 typedef struct MapNode {
     Str id;
     NodeKey key; /* NODE_NAME never: resolved to a service or an external */
@@ -118,6 +120,7 @@ typedef struct MapNode {
     uint32_t first_minute, last_minute; /* over the node's whole life */
     uint64_t requests, errors;          /* services: entry points in the window */
     MapDuration duration;
+    const MapProfile *profile; /* of these; NULL unless asked for, and of what has none */
     double x, y, width,
         height; /* layout: top left corner, pixels at 100 %; tables inside their database */
     uint32_t layer;
@@ -139,8 +142,6 @@ typedef struct MapExemplar {
 } MapExemplar;
 
 enum { MAP_EXEMPLARS = 3 };
-
-typedef struct MapProfile MapProfile; /* answer/profile.h */
 
 typedef struct MapEdge {
     Str id;

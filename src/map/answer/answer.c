@@ -208,6 +208,19 @@ static size_t group_end(const PieceOrder *order, size_t n, size_t from, bool *re
     return end;
 }
 
+static const MapProfile *requests_profile(const Answering *answering, const PieceOrder *order,
+                                          size_t n)
+{
+    CLEANUP(mem_freep) const GraphPiece **pieces = NEW_ARRAY(const GraphPiece *, n);
+
+    for (size_t i = 0; i < n; i++) {
+        pieces[i] = order[i].piece;
+    }
+    const Evidence evidence = {
+        .graph = answering->graph, .arena = answering->arena, .pieces = pieces, .n_pieces = n};
+    return profile_take(&evidence, false, answering->sums);
+}
+
 static void answer_requests(Answering *answering)
 {
     size_t n;
@@ -225,6 +238,9 @@ static void answer_requests(Answering *answering)
         node->requests = not_negative(sum.count);
         node->errors = not_negative(sum.errors);
         node->duration = answer_duration(&answering->sums->duration);
+        if (answering->question->with_profiles && node->requests > 0) {
+            node->profile = requests_profile(answering, order + i, end - i);
+        }
     }
 }
 
@@ -328,7 +344,7 @@ static void fill_edge(Answering *answering, const PieceOrder *order, size_t n, M
     sum_edge(answering, order, n, edge);
     evidence_fill(&evidence, edge);
     if (answering->question->with_profiles) {
-        edge->profile = profile_take(&evidence, edge, answering->sums);
+        edge->profile = profile_take(&evidence, !edge->duration.present, answering->sums);
     }
 }
 

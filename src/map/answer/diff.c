@@ -20,8 +20,9 @@
  * windows' quantiles. Means would follow a single slow call, and distances of whole distributions
  * would call a microsecond a change.
  *
- * All probabilities of an answer are adjusted together; a change also has to be large enough to
- * care.
+ * All probabilities of an answer's edges are adjusted together, and all of its services' requests:
+ * a service's requests are mostly the calls of edges once more. A change also has to be large
+ * enough to care.
  */
 #define PRIOR_WEIGHT 4.0
 #define PRIOR_RATE_SQUARED 0.02 /* a rate varies by 14 % from minute to minute */
@@ -38,15 +39,15 @@
 
 enum {
     TAIL_CALLS_MIN = 2000, /* for the 99th percentile */
-    TESTS_PER_EDGE = 5,
+    TESTS_PER_THING = 5,
 };
 
 static const double quantiles[] = {0.5, 0.9, 0.99};
 
-/* One window of an edge. */
+/* One window of an edge, or of a service's requests. */
 typedef struct Side {
-    const MapEdge *edge;
-    const MapProfile *profile; /* NULL: the window lacks the edge */
+    const MapDuration *duration;
+    const MapProfile *profile; /* NULL: the window lacks it */
     double minutes, count, errors;
 } Side;
 
@@ -212,14 +213,13 @@ static int32_t quantile_index(const Side *side, double quantile)
 
 static double quantile_ns(const Side *side, size_t which)
 {
-    const MapDuration *duration =
-        side->profile->of_server ? &side->edge->server_duration : &side->edge->duration;
+    const MapDuration *duration = side->duration;
     const uint64_t values[] = {duration->p50_ns, duration->p90_ns, duration->p99_ns};
 
     return (double)values[which];
 }
 
-/* --- The tests of an edge that both windows have --- */
+/* --- The tests of what both windows have --- */
 
 static void add_test(Comparison *comparison, const MapChange *test, double probability,
                      double ratio)
@@ -251,9 +251,9 @@ static double rate_probability(const Comparison *comparison, const Side *a, cons
                                   (comparison->minutes_a + comparison->minutes_b));
 }
 
-static void test_rate(Comparison *comparison, const Side *a, const Side *b, size_t edge)
+static void test_rate(Comparison *comparison, const Side *a, const Side *b, size_t index)
 {
-    MapChange test = {.edge = edge,
+    MapChange test = {.index = index,
                       .kind = CHANGE_RATE,
                       .a = a->count / comparison->minutes_a,
                       .b = b->count / comparison->minutes_b};
@@ -263,9 +263,9 @@ static void test_rate(Comparison *comparison, const Side *a, const Side *b, size
              ratio >= ratio_min(a, b) ? ratio : 0);
 }
 
-static void test_errors(Comparison *comparison, const Side *a, const Side *b, size_t edge)
+static void test_errors(Comparison *comparison, const Side *a, const Side *b, size_t index)
 {
-    MapChange test = {.edge = edge,
+    MapChange test = {.index = index,
                       .kind = CHANGE_ERRORS,
                       .a = a->errors / fmax(a->count, 1),
                       .b = b->errors / fmax(b->count, 1)};
@@ -278,12 +278,12 @@ static void test_errors(Comparison *comparison, const Side *a, const Side *b, si
     }
 }
 
-static void test_latency(Comparison *comparison, const Side *a, const Side *b, size_t edge)
+static void test_latency(Comparison *comparison, const Side *a, const Side *b, size_t index)
 {
     double calls = fmin(side_share(a, 0).of, side_share(b, 0).of);
 
     for (size_t i = 0; i < ARRAY_LEN(quantiles); i++) {
-        MapChange test = {.edge = edge, .kind = CHANGE_LATENCY, .quantile = quantiles[i]};
+        MapChange test = {.index = index, .kind = CHANGE_LATENCY, .quantile = quantiles[i]};
         bool is_tail = i + 1 == ARRAY_LEN(quantiles);
 
         if (calls * (1 - quantiles[i]) < 1 || (is_tail && calls < TAIL_CALLS_MIN)) {
@@ -300,28 +300,33 @@ static void test_latency(Comparison *comparison, const Side *a, const Side *b, s
 
 static Side side_of(const MapEdge *edge)
 {
-    static const MapEdge none;
-
     if (edge == NULL) {
-        return (Side){.edge = &none};
+        return (Side){0};
     }
-    return (Side){.edge = edge,
+    bool of_server = edge->profile != NULL && edge->profile->of_server;
+    return (Side){.duration = of_server ? &edge->server_duration : &edge->duration,
                   .profile = edge->profile,
                   .count = (double)edge->count,
                   .errors = (double)MIN(edge->errors, edge->count)};
 }
 
-static void compare_edge(Comparison *comparison, const MapEdge *before, size_t after)
+static Side side_of_requests(const MapNode *node)
 {
-    Side a = side_of(before), b = side_of(&comparison->diff.b.edges[after]);
+    return (Side){.duration = &node->duration,
+                  .profile = node->profile,
+                  .count = (double)node->requests,
+                  .errors = (double)MIN(node->errors, node->requests)};
+}
 
+static void compare(Comparison *comparison, Side a, Side b, size_t index)
+{
     if (a.profile == NULL || b.profile == NULL) {
         return;
     }
-    test_rate(comparison, &a, &b, after);
-    test_errors(comparison, &a, &b, after);
+    test_rate(comparison, &a, &b, index);
+    test_errors(comparison, &a, &b, index);
     if (a.profile->of_server == b.profile->of_server) {
-        test_latency(comparison, &a, &b, after);
+        test_latency(comparison, &a, &b, index);
     }
 }
 
@@ -371,18 +376,26 @@ static int compare_came(const void *a, const void *b)
     return left->index < right->index ? -1 : left->index > right->index;
 }
 
+/* Of @n things at most. */
+static void begin_tests(Comparison *comparison, size_t n)
+{
+    size_t n_tests = TESTS_PER_THING * n + 1;
+
+    comparison->n_tests = 0;
+    comparison->tests = ARENA_ARRAY(comparison->arena, MapChange, n_tests);
+    comparison->probabilities = ARENA_ARRAY(comparison->arena, double, n_tests);
+    comparison->ratios = ARENA_ARRAY(comparison->arena, double, n_tests);
+}
+
 static void join_edges(Comparison *comparison)
 {
     MapDiff *diff = &comparison->diff;
     const IdPosition *a = edge_ids(&diff->a, comparison->arena);
     const IdPosition *b = edge_ids(&diff->b, comparison->arena);
-    size_t n_tests = TESTS_PER_EDGE * diff->b.n_edges + 1;
 
     diff->removed_edges = ARENA_ARRAY(comparison->arena, MapCame, diff->a.n_edges + 1);
     diff->added_edges = ARENA_ARRAY(comparison->arena, MapCame, diff->b.n_edges + 1);
-    comparison->tests = ARENA_ARRAY(comparison->arena, MapChange, n_tests);
-    comparison->probabilities = ARENA_ARRAY(comparison->arena, double, n_tests);
-    comparison->ratios = ARENA_ARRAY(comparison->arena, double, n_tests);
+    begin_tests(comparison, diff->b.n_edges);
     for (size_t i = 0, k = 0; i < diff->a.n_edges || k < diff->b.n_edges;) {
         int order = i == diff->a.n_edges   ? 1
                     : k == diff->b.n_edges ? -1
@@ -395,7 +408,8 @@ static void join_edges(Comparison *comparison)
             diff->added_edges[diff->n_added_edges++] =
                 came(comparison, NULL, &diff->b.edges[b[k].at], b[k].at);
         } else {
-            compare_edge(comparison, &diff->a.edges[a[i].at], b[k].at);
+            compare(comparison, side_of(&diff->a.edges[a[i].at]), side_of(&diff->b.edges[b[k].at]),
+                    b[k].at);
         }
         i += order <= 0;
         k += order >= 0;
@@ -409,6 +423,7 @@ static void join_nodes(Comparison *comparison)
     MapDiff *diff = &comparison->diff;
     size_t i = 0, k = 0;
 
+    begin_tests(comparison, diff->b.n_nodes);
     diff->removed_nodes = ARENA_ARRAY(comparison->arena, size_t, diff->a.n_nodes + 1);
     diff->added_nodes = ARENA_ARRAY(comparison->arena, size_t, diff->b.n_nodes + 1);
     while (i < diff->a.n_nodes || k < diff->b.n_nodes) {
@@ -420,6 +435,9 @@ static void join_nodes(Comparison *comparison)
             diff->removed_nodes[diff->n_removed_nodes++] = i;
         } else if (order > 0) {
             diff->added_nodes[diff->n_added_nodes++] = k;
+        } else {
+            compare(comparison, side_of_requests(&diff->a.nodes[i]),
+                    side_of_requests(&diff->b.nodes[k]), k);
         }
         i += order <= 0;
         k += order >= 0;
@@ -449,19 +467,18 @@ static int compare_ranked(const void *a, const void *b)
     if (left->weight != right->weight) {
         return left->weight > right->weight ? -1 : 1;
     }
-    return left->change.edge < right->change.edge ? -1 : left->change.edge > right->change.edge;
+    return left->change.index < right->change.index ? -1 : left->change.index > right->change.index;
 }
 
-/* An edge's latency changed once, at the quantile where that is clearest. */
+/* A latency changed once, at the quantile where that is clearest. */
 static bool is_other_quantile(const Ranked *before, const MapChange *change)
 {
     return before->change.kind == CHANGE_LATENCY && change->kind == CHANGE_LATENCY &&
-           before->change.edge == change->edge;
+           before->change.index == change->index;
 }
 
-static void rank_changes(Comparison *comparison)
+static MapChange *rank_changes(const Comparison *comparison, size_t *ret_n)
 {
-    MapDiff *diff = &comparison->diff;
     Ranked *ranked = ARENA_ARRAY(comparison->arena, Ranked, comparison->n_tests + 1);
     size_t n = 0;
 
@@ -483,11 +500,12 @@ static void rank_changes(Comparison *comparison)
         ranked[n++] = one;
     }
     qsort(ranked, n, sizeof(ranked[0]), compare_ranked);
-    diff->changes = ARENA_ARRAY(comparison->arena, MapChange, n + 1);
-    diff->n_changes = n;
+    MapChange *changes = ARENA_ARRAY(comparison->arena, MapChange, n + 1);
     for (size_t i = 0; i < n; i++) {
-        diff->changes[i] = ranked[i].change;
+        changes[i] = ranked[i].change;
     }
+    *ret_n = n;
+    return changes;
 }
 
 void map_diff_answers(const MapAnswer *a, const MapAnswer *b, Arena *arena, MapDiff *ret_diff)
@@ -525,8 +543,9 @@ int map_diff(Map *map, const MapDiffQuestion *question, Arena *arena, MapDiff *r
         return MAP_NO_SUCH_NODE;
     }
     join_nodes(&comparison);
+    comparison.diff.requests = rank_changes(&comparison, &comparison.diff.n_requests);
     join_edges(&comparison);
-    rank_changes(&comparison);
+    comparison.diff.changes = rank_changes(&comparison, &comparison.diff.n_changes);
     *ret_diff = comparison.diff;
     return 0;
 }

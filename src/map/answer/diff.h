@@ -4,16 +4,16 @@
 #include "map/answer/profile.h"
 
 /*
- * Two windows of the map compared: what came, what went, and which edges changed by more than they
- * vary by themselves. docs/guide/comparing.md states the tests.
+ * Two windows of the map compared: what came, what went, and which edges, and services' requests,
+ * changed by more than they vary by themselves. docs/guide/comparing.md states the tests.
  */
 typedef enum ChangeKind { CHANGE_RATE, CHANGE_ERRORS, CHANGE_LATENCY } ChangeKind;
 
 typedef struct MapChange {
-    size_t edge; /* index in the second answer */
+    size_t index; /* of the edge, or of the service's node, in the second answer */
     ChangeKind kind;
     double quantile;     /* latency: which, 0.5, 0.9 or 0.99 */
-    double a, b;         /* calls per minute, share of errors, nanoseconds */
+    double a, b;         /* calls or requests per minute, share of errors, nanoseconds */
     double significance; /* -log10 of the share of false alarms among changes as clear as this */
 } MapChange;
 
@@ -30,6 +30,8 @@ typedef struct MapDiff {
     size_t n_added_edges, n_removed_edges;
     MapChange *changes; /* what matters most first */
     size_t n_changes;
+    MapChange *requests; /* of services' own requests: their entry points, whoever calls them */
+    size_t n_requests;
 } MapDiff;
 
 typedef struct MapDiffQuestion {

@@ -156,6 +156,48 @@ static void an_unfinished_window_is_not_quieter(void **state)
     fixture_deinit(&fixture);
 }
 
+/* As send(), of entry points that nobody on the map calls. */
+static void send_requests(Fixture *fixture, const char *target, const Traffic *traffic)
+{
+    size_t before = fixture->deltas.count;
+
+    send(fixture, target, target, traffic);
+    for (size_t i = before; i < fixture->deltas.count; i++) {
+        fixture->deltas.items[i].kind = DELTA_REQUEST;
+        fixture->deltas.items[i].name = i % 2 == 0 ? STR("GET /") : STR("POST /");
+    }
+}
+
+static void requests_of_services_are_compared(void **state)
+{
+    Fixture fixture;
+    size_t n[CHANGE_LATENCY + 1] = {0};
+
+    fixture_init(&fixture, NULL);
+    send_requests(&fixture, "front", &(Traffic){A, B, 100, 0, 1000000});
+    send_requests(&fixture, "front", &(Traffic){B, END, 100, 20, 3000000});
+    send_requests(&fixture, "same", &(Traffic){A, END, 100, 3, 1000000});
+    send_requests(&fixture, "job", &(Traffic){A, B, 50, 0, 1000000});
+    send_requests(&fixture, "job", &(Traffic){B, END, 200, 0, 1000000});
+    MapDiff diff = compare(&fixture);
+    assert_int_equal(diff.n_changes, 0);
+    assert_int_equal(diff.n_requests, 3);
+    for (size_t i = 0; i < diff.n_requests; i++) {
+        const MapChange *change = &diff.requests[i];
+        Str name = diff.b.nodes[change->index].key.name;
+
+        n[change->kind]++;
+        assert_true(str_equal(name, change->kind == CHANGE_RATE ? STR("job") : STR("front")));
+        assert_true(change->significance > 2);
+    }
+    assert_int_equal(n[CHANGE_RATE], 1);
+    assert_int_equal(n[CHANGE_ERRORS], 1);
+    assert_int_equal(n[CHANGE_LATENCY], 1);
+    assert_int_equal(diff.requests[0].kind, CHANGE_ERRORS);
+    assert_true(diff.requests[0].a == 0 && diff.requests[0].b == 0.2);
+    fixture_deinit(&fixture);
+}
+
 static void a_focus_that_only_one_window_has_is_answered(void **state)
 {
     Fixture fixture;
@@ -182,6 +224,7 @@ int main(void)
         cmocka_unit_test(what_stays_the_same_is_not_told),
         cmocka_unit_test(thin_and_bursty_data_fool_nobody),
         cmocka_unit_test(an_unfinished_window_is_not_quieter),
+        cmocka_unit_test(requests_of_services_are_compared),
         cmocka_unit_test(a_focus_that_only_one_window_has_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

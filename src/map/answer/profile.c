@@ -47,7 +47,7 @@ static uint32_t slice_start(const MapQuestion *question, const MapProfile *profi
     return at == 0 || at == profile->n_slices ? start : start - start % profile_unit(question);
 }
 
-const MapProfile *profile_take(const Evidence *evidence, const MapEdge *edge, AnswerSums *sums)
+const MapProfile *profile_take(const Evidence *evidence, bool of_server, AnswerSums *sums)
 {
     MapProfile *profile = ARENA_NEW(evidence->arena, MapProfile);
     const MapQuestion *question = evidence->graph->question;
@@ -55,7 +55,7 @@ const MapProfile *profile_take(const Evidence *evidence, const MapEdge *edge, An
     uint64_t most = question->by_hours ? (minutes + 59) / MINUTES_PER_HOUR : minutes;
 
     profile->n_slices = (uint32_t)MIN(most, (uint64_t)PROFILE_SLICES);
-    profile->of_server = !edge->duration.present;
+    profile->of_server = of_server;
     for (uint32_t i = 0; i < profile->n_slices; i++) {
         ProfileSlice *slice = &profile->slices[i];
         uint32_t from = slice_start(question, profile, i);

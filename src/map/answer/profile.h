@@ -5,8 +5,9 @@
 #include "map/answer/evidence.h"
 
 /*
- * An edge's window in slices of time, to see how much its numbers vary by themselves: what a
- * comparison of two windows has to exceed (answer/diff.h). In the answer's arena.
+ * An edge's window, or that of a service's requests, in slices of time, to see how much its numbers
+ * vary by themselves: what a comparison of two windows has to exceed (answer/diff.h). In the
+ * answer's arena.
  */
 enum { PROFILE_SLICES = 12 };
 
@@ -27,5 +28,6 @@ struct MapProfile {
  * days, whose sums are there without their minutes. MINUTES_PER_DAY, 60 or 1. */
 uint32_t profile_unit(const MapQuestion *question);
 
-/* From the pieces of one edge, whose sums are in @edge already. @sums is scratch. */
-const MapProfile *profile_take(const Evidence *evidence, const MapEdge *edge, AnswerSums *sums);
+/* From the pieces of one edge or of a service's requests. @of_server: durations are the server's.
+ * @sums is scratch. */
+const MapProfile *profile_take(const Evidence *evidence, bool of_server, AnswerSums *sums);

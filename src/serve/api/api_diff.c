@@ -52,15 +52,12 @@ static void lacking_write(JsonWriter *json, const char *key, const Lacking *lack
     json_close(json, '}');
 }
 
-static void change_write(JsonWriter *json, const MapAnswer *map, const MapChange *change)
+static void change_fields_write(JsonWriter *json, const MapChange *change)
 {
     static const Str kinds[] = {[CHANGE_RATE] = STR("rate"),
                                 [CHANGE_ERRORS] = STR("errors"),
                                 [CHANGE_LATENCY] = STR("latency")};
-    const MapEdge *edge = &map->edges[change->edge];
 
-    json_open(json, '{');
-    json_key_string(json, "edge", edge->id);
     json_key_string(json, "what", kinds[change->kind]);
     number_write(json, "a", change->a);
     number_write(json, "b", change->b);
@@ -68,10 +65,30 @@ static void change_write(JsonWriter *json, const MapAnswer *map, const MapChange
     if (change->kind == CHANGE_LATENCY) {
         number_write(json, "quantile", change->quantile);
     }
+}
+
+static void change_write(JsonWriter *json, const MapAnswer *map, const MapChange *change)
+{
+    const MapEdge *edge = &map->edges[change->index];
+
+    json_open(json, '{');
+    json_key_string(json, "edge", edge->id);
+    change_fields_write(json, change);
     json_key_string(json, "relation", relation_name(edge->relation));
     json_key_string(json, "source", map->nodes[edge->source].id);
     json_key_string(json, "target", map->nodes[edge->target].id);
     ends_write(json, map, edge);
+    json_close(json, '}');
+}
+
+static void requests_write(JsonWriter *json, const MapAnswer *map, const MapChange *change)
+{
+    const MapNode *node = &map->nodes[change->index];
+
+    json_open(json, '{');
+    json_key_string(json, "node", node->id);
+    json_key_string(json, "name", node_key_label(&node->key));
+    change_fields_write(json, change);
     json_close(json, '}');
 }
 
@@ -98,6 +115,11 @@ static void diff_write(ApiCall *call, const MapDiffQuestion *question, const Map
     json_key_open(json, "changed", '[');
     for (size_t i = 0; i < diff->n_changes; i++) {
         change_write(json, &diff->b, &diff->changes[i]);
+    }
+    json_close(json, ']');
+    json_key_open(json, "changed_requests", '[');
+    for (size_t i = 0; i < diff->n_requests; i++) {
+        requests_write(json, &diff->b, &diff->requests[i]);
     }
     json_close(json, ']');
     json_key_bool(json, "truncated", diff->a.truncated || diff->b.truncated);

@@ -4,6 +4,9 @@
 The input is fixed and lies beside the directory (`input.binpb.gz`), so that a later version of this script
 may change what it makes without making older directories wrong. The first half of the spans is in blocks and
 tables (a clean stop), the rest in the log (kill -9).
+
+With the program MERGER (tests/merge_blocks.c) as third argument it is a directory after a long life, `format-N-merged`: all
+spans in one block of several row groups, hours of long ago in thin tables, hours far from when they came in sparse ones.
 """
 
 import base64
@@ -13,8 +16,10 @@ import pathlib
 import random
 import shutil
 import struct
+import subprocess
 import sys
 import tempfile
+import time
 import uuid
 
 import requests
@@ -163,23 +168,72 @@ def send(weft, bodies):
         assert answer.status_code == 200, answer.text
 
 
-def main(binary, target):
+def move(body, seconds):
+    """Its spans begin so much later, or earlier."""
+    for resource in body.resource_spans:
+        for span in resource.scope_spans[0].spans:
+            span.start_time_unix_nano += seconds * 1_000_000_000
+            span.end_time_unix_nano += seconds * 1_000_000_000
+            for event in span.events:
+                event.time_unix_nano += seconds * 1_000_000_000
+
+
+def make_long_input():
+    """One trace in four of another hour in 1999, which few spans name."""
+    bodies = make_input(n_traces=72, seed=2)
+    for i, body in enumerate(bodies):
+        if i % 4 == 0:
+            move(body, -27 * 365 * 86400 + i * 3600)
+    return bodies
+
+
+def tables_of(directory):
+    """{level: how many files} of the map's tables in the manifest."""
+    lines = [line.split() for line in (directory / "MANIFEST").read_text().splitlines()]
+    levels = [int(words[5]) for words in lines if words[0] == "table" and words[4] == "map"]
+    return {level: levels.count(level) for level in set(levels)}
+
+
+def live(directory, weft_class, bodies):
+    """The first half is in blocks and tables, the second in the log."""
+    for half in (bodies[:len(bodies) // 2], bodies[len(bodies) // 2:]):
+        weft = weft_class(directory, *KEEP).start()
+        send(weft, half)
+        weft.map()
+        if half[0] is bodies[0]:
+            assert weft.stop() == 0
+        else:
+            weft.kill()
+
+
+def live_long(directory, weft_class, bodies, merger):
+    """So many clean stops that cuts are folded into hours, these made thin; then one block of them all."""
+    thin = ("--set", "exporters.weft.map.minutes_retention=1s")
+    for i in range(0, len(bodies), 2):
+        weft = weft_class(directory, *KEEP, *thin).start()
+        send(weft, bodies[i:i + 2])
+        assert weft.stop() == 0
+    weft = weft_class(directory, *KEEP, *thin).start()
+    while not {4, 5} <= set(tables_of(directory)):
+        time.sleep(0.1)
+    assert weft.stop() == 0
+    subprocess.run([merger, directory, "200"], check=True)
+
+
+def main(binary, target, merger=None):
     os.environ["WEFT_BINARY"] = binary
     from weft import Weft
 
     target = pathlib.Path(target)
-    bodies = make_input()
+    bodies = make_input() if merger is None else make_long_input()
     with tempfile.TemporaryDirectory() as scratch:
-        for half in (bodies[:len(bodies) // 2], bodies[len(bodies) // 2:]):
-            weft = Weft(pathlib.Path(scratch) / "data", *KEEP).start()
-            send(weft, half)
-            weft.map()
-            if half[0] is bodies[0]:
-                assert weft.stop() == 0
-            else:
-                weft.kill()
+        directory = pathlib.Path(scratch) / "data"
+        if merger is None:
+            live(directory, Weft, bodies)
+        else:
+            live_long(directory, Weft, bodies, merger)
         shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(weft.directory, target / "data", ignore=shutil.ignore_patterns("LOCK"))
+        shutil.copytree(directory, target / "data", ignore=shutil.ignore_patterns("LOCK", "desk.sqlite*"))
     write_input(bodies, target / "input.binpb.gz")
 
 

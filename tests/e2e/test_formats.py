@@ -5,6 +5,7 @@ import json
 import pathlib
 import shutil
 
+import duckdb
 import pytest
 
 import format_data
@@ -31,7 +32,15 @@ def stored(weft, bodies):
 
 
 def test_there_is_data():
-    assert [path.name for path in VERSIONS] == ["format-1", "format-2", "format-3"]
+    assert [path.name for path in VERSIONS] == ["format-1", "format-2", "format-3", "format-3-merged"]
+
+
+def test_the_merged_one_has_what_a_long_life_makes():
+    data = DATA / "format-3-merged/data"
+    (block,) = (data / "blocks").iterdir()
+    groups = duckdb.sql(f"select count(distinct row_group_id) from parquet_metadata('{block}')").fetchall()[0][0]
+    assert groups > 2
+    assert {4, 5} <= set(format_data.tables_of(data))  # sparse, thin
 
 
 @pytest.mark.parametrize("source", VERSIONS, ids=lambda path: path.name)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blocks and exports hold for DuckDB and for ClickHouse's engine (if `pip install chdb` was done) what they hold for us:
-the same counts and sums, and the same spans attribute by attribute. Every format of `weft export` comes back."""
+"""Blocks and exports hold for DuckDB and for ClickHouse's engine (chdb) what they hold for us: the same counts and
+sums, and the same spans attribute by attribute. Every format of `weft export` comes back."""
 
 import base64
 import csv
@@ -13,16 +13,12 @@ import struct
 import subprocess
 import uuid
 
+import chdb
+import duckdb
 import pytest
 
 import format_data
 from weft import BINARY, Weft
-
-duckdb = pytest.importorskip("duckdb", reason="SKIPPED LOUDLY: duckdb is not installed")
-try:
-    import chdb
-except ImportError:
-    chdb = None
 
 FIXED = {"trace_id", "span_id", "parent_span_id", "service_name", "name", "kind", "start_time_unix_nano", "duration_ns",
          "status_code", "status_message", "trace_state", "scope_name", "scope_version", "flags", "attributes",
@@ -57,9 +53,7 @@ def chdb_rows(path):
     return rows
 
 
-READERS = [pytest.param(duckdb_rows, id="duckdb"),
-           pytest.param(chdb_rows, id="clickhouse", marks=pytest.mark.skipif(
-               chdb is None, reason="SKIPPED: ClickHouse's engine is not there (pip install chdb, 900 MB)"))]
+READERS = [pytest.param(duckdb_rows, id="duckdb"), pytest.param(chdb_rows, id="clickhouse")]
 
 
 def plain(value):
@@ -171,9 +165,8 @@ def test_sums_and_groups_agree(stored):
         expected[service, KINDS[span.kind]] = count + 1, total + max(0, span.end_time_unix_nano - span.start_time_unix_nano)
     found = duckdb.sql(query.format(f"read_parquet('{directory}/blocks/*.parquet', union_by_name = true)")).fetchall()
     assert {(row[0], row[1]): (row[2], int(row[3])) for row in found} == expected
-    if chdb is not None:
-        text = chdb.query(query.format(f"file('{directory}/blocks/*.parquet', Parquet)"), "CSV").bytes().decode()
-        assert {(r[0], r[1]): (int(r[2]), int(r[3])) for r in csv.reader(io.StringIO(text))} == expected
+    text = chdb.query(query.format(f"file('{directory}/blocks/*.parquet', Parquet)"), "CSV").bytes().decode()
+    assert {(r[0], r[1]): (int(r[2]), int(r[3])) for r in csv.reader(io.StringIO(text))} == expected
 
 
 def test_otlp_protobuf_is_one_request(stored):

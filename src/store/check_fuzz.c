@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The checker over a block with changes, as block_fuzz.c makes them, and over the input as a log
  * segment. It must tell and never fall. */
-enum { SPANS = 60 };
+enum { SPANS = 24 };
 
 static Buf good;
 

@@ -15,7 +15,7 @@ Cursor cursor_of(Str bytes)
 {
     const uint8_t *at = (const uint8_t *)bytes.ptr;
 
-    return (Cursor){.at = at, .end = at + bytes.len, .start = at};
+    return (Cursor){.at = at, .end = bytes.len == 0 ? at : at + bytes.len, .start = at};
 }
 
 static bool fail(Cursor *cursor)

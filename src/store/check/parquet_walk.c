@@ -4,6 +4,7 @@
 #include <zstd.h>
 
 #include "codec/hash.h"
+#include "codec/zstd_pool.h"
 
 /*
  * parquet-format 2.9, by its text: what a block or table may use of it, and nothing else. Numbers
@@ -231,13 +232,15 @@ static bool unpack(Chunk *chunk, Str packed, Page *page)
     }
     page->body = packed;
     if (codec == ZSTD) {
-        void *body = arena_alloc(&chunk->arena, (size_t)size);
-        size_t n = ZSTD_decompress(body, (size_t)size, packed.ptr, packed.len);
+        unsigned long long promised = ZSTD_getFrameContentSize(packed.ptr, packed.len);
 
-        if (ZSTD_isError(n)) {
+        if (promised != (unsigned long long)size) { /* before memory is taken for it */
+            return tell(chunk, page->offset, "a page does not have its length");
+        }
+        page->body = str_from_bytes(arena_alloc(&chunk->arena, (size_t)size), (size_t)size);
+        if (zstd_unpack(packed, (uint8_t *)page->body.ptr, (size_t)size) != 0) {
             return tell(chunk, page->offset, "a page does not decompress");
         }
-        page->body = str_from_bytes(body, n);
     }
     return page->body.len == (size_t)size
                ? true

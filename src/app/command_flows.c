@@ -87,24 +87,27 @@ static void print_follows(Buf *out, JsonView flow)
     }
 }
 
+static void print_sequence(Buf *out, JsonView sequence)
+{
+    JsonView step;
+    size_t at = 0;
+
+    for (bool first = true; view_next(sequence, &at, &step); first = false) {
+        buf_append_format(out, "%s%.*s", first ? "" : " > ", STR_ARG(view_text(step)));
+    }
+    buf_append_byte(out, '\n');
+}
+
 static void print_variants(Buf *out, JsonView flow)
 {
-    JsonView variants = view_get(flow, "variants"), variant, step;
+    JsonView variants = view_get(flow, "variants"), variant;
     size_t cursor = 0;
 
     buf_append_str(out, STR("\nvariants\n"));
     for (size_t shown = 0; shown < SHOWN_MAX && view_next(variants, &cursor, &variant); shown++) {
-        JsonView sequence = view_get(variant, "sequence");
-        size_t at = 0;
-        bool first = true;
-
         buf_append_format(out, "%8llu %5.1f %%  ", (unsigned long long)number(variant, "runs"),
                           percent(number(variant, "runs"), number(flow, "runs")));
-        while (view_next(sequence, &at, &step)) {
-            buf_append_format(out, "%s%.*s", first ? "" : " > ", STR_ARG(view_text(step)));
-            first = false;
-        }
-        buf_append_byte(out, '\n');
+        print_sequence(out, view_get(variant, "sequence"));
     }
 }
 
@@ -134,18 +137,23 @@ static void print_flow(Buf *out, JsonView flow)
     print_touches(out, flow);
 }
 
+static const char *again(JsonView came)
+{
+    return view_is_true(view_get(came, "again")) ? " (again)" : "";
+}
+
 static void print_names(Buf *out, JsonView elements, const char *sign)
 {
     JsonView item;
     size_t cursor = 0;
 
     while (view_next(view_get(elements, "steps"), &cursor, &item)) {
-        buf_append_format(out, "  %s %.*s\n", sign, STR_ARG(text(item, "name")));
+        buf_append_format(out, "  %s %.*s%s\n", sign, STR_ARG(text(item, "name")), again(item));
     }
     cursor = 0;
     while (view_next(view_get(elements, "follows"), &cursor, &item)) {
-        buf_append_format(out, "  %s %.*s > %.*s\n", sign, STR_ARG(text(item, "from")),
-                          STR_ARG(text(item, "to")));
+        buf_append_format(out, "  %s %.*s > %.*s%s\n", sign, STR_ARG(text(item, "from")),
+                          STR_ARG(text(item, "to")), again(item));
     }
 }
 
@@ -166,6 +174,33 @@ static void print_deploys(Buf *out, JsonView deploys)
     }
 }
 
+/* Those that came or went in the window. */
+static void print_variant_lives(Buf *out, JsonView variants)
+{
+    JsonView variant, interval;
+    size_t cursor = 0;
+    bool told = false;
+
+    while (view_next(variants, &cursor, &variant)) {
+        size_t at = 0;
+
+        while (view_next(view_get(variant, "intervals"), &at, &interval)) {
+            bool before = view_is_true(view_get(interval, "before"));
+            bool ongoing = view_is_true(view_get(interval, "ongoing"));
+
+            if (before && ongoing) {
+                continue;
+            }
+            buf_append_str(out, told ? (Str){0} : STR("\nVariants that came or went\n"));
+            told = true;
+            buf_append_format(out, "  %.*s to %.*s  ",
+                              STR_ARG(before ? STR("before") : minute_text(interval, "from")),
+                              STR_ARG(ongoing ? STR("now") : minute_text(interval, "to")));
+            print_sequence(out, view_get(variant, "sequence"));
+        }
+    }
+}
+
 static void print_history(Buf *out, JsonView history)
 {
     JsonView versions = view_get(history, "versions"), version;
@@ -182,6 +217,7 @@ static void print_history(Buf *out, JsonView history)
         print_names(out, view_get(version, "came"), "+");
         print_names(out, view_get(version, "went"), "-");
     }
+    print_variant_lives(out, view_get(history, "variants"));
 }
 
 static int run_flows(const Arguments *arguments)

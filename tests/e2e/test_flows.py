@@ -111,6 +111,13 @@ def test_the_shape_of_a_flow_has_versions_beside_deploys(weft):
         pay = next(item for item in told["steps"] if item["name"] == "pay")
         assert [(span["before"], span["ongoing"]) for span in pay["intervals"]] == [(True, False)]
         assert pay["intervals"][0]["to"] == second["time"]
+        assert pay["first"] < told["from"] and told["looked_back_to"] < told["from"]
+        assert all(item["again"] is False for item in second["came"]["steps"] + second["came"]["follows"])
+        lives = {tuple(item["sequence"]): item for item in told["variants"]}
+        assert lives["place", "pay"]["intervals"] == pay["intervals"]
+        came = lives["place", "check", "charge"]
+        assert [(span["from"], span["before"], span["ongoing"]) for span in came["intervals"]] == [(second["time"], False, True)]
+        assert (told["variants_left_out"], told["variants_differ"]) == (0, False)
         weft.stop()
         weft.start()
 

@@ -1,43 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "map/flow/flow_history.h"
+#include "map/flow/flow_history_private.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
 #include "base/memory.h"
-#include "codec/hash.h"
-#include "map/answer/consult.h"
 
 /*
  * Time is cut into points: those of the window behind as many that lead to it. An element's runs
  * are counted point by point, in one array that is used for one element after the other, and held
  * against the runs of the flow.
  */
-typedef struct Point {
-    uint64_t runs, failures;
-} Point;
-
-typedef struct Telling {
-    const MapFlowHistoryQuestion *question;
-    const MapTables *tables;
-    Arena *arena;
-    uint32_t step;    /* minutes of a point */
-    uint32_t start;   /* minute of the first leading point */
-    uint32_t lead;    /* leading points */
-    size_t n_all;     /* points, those included */
-    Point *flow;      /* runs, by point */
-    uint64_t *having; /* runs that have the element at hand */
-    size_t changes_capacity;
-    MapFlowHistory history;
-} Telling;
-
-static uint32_t point_minute(const Telling *telling, size_t point)
-{
-    return telling->start + (uint32_t)point * telling->step;
-}
-
-static bool is_wanted(const MapFlowQuestion *question, const NodeKey *key)
+bool history_is_wanted(const MapFlowQuestion *question, const NodeKey *key)
 {
     return (key->type == NODE_FLOW || key->type == NODE_STEP) &&
            str_equal(key->name, question->name) &&
@@ -49,7 +24,7 @@ static CellSum point_sum(const Telling *telling, const Cells *cells, size_t poin
 {
     CellSum sum = {0};
 
-    cells_sum(cells, point_minute(telling, point), point_minute(telling, point + 1), &sum);
+    cells_sum(cells, history_minute(telling, point), history_minute(telling, point + 1), &sum);
     return sum;
 }
 
@@ -57,7 +32,7 @@ static CellSum point_sum(const Telling *telling, const Cells *cells, size_t poin
 static size_t next_point(const Telling *telling, const Cells *cells, size_t point)
 {
     uint32_t minute =
-        point < telling->n_all ? cells_next(cells, point_minute(telling, point)) : UINT32_MAX;
+        point < telling->n_all ? cells_next(cells, history_minute(telling, point)) : UINT32_MAX;
     size_t found =
         minute == UINT32_MAX ? telling->n_all : (minute - telling->start) / telling->step;
 
@@ -87,7 +62,8 @@ static int tell_runs(Telling *telling)
         const Series *series = tables_series(telling->tables, i);
 
         if (series->key.kind == SERIES_RUN && series->presence.n_runs > 0 &&
-            is_wanted(&telling->question->flow, &telling->tables->node[series->key.a].key)) {
+            history_is_wanted(&telling->question->flow,
+                              &telling->tables->node[series->key.a].key)) {
             found = true;
             count_runs(telling, &series->cells);
         }
@@ -96,7 +72,7 @@ static int tell_runs(Telling *telling)
         const Point *point = &telling->flow[telling->lead + i];
 
         history->points[i] = (MapFlowPoint){
-            .minute = point_minute(telling, telling->lead + i),
+            .minute = history_minute(telling, telling->lead + i),
             .runs = point->runs,
             .failures = point->failures,
         };
@@ -125,7 +101,13 @@ static bool is_gone(const Telling *telling, const Walk *walk, size_t point)
            (double)walk->missing * log1p(-MIN(share, 0.999999)) < log(hardly);
 }
 
-static void end_interval(const Telling *telling, const Walk *walk, bool on, MapFlowElement *element)
+/* Intervals of what is at hand. */
+typedef struct Intervals {
+    MapFlowInterval *items;
+    size_t n;
+} Intervals;
+
+static void end_interval(const Telling *telling, const Walk *walk, bool on, Intervals *intervals)
 {
     uint32_t lead = telling->lead;
     size_t last = on ? telling->n_all - 1 : walk->last;
@@ -133,7 +115,7 @@ static void end_interval(const Telling *telling, const Walk *walk, bool on, MapF
     if (last < lead) {
         return;
     }
-    element->intervals[element->n_intervals++] = (MapFlowInterval){
+    intervals->items[intervals->n++] = (MapFlowInterval){
         .first = walk->first < lead ? 0 : (uint32_t)(walk->first - lead),
         .last = (uint32_t)(last - lead),
         .before = walk->first < lead,
@@ -141,7 +123,7 @@ static void end_interval(const Telling *telling, const Walk *walk, bool on, MapF
     };
 }
 
-static void take_point(const Telling *telling, size_t point, Walk *walk, MapFlowElement *element)
+static void take_point(const Telling *telling, size_t point, Walk *walk, Intervals *intervals)
 {
     bool has = telling->having[point] > 0;
 
@@ -158,7 +140,7 @@ static void take_point(const Telling *telling, size_t point, Walk *walk, MapFlow
         walk->missing = 0;
         walk->last = point;
     } else if (is_gone(telling, walk, point)) {
-        end_interval(telling, walk, false, element);
+        end_interval(telling, walk, false, intervals);
         walk->open = false;
     }
 }
@@ -173,21 +155,23 @@ static size_t count_intervals_max(const Telling *telling)
     return n + 1;
 }
 
-/* The intervals of the element whose runs are counted in @having. */
-static void tell_intervals(Telling *telling, MapFlowElement *element)
+MapFlowInterval *history_intervals(Telling *telling, size_t *ret_n)
 {
     Walk walk = {.open = false};
+    Intervals intervals = {
+        ARENA_ARRAY(telling->arena, MapFlowInterval, count_intervals_max(telling)), 0};
 
-    element->intervals = ARENA_ARRAY(telling->arena, MapFlowInterval, count_intervals_max(telling));
     for (size_t i = 0; i < telling->n_all; i++) {
-        if (point_minute(telling, i + 1) <= telling->question->complete_to_minute ||
+        if (history_minute(telling, i + 1) <= telling->question->complete_to_minute ||
             telling->having[i] > 0) {
-            take_point(telling, i, &walk, element);
+            take_point(telling, i, &walk, &intervals);
         }
     }
     if (walk.open) {
-        end_interval(telling, &walk, true, element);
+        end_interval(telling, &walk, true, &intervals);
     }
+    *ret_n = intervals.n;
+    return intervals.items;
 }
 
 /* ---- elements ---- */
@@ -195,7 +179,7 @@ static void tell_intervals(Telling *telling, MapFlowElement *element)
 /* A series of a step or transition, to be added up with those of the same name. */
 typedef struct Part {
     Str from, to;
-    const Cells *cells;
+    const Series *series;
 } Part;
 
 static int compare_names(Str from, Str to, Str other_from, Str other_to)
@@ -217,7 +201,7 @@ static bool is_part(const Telling *telling, const Series *series)
 {
     return (series->key.kind == SERIES_STEP || series->key.kind == SERIES_NEXT) &&
            series->presence.n_runs > 0 &&
-           is_wanted(&telling->question->flow, &telling->tables->node[series->key.a].key);
+           history_is_wanted(&telling->question->flow, &telling->tables->node[series->key.a].key);
 }
 
 static size_t find_parts(const Telling *telling, Part **ret_parts)
@@ -231,8 +215,7 @@ static size_t find_parts(const Telling *telling, Part **ret_parts)
 
         if (is_part(telling, series)) {
             ARRAY_RESERVE(parts, n, capacity);
-            parts[n] =
-                (Part){.from = tables->node[series->key.a].key.part, .cells = &series->cells};
+            parts[n] = (Part){.from = tables->node[series->key.a].key.part, .series = series};
             if (series->key.kind == SERIES_NEXT) {
                 parts[n].to = tables->node[series->key.b].key.part;
             }
@@ -247,13 +230,14 @@ static size_t find_parts(const Telling *telling, Part **ret_parts)
 }
 
 /* How many runs have a step or transition stands in `adjusted` of its cells (run.c). */
-static void count_having(const Telling *telling, const Cells *cells)
+void history_count(const Telling *telling, const Cells *cells, bool adjusted)
 {
     for (size_t i = next_point(telling, cells, 0); i < telling->n_all;
          i = next_point(telling, cells, i + 1)) {
         CellSum sum = point_sum(telling, cells, i);
+        int64_t runs = adjusted ? (int64_t)(sum.adjusted / ADJUSTED_ONE) : sum.count;
 
-        telling->having[i] += sum.adjusted > 0 ? (uint64_t)(sum.adjusted / ADJUSTED_ONE) : 0;
+        telling->having[i] += runs > 0 ? (uint64_t)runs : 0;
     }
 }
 
@@ -267,207 +251,22 @@ static void tell_elements(Telling *telling)
         ARENA_ARRAY(telling->arena, MapFlowElement, MIN(n, (size_t)FLOW_HISTORY_ELEMENTS_MAX) + 1);
     for (size_t i = 0, end; i < n; i = end) {
         MapFlowElement element = {.from = arena_copy(telling->arena, parts[i].from),
-                                  .to = arena_copy(telling->arena, parts[i].to)};
+                                  .to = arena_copy(telling->arena, parts[i].to),
+                                  .first_minute = UINT32_MAX};
 
         mem_fill(telling->having, 0, telling->n_all * sizeof(telling->having[0]));
         for (end = i; end < n && compare_parts(&parts[i], &parts[end]) == 0; end++) {
-            count_having(telling, parts[end].cells);
+            history_count(telling, &parts[end].series->cells, true);
+            element.first_minute =
+                MIN(element.first_minute, presence_first(&parts[end].series->presence));
         }
         if (history->n_elements == FLOW_HISTORY_ELEMENTS_MAX) {
             history->n_left_out++;
             continue;
         }
-        tell_intervals(telling, &element);
+        element.intervals = history_intervals(telling, &element.n_intervals);
         if (element.n_intervals > 0) {
             history->elements[history->n_elements++] = element;
-        }
-    }
-}
-
-/* ---- changes ---- */
-
-static MapFlowChange *add_change(Telling *telling, uint32_t point, MapFlowChangeKind kind)
-{
-    MapFlowHistory *history = &telling->history;
-
-    if (history->n_changes == telling->changes_capacity) {
-        size_t capacity = MAX(telling->changes_capacity * 2, (size_t)64);
-        MapFlowChange *changes = ARENA_ARRAY(telling->arena, MapFlowChange, capacity);
-
-        if (history->n_changes > 0) {
-            mem_copy(changes, history->changes, history->n_changes * sizeof(*changes));
-        }
-        history->changes = changes;
-        telling->changes_capacity = capacity;
-    }
-    MapFlowChange *change = &history->changes[history->n_changes++];
-    *change = (MapFlowChange){.point = point, .kind = kind};
-    return change;
-}
-
-static void tell_changes(Telling *telling)
-{
-    const MapFlowHistory *history = &telling->history;
-
-    for (size_t i = 0; i < history->n_elements; i++) {
-        const MapFlowElement *element = &history->elements[i];
-
-        for (size_t k = 0; k < element->n_intervals; k++) {
-            const MapFlowInterval *interval = &element->intervals[k];
-
-            if (!interval->before) {
-                add_change(telling, interval->first, FLOW_CAME)->element = element;
-            }
-            if (!interval->on && interval->last + 1 < history->n_points) {
-                add_change(telling, interval->last + 1, FLOW_WENT)->element = element;
-            }
-        }
-    }
-}
-
-/* Marks the services that perform the flow's steps, by symbol of their node. */
-static void mark_services(const Telling *telling, bool *services)
-{
-    const MapTables *tables = telling->tables;
-
-    for (size_t i = 0; i < tables->series.n_records; i++) {
-        const Series *series = tables_series(tables, i);
-
-        if (series->key.kind == SERIES_EDGE && series->key.relation == RELATION_PERFORMS &&
-            series->presence.n_runs > 0 &&
-            is_wanted(&telling->question->flow, &tables->node[series->key.b].key)) {
-            services[series->key.a] = true;
-        }
-    }
-}
-
-static void tell_deploy(Telling *telling, const Series *series, uint32_t minute)
-{
-    CLEANUP(buf_deinit) Buf id = {0};
-    const MapTables *tables = telling->tables;
-    uint32_t point = (minute - telling->question->flow.from_minute) / telling->step;
-    MapFlowChange *change = add_change(telling, point, FLOW_DEPLOYED);
-
-    node_id_append(symbols_get(&tables->nodes, series->key.a), &id);
-    change->service_id = arena_copy(telling->arena, buf_str(&id));
-    change->service = tables_copy_node(tables, series->key.a, telling->arena);
-    change->version = tables_copy_text(tables, series->key.c, telling->arena);
-    change->minute = minute;
-}
-
-/* A version's label is counted by the minute (tables.c), so its first minute is its arrival. */
-static void tell_deploys(Telling *telling)
-{
-    const MapTables *tables = telling->tables;
-    uint32_t from = telling->question->flow.from_minute;
-    uint32_t to = point_minute(telling, telling->n_all);
-    uint32_t key = symbols_find(&tables->texts, STR("service.version"));
-    bool *services = ARENA_ARRAY(telling->arena, bool, symbols_count(&tables->nodes) + 1);
-
-    if (key == SYMBOL_NONE) {
-        return;
-    }
-    mark_services(telling, services);
-    for (size_t i = 0; i < tables->series.n_records; i++) {
-        const Series *series = tables_series(tables, i);
-
-        if (series->key.kind == SERIES_LABEL && series->key.b == key && services[series->key.a] &&
-            series->presence.n_runs > 0) {
-            uint32_t minute = presence_first(&series->presence);
-
-            if (minute >= from && minute < to) {
-                tell_deploy(telling, series, minute);
-            }
-        }
-    }
-}
-
-static int compare_changes(const void *a, const void *b)
-{
-    const MapFlowChange *left = a, *right = b;
-
-    if (left->point != right->point) {
-        return left->point < right->point ? -1 : 1;
-    }
-    if ((left->kind == FLOW_DEPLOYED) != (right->kind == FLOW_DEPLOYED)) {
-        return left->kind == FLOW_DEPLOYED ? -1 : 1;
-    }
-    if (left->kind != right->kind) {
-        return left->kind < right->kind ? -1 : 1;
-    }
-    if (left->kind != FLOW_DEPLOYED) {
-        return (left->element > right->element) - (left->element < right->element);
-    }
-    if (left->minute != right->minute) {
-        return left->minute < right->minute ? -1 : 1;
-    }
-    int order = str_compare(left->service_id, right->service_id);
-    return order != 0 ? order : str_compare(left->version, right->version);
-}
-
-/* ---- versions ---- */
-
-/* The sum over a shape's elements tells it, in whatever order they came. */
-static uint64_t element_hash(const MapFlowElement *element)
-{
-    uint64_t of_to = hash_stable(element->to);
-
-    return hash_stable(element->from) * 3 + (of_to << 31 | of_to >> 33);
-}
-
-static void change_version(MapFlowVersion *version, const MapFlowElement *element, bool came)
-{
-    uint64_t by = came ? 1 : UINT64_MAX; /* -1 */
-    bool is_step = element->to.len == 0;
-
-    version->shape += by * element_hash(element);
-    version->steps += is_step ? by : 0;
-    version->follows += is_step ? 0 : by;
-}
-
-static MapFlowVersion first_version(const MapFlowHistory *history)
-{
-    MapFlowVersion version = {.point = 0};
-
-    for (size_t i = 0; i < history->n_elements; i++) {
-        if (history->elements[i].intervals[0].before) {
-            change_version(&version, &history->elements[i], true);
-        }
-    }
-    return version;
-}
-
-/* A version for each point in which something came or went; what comes in the first point makes
- * the first. */
-static void tell_versions(Telling *telling)
-{
-    MapFlowHistory *history = &telling->history;
-    MapFlowVersion now = first_version(history);
-    size_t next_change = 0;
-
-    history->versions = ARENA_ARRAY(telling->arena, MapFlowVersion, history->n_changes + 1);
-    if (now.steps > 0 && (history->n_changes == 0 || history->changes[0].point > 0)) {
-        history->versions[history->n_versions++] = now;
-    }
-    for (size_t i = 0, end; i < history->n_changes; i = end) {
-        bool moved = false;
-
-        for (end = i;
-             end < history->n_changes && history->changes[end].point == history->changes[i].point;
-             end++) {
-            const MapFlowChange *change = &history->changes[end];
-
-            if (change->kind != FLOW_DEPLOYED) {
-                change_version(&now, change->element, change->kind == FLOW_CAME);
-                moved = true;
-            }
-        }
-        if (moved || (history->n_versions == 0 && now.steps > 0)) {
-            now.point = history->changes[i].point;
-            now.first_change = next_change;
-            now.n_changes = end - next_change;
-            next_change = end;
-            history->versions[history->n_versions++] = now;
         }
     }
 }
@@ -486,6 +285,8 @@ static void prepare(Telling *telling)
     telling->lead = (uint32_t)MIN(n, (uint64_t)(asked->from_minute / telling->step));
     telling->start = asked->from_minute - telling->lead * telling->step;
     telling->n_all = telling->lead + (size_t)n;
+    telling->history.looked_back_to = telling->start;
+    telling->history.step_minutes = telling->step;
     telling->flow = ARENA_ARRAY(telling->arena, Point, telling->n_all + 1);
     telling->having = ARENA_ARRAY(telling->arena, uint64_t, telling->n_all + 1);
 }
@@ -498,13 +299,8 @@ static int tell_history(const MapTables *tables, const MapOptions *options, void
     telling->tables = tables;
     TRY(tell_runs(telling));
     tell_elements(telling);
-    tell_changes(telling);
-    tell_deploys(telling);
-    if (telling->history.n_changes > 0) {
-        qsort(telling->history.changes, telling->history.n_changes, sizeof(MapFlowChange),
-              compare_changes);
-    }
-    tell_versions(telling);
+    history_tell_variants(telling);
+    history_tell_changes(telling);
     return 0;
 }
 
@@ -516,7 +312,7 @@ int map_flow_history(Map *map, const MapFlowHistoryQuestion *question, Arena *ar
 
     prepare(&telling);
     PageWindow pages =
-        page_steps(telling.start, point_minute(&telling, telling.n_all), telling.step);
+        page_steps(telling.start, history_minute(&telling, telling.n_all), telling.step);
     TRY(map_consult(map, pages, tell_history, &telling));
     *ret_history = telling.history;
     return 0;

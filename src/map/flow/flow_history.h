@@ -12,7 +12,8 @@
  * the last run that had it, once it was missing for longer than the presence gap (CONTRACT.md §5)
  * and in so many runs that chance hardly explains it: by its share of the runs until then, less
  * often than once in a thousand. So what few runs do does not come and go, and a flow that rests
- * keeps its shape. Looked at are the window and as much before it.
+ * keeps its shape. Looked at are the window and as much before it; whether what comes was ever
+ * there before is known for all that the map keeps.
  */
 typedef struct MapFlowInterval {
     uint32_t first, last; /* points */
@@ -21,10 +22,21 @@ typedef struct MapFlowInterval {
 } MapFlowInterval;
 
 typedef struct MapFlowElement {
-    Str from, to; /* a step: its name, and empty */
+    Str from, to;          /* a step: its name, and empty */
+    uint32_t first_minute; /* of all that the map keeps */
     MapFlowInterval *intervals;
     size_t n_intervals;
 } MapFlowElement;
+
+/* A sequence that runs had. Variants make no versions: their intervals tell when they came and
+ * went. */
+typedef struct MapFlowVariantLife {
+    Str key;       /* variant_take() */
+    uint64_t runs; /* of the window and as much before it */
+    uint32_t first_minute;
+    MapFlowInterval *intervals;
+    size_t n_intervals;
+} MapFlowVariantLife;
 
 typedef enum MapFlowChangeKind {
     FLOW_CAME,
@@ -36,6 +48,7 @@ typedef struct MapFlowChange {
     uint32_t point;
     MapFlowChangeKind kind;
     const MapFlowElement *element; /* came, went */
+    bool again;                    /* came: it was there at some time before */
     Str service_id, version;       /* deployed: a service.version that was not seen before */
     NodeKey service;
     uint32_t minute; /* deployed */
@@ -63,12 +76,19 @@ typedef struct MapFlowHistory {
     size_t n_changes;
     MapFlowVersion *versions; /* the first is the shape at the beginning of the window */
     size_t n_versions;
-    uint64_t n_left_out; /* elements beyond FLOW_HISTORY_ELEMENTS_MAX */
+    uint64_t n_left_out;          /* elements beyond FLOW_HISTORY_ELEMENTS_MAX */
+    MapFlowVariantLife *variants; /* that were there in the window, the most frequent first */
+    size_t n_variants;
+    uint64_t n_variants_left_out; /* rarer than FLOW_HISTORY_VARIANTS_MAX others */
+    bool variants_differ;         /* nearly all: none is told */
+    uint32_t looked_back_to;      /* minute */
+    uint32_t step_minutes;        /* of a point */
 } MapFlowHistory;
 
 enum {
     FLOW_HISTORY_POINTS_MAX = 10000,
     FLOW_HISTORY_ELEMENTS_MAX = 2000,
+    FLOW_HISTORY_VARIANTS_MAX = 200,
 };
 
 typedef struct MapFlowHistoryQuestion {

@@ -193,9 +193,106 @@ static void deploys_are_told_beside_the_versions(void **state)
     fixture_deinit(&fixture);
 }
 
+/* "sequence: from-to", of the intervals: before the window -, ongoing +. */
+static void assert_variants(const MapFlowHistory *history, const char *expected)
+{
+    CLEANUP(buf_deinit) Buf got = {0};
+
+    for (size_t i = 0; i < history->n_variants; i++) {
+        const MapFlowVariantLife *variant = &history->variants[i];
+        Str rest = variant->key, step;
+        bool cut = false;
+
+        buf_append_format(&got, "%s", i == 0 ? "" : "; ");
+        while (variant_take(&rest, &step, &cut) == 0) {
+            buf_append_str(&got, step);
+        }
+        buf_append_format(&got, "*%llu@%u", (unsigned long long)variant->runs,
+                          variant->first_minute - TODAY);
+        for (size_t k = 0; k < variant->n_intervals; k++) {
+            const MapFlowInterval *interval = &variant->intervals[k];
+
+            buf_append_format(&got, " %s%u-%u%s", interval->before ? "-" : "", interval->first,
+                              interval->last, interval->on ? "+" : "");
+        }
+    }
+    assert_string_equal(buf_cstr(&got), expected);
+}
+
+static void variants_come_and_go(void **state)
+{
+    Fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture, NULL);
+    runs(&fixture, "abc", TODAY, TODAY + 80);
+    runs(&fixture, "ac", TODAY + 40, TODAY + 60);
+    runs(&fixture, "acb", TODAY + 60, TODAY + 120);
+    MapFlowHistory history = tell(&fixture, TODAY + 50, TODAY + 120, 1);
+    assert_variants(&history, "abc*80@0 -0-29; acb*60@60 10-69+; ac*20@40 -0-9");
+    assert_false(history.variants_differ);
+    fixture_deinit(&fixture);
+}
+
+/* Then that one comes or goes says nothing. */
+static void of_runs_that_all_differ_no_variants_are_told(void **state)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+    Fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture, NULL);
+    for (uint32_t i = 0; i < 26; i++) {
+        const char sequence[] = {letters[i], letters[25 - i], '\0'};
+
+        run(&fixture, sequence, TODAY + i);
+    }
+    MapFlowHistory history = tell(&fixture, TODAY, TODAY + 30, 1);
+    assert_true(history.variants_differ);
+    assert_int_equal(history.n_variants, 0);
+    runs(&fixture, "ab", TODAY, TODAY + 30);
+    history = tell(&fixture, TODAY, TODAY + 30, 1);
+    assert_false(history.variants_differ);
+    assert_int_equal(history.n_variants, 27);
+    fixture_deinit(&fixture);
+}
+
+/* However long ago it was. */
+static void what_was_there_before_comes_again(void **state)
+{
+    Fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture, NULL);
+    runs(&fixture, "axb", TODAY, TODAY + 20);
+    runs(&fixture, "ab", TODAY + 20, TODAY + 3000);
+    runs(&fixture, "axb", TODAY + 3000, TODAY + 3020);
+    runs(&fixture, "ayb", TODAY + 3020, TODAY + 3040);
+    MapFlowHistory history = tell(&fixture, TODAY + 2990, TODAY + 3040, 1);
+    assert_int_equal(history.looked_back_to, TODAY + 2940);
+    for (size_t i = 0; i < history.n_changes; i++) {
+        const MapFlowChange *change = &history.changes[i];
+        bool is_new =
+            str_equal(change->element->from, STR("y")) || str_equal(change->element->to, STR("y"));
+
+        assert_int_equal(change->again, change->kind == FLOW_CAME && !is_new);
+        assert_int_equal(change->element->first_minute,
+                         is_new ? TODAY + 3020
+                         : str_equal(change->element->to, STR("b")) &&
+                                 str_equal(change->element->from, STR("a"))
+                             ? TODAY + 20
+                             : TODAY);
+    }
+    assert_true(history.n_changes > 6);
+    fixture_deinit(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(variants_come_and_go),
+        cmocka_unit_test(of_runs_that_all_differ_no_variants_are_told),
+        cmocka_unit_test(what_was_there_before_comes_again),
         cmocka_unit_test(a_step_comes_and_another_goes),
         cmocka_unit_test(what_few_runs_do_does_not_flicker),
         cmocka_unit_test(a_flow_that_rests_keeps_its_shape),

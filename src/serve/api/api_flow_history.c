@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "map/flow/flow_history.h"
+#include "map/flow/run.h"
 #include "serve/api/api_flows.h"
 #include "serve/api/map_json.h"
 #include "serve/api/map_question.h"
@@ -15,11 +16,13 @@ static uint32_t minute_of(const MapFlowHistory *history, uint32_t point)
 /* ---- elements ---- */
 
 static void intervals_write(JsonWriter *json, const MapFlowHistory *history,
-                            const MapFlowElement *element, uint32_t step)
+                            const MapFlowInterval *intervals, size_t n)
 {
+    uint32_t step = history->step_minutes;
+
     json_key_open(json, "intervals", '[');
-    for (size_t i = 0; i < element->n_intervals; i++) {
-        const MapFlowInterval *interval = &element->intervals[i];
+    for (size_t i = 0; i < n; i++) {
+        const MapFlowInterval *interval = &intervals[i];
 
         json_open(json, '{');
         minute_write(json, "from", minute_of(history, interval->first));
@@ -41,8 +44,7 @@ static void element_names_write(JsonWriter *json, const MapFlowElement *element)
     }
 }
 
-static void elements_write(JsonWriter *json, const MapFlowHistory *history, bool steps,
-                           uint32_t step)
+static void elements_write(JsonWriter *json, const MapFlowHistory *history, bool steps)
 {
     json_key_open(json, steps ? "steps" : "follows", '[');
     for (size_t i = 0; i < history->n_elements; i++) {
@@ -51,11 +53,46 @@ static void elements_write(JsonWriter *json, const MapFlowHistory *history, bool
         if ((element->to.len == 0) == steps) {
             json_open(json, '{');
             element_names_write(json, element);
-            intervals_write(json, history, element, step);
+            minute_write(json, "first", element->first_minute);
+            intervals_write(json, history, element->intervals, element->n_intervals);
             json_close(json, '}');
         }
     }
     json_close(json, ']');
+}
+
+/* ---- variants ---- */
+
+static void variant_steps_write(JsonWriter *json, Str key)
+{
+    bool cut = false;
+    Str step;
+
+    json_key_open(json, "sequence", '[');
+    while (variant_take(&key, &step, &cut) == 0) {
+        json_string(json, step);
+    }
+    json_close(json, ']');
+    json_key_bool(json, "cut", cut);
+}
+
+static void variants_write(JsonWriter *json, const MapFlowHistory *history)
+{
+    json_key_open(json, "variants", '[');
+    for (size_t i = 0; i < history->n_variants; i++) {
+        const MapFlowVariantLife *variant = &history->variants[i];
+
+        json_open(json, '{');
+        variant_id_write(json, "id", variant->key);
+        variant_steps_write(json, variant->key);
+        json_key_u64(json, "runs", variant->runs);
+        minute_write(json, "first", variant->first_minute);
+        intervals_write(json, history, variant->intervals, variant->n_intervals);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_key_u64(json, "variants_left_out", history->n_variants_left_out);
+    json_key_bool(json, "variants_differ", history->variants_differ);
 }
 
 /* ---- versions ---- */
@@ -74,6 +111,9 @@ static void changed_write(JsonWriter *json, const char *key, const MapFlowChange
             }
             json_open(json, '{');
             element_names_write(json, element);
+            if (kind == FLOW_CAME) {
+                json_key_bool(json, "again", changes[i].again);
+            }
             json_close(json, '}');
         }
         json_close(json, ']');
@@ -167,10 +207,12 @@ int api_flow_history(ApiCall *call)
     minute_write(json, "from", question.flow.from_minute);
     minute_write(json, "to", question.flow.to_minute);
     json_key_u64(json, "step_ns", question.step_minutes * NS_PER_MINUTE);
+    minute_write(json, "looked_back_to", history.looked_back_to);
     points_write(json, &history);
-    elements_write(json, &history, true, question.step_minutes);
-    elements_write(json, &history, false, question.step_minutes);
+    elements_write(json, &history, true);
+    elements_write(json, &history, false);
     json_key_u64(json, "left_out", history.n_left_out);
+    variants_write(json, &history);
     json_key_open(json, "versions", '[');
     for (size_t i = 0; i < history.n_versions; i++) {
         version_write(json, &history, i);

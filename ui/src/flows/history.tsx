@@ -17,20 +17,42 @@ const POINTS = 288
 
 function names(elements: FlowElements, sign: string): string[] {
   return [
-    ...elements.steps.map((step) => `${sign} ${step.name}`),
-    ...elements.follows.map((follow) => `${sign} ${follow.from} → ${follow.to}`),
+    ...elements.steps.map((step) => `${sign} ${step.name}${step.again ? ' (again)' : ''}`),
+    ...elements.follows.map(
+      (follow) => `${sign} ${follow.from} → ${follow.to}${follow.again ? ' (again)' : ''}`,
+    ),
   ]
 }
 
-function shortened(list: string[]): string {
+function shortened(list: string[], between = ', '): string {
   const more = list.length - NAMES_SHOWN
-  return list.slice(0, NAMES_SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '')
+  return list.slice(0, NAMES_SHOWN).join(between) + (more > 0 ? ` and ${more} more` : '')
 }
 
 interface Mark {
   at: number
-  kind: 'shape' | 'deploy'
+  kind: 'shape' | 'deploy' | 'variant'
   title: string
+}
+
+/** Variants that came or went while the shape stayed as it is: else its own mark tells. */
+function variantMarks(history: FlowHistory): Mark[] {
+  const shapes = new Set(history.versions.map((version) => version.time))
+  const changes = new Map<string, string[]>()
+  const add = (time: string, sign: string, sequence: string[]) => {
+    if (shapes.has(time) || time >= history.to) return
+    changes.set(time, [...(changes.get(time) ?? []), `${sign} ${shortened(sequence, ' → ')}`])
+  }
+  for (const variant of history.variants) {
+    for (const interval of variant.intervals) {
+      if (!interval.before) add(interval.from, '+', variant.sequence)
+      if (!interval.ongoing) add(interval.to, '−', variant.sequence)
+    }
+  }
+  return [...changes].map(([time, list]): Mark => {
+    const at = ms(time)
+    return { at, kind: 'variant', title: `${when(at)}: variants ${shortened(list)}` }
+  })
 }
 
 function marksOf(history: FlowHistory): Mark[] {
@@ -43,7 +65,7 @@ function marksOf(history: FlowHistory): Mark[] {
     const at = ms(deploy.time)
     return { at, kind: 'deploy', title: `${when(at)}: ${deploy.name} ${deploy.version} deployed` }
   })
-  return [...deploys, ...shapes]
+  return [...deploys, ...shapes, ...variantMarks(history)]
 }
 
 export function HistoryStrip({ name }: { name: string }) {
@@ -78,7 +100,7 @@ export function HistoryStrip({ name }: { name: string }) {
             x={Math.min(WIDTH - 2, ((mark.at - from) / span) * WIDTH)}
             y={mark.kind === 'deploy' ? HEIGHT + 2 : 0}
             width={mark.kind === 'deploy' ? 4 : 2}
-            height={mark.kind === 'deploy' ? 6 : HEIGHT}
+            height={mark.kind === 'deploy' ? 6 : mark.kind === 'shape' ? HEIGHT : 5}
           >
             <title>{mark.title}</title>
           </rect>

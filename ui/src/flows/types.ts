@@ -88,8 +88,8 @@ export interface Flow {
 }
 
 export interface FlowElements {
-  steps: { name: string }[]
-  follows: { from: string; to: string }[]
+  steps: { name: string; again?: boolean }[]
+  follows: { from: string; to: string; again?: boolean }[]
 }
 
 export interface FlowDeploy {
@@ -109,6 +109,11 @@ export interface FlowHistory {
     follows: number
     came: FlowElements
     went: FlowElements
+  }[]
+  variants: {
+    id: string
+    sequence: string[]
+    intervals: { from: string; to: string; before: boolean; ongoing: boolean }[]
   }[]
   deploys: FlowDeploy[]
 }

@@ -18,7 +18,8 @@ function keyOf(span: { trace_id: string; span_id: string; kind?: string }): stri
 }
 
 const kept = signal<ReadonlyMap<string, Span>>(new Map())
-const asked = new Set<string>()
+/** On their way. Whoever wants one of them too waits for the same answer, and hears the same failure. */
+const asked = new Map<string, Promise<void>>()
 
 export function detailOf(span: OutlineSpan): Span | undefined {
   return kept.value.get(keyOf(span))
@@ -34,32 +35,36 @@ function keep(spans: Span[]): void {
   kept.value = next
 }
 
-async function askFor(spans: OutlineSpan[]): Promise<void> {
+async function answerFor(spans: OutlineSpan[]): Promise<void> {
   const trace = spans[0]?.trace_id ?? ''
   const ids = [...new Set(spans.map((span) => span.span_id))]
+  const url = address(`traces/${encodeURIComponent(trace)}/spans`, { span_id: ids.join(',') })
+  keep((await get<List<Span>>(url)).items)
+}
+
+function askFor(spans: OutlineSpan[]): Promise<void> {
   const keys = spans.map(keyOf)
-  for (const key of keys) asked.add(key)
-  try {
-    const url = address(`traces/${encodeURIComponent(trace)}/spans`, { span_id: ids.join(',') })
-    keep((await get<List<Span>>(url)).items)
-  } finally {
+  const answer = answerFor(spans).finally(() => {
     for (const key of keys) asked.delete(key)
-  }
+  })
+  for (const key of keys) asked.set(key, answer)
+  return answer
 }
 
 /** Asks for those of `wanted` (of any traces) that are not there yet. The first failure is the answer. */
 async function fetchAll(wanted: readonly OutlineSpan[]): Promise<void> {
   const missing = new Map<string, OutlineSpan[]>()
+  const coming = new Set<Promise<void>>()
   for (const span of wanted) {
-    if (kept.peek().has(keyOf(span)) || asked.has(keyOf(span))) continue
-    missing.set(span.trace_id, [...(missing.get(span.trace_id) ?? []), span])
+    const key = keyOf(span)
+    const answer = asked.get(key)
+    if (answer) coming.add(answer)
+    else if (!kept.peek().has(key)) missing.set(span.trace_id, [...(missing.get(span.trace_id) ?? []), span])
   }
-  const parts = [...missing.values()].flatMap((spans) =>
-    Array.from({ length: Math.ceil(spans.length / DETAILS_AT_ONCE) }, (_, at) =>
-      spans.slice(at * DETAILS_AT_ONCE, (at + 1) * DETAILS_AT_ONCE),
-    ),
-  )
-  await Promise.all(parts.map(askFor))
+  for (const spans of missing.values())
+    for (let at = 0; at < spans.length; at += DETAILS_AT_ONCE)
+      coming.add(askFor(spans.slice(at, at + DETAILS_AT_ONCE)))
+  await Promise.all(coming)
 }
 
 /** Has them fetched; asks again while the server does not answer. Tells what went wrong. */

@@ -11,6 +11,7 @@ import { Figures, Panel, Section, type Figure } from '../frame/panel'
 import { Against } from './against'
 import { detailOf, useDetails } from './details'
 import type { Row, Trace } from './model'
+import { OnTheMap } from './on_the_map'
 import type { OutlineSpan } from './outline'
 import { sameValue, valueText } from './values'
 
@@ -128,22 +129,6 @@ function Links({ span, trace }: { span: OutlineSpan; trace: Trace }) {
           </div>
         )
       })}
-    </Section>
-  )
-}
-
-function OnTheMap({ span: { map: elements } }: { span: OutlineSpan }) {
-  if (elements.length === 0) return null
-  return (
-    <Section title="On the map">
-      {elements.map((element) => (
-        <div class="row" key={element.edge}>
-          <a class="row-left" href={hrefTo(['map'], { edge: element.edge })}>
-            {element.source_name} → {element.target_name}
-          </a>
-          <span class="row-right muted">{element.relation}</span>
-        </div>
-      ))}
     </Section>
   )
 }
@@ -309,7 +294,7 @@ function Whole({ span, row, trace }: { span: Span; row: Row; trace: Trace }) {
         </Section>
       )}
       <Links span={row.span} trace={trace} />
-      <OnTheMap span={row.span} />
+      <OnTheMap span={row.span} at={trace.origin.ms + row.at / 1e6} />
       <Business span={span} />
       <Attributes title="Resource" level="resource" list={span.resource?.attributes ?? []} />
       <Ids span={span} trace={trace} />

@@ -163,7 +163,7 @@ static void *cut_late(void *context)
 {
     World *world = context;
 
-    map_pending_free(map_cut(world->fixture.map));
+    tiers_free(world->fixture.map, map_cut(world->fixture.map));
     return NULL;
 }
 

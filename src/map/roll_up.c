@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "map/map_file.h"
+#include "map/series/hour_uses.h"
 #include "map/tiers.h"
 
 /*
@@ -17,17 +17,11 @@
  */
 enum { SPARSE_ROWS_MAX = 64, NEAR_PAST_HOURS = 396 * 24, NEAR_FUTURE_HOURS = 24 };
 
-/* A series has something in that hour. */
-typedef struct HourUse {
-    uint32_t hour, series;
-} HourUse;
-
 typedef struct Folding {
     MapTables tables;
-    PageHours hours;  /* that the cut files touch */
-    PageHours sparse; /* those that share the file that is made now */
-    HourUse *uses;    /* of the hours that are made now, by hour, then series */
-    size_t n_uses, uses_capacity;
+    PageHours hours;   /* that the cut files touch */
+    PageHours sparse;  /* those that share the file that is made now */
+    HourUses uses;     /* of the hours that are made now */
     uint32_t from, to; /* minutes of what is read */
     uint32_t last_hour;
     bool is_thin;       /* the hour that is read */
@@ -131,30 +125,11 @@ static void add_slots(const MapTables *tables, uint32_t number, const Folding *t
     }
 }
 
-static void add_use(Folding *folding, uint32_t minute, uint32_t series)
-{
-    HourUse use = {minute / MINUTES_PER_HOUR, series};
-    size_t n = folding->n_uses;
-
-    if (n == 0 || folding->uses[n - 1].series != series || folding->uses[n - 1].hour != use.hour) {
-        ARRAY_RESERVE(folding->uses, n, folding->uses_capacity);
-        folding->uses[folding->n_uses++] = use;
-    }
-}
-
-static int compare_uses(const void *a, const void *b)
-{
-    const HourUse *x = a, *y = b;
-
-    return x->hour != y->hour ? (x->hour > y->hour) - (x->hour < y->hour)
-                              : (x->series > y->series) - (x->series < y->series);
-}
-
 /* Which series have anything in which hour of the time that is read: one look at each, however many
  * hours that are. Some may occur twice. */
 static void find_uses(Folding *folding)
 {
-    folding->n_uses = 0;
+    folding->uses.count = 0;
     for (uint32_t i = 0; i < folding->tables.series.n_records; i++) {
         const Series *series = tables_series(&folding->tables, i);
         const Cells *cells = &series->cells;
@@ -164,33 +139,14 @@ static void find_uses(Folding *folding)
         }
         for (uint32_t k = cells_position(cells, folding->from);
              k < cells->n_cells && cells->index[k].minute < folding->to; k++) {
-            add_use(folding, cells->index[k].minute, i);
+            hour_uses_add(&folding->uses, cells->index[k].minute / MINUTES_PER_HOUR, i);
         }
         for (uint32_t k = series_slot(series, folding->from);
              k < series->n_slots && series->slots[k].minute < folding->to; k++) {
-            add_use(folding, series->slots[k].minute, i);
+            hour_uses_add(&folding->uses, series->slots[k].minute / MINUTES_PER_HOUR, i);
         }
     }
-    if (folding->n_uses > 0) {
-        qsort(folding->uses, folding->n_uses, sizeof(folding->uses[0]), compare_uses);
-    }
-}
-
-/* Position of the first use at or after @hour. */
-static size_t uses_position(const Folding *folding, uint32_t hour)
-{
-    size_t from = 0, to = folding->n_uses;
-
-    while (from < to) {
-        size_t middle = from + (to - from) / 2;
-
-        if (folding->uses[middle].hour < hour) {
-            from = middle + 1;
-        } else {
-            to = middle;
-        }
-    }
-    return from;
+    hour_uses_sort(&folding->uses);
 }
 
 static void add_series(const Folding *folding, uint32_t number, Arena *arena, MapRows *rows)
@@ -221,10 +177,10 @@ static void add_hour(const Folding *folding, Arena *arena, MapRows *rows)
 {
     uint32_t hour = folding->from / MINUTES_PER_HOUR, last = SERIES_NONE;
 
-    for (size_t i = uses_position(folding, hour);
-         i < folding->n_uses && folding->uses[i].hour == hour; i++) {
-        if (folding->uses[i].series != last) {
-            last = folding->uses[i].series;
+    for (size_t i = hour_uses_position(&folding->uses, hour);
+         i < folding->uses.count && folding->uses.items[i].hour == hour; i++) {
+        if (folding->uses.items[i].series != last) {
+            last = folding->uses.items[i].series;
             add_series(folding, last, arena, rows);
         }
     }
@@ -394,7 +350,9 @@ static int fold_hour(Folding *folding, const TablePlan *plan, uint32_t hour, Tab
 /* Whether the hour, of which all is here, has few rows. */
 static bool is_sparse(const Folding *folding, uint32_t hour)
 {
-    return uses_position(folding, hour + 1) - uses_position(folding, hour) < SPARSE_ROWS_MAX;
+    const HourUses *uses = &folding->uses;
+
+    return hour_uses_position(uses, hour + 1) - hour_uses_position(uses, hour) < SPARSE_ROWS_MAX;
 }
 
 static bool deserves_file(const Folding *folding, uint32_t hour)
@@ -511,7 +469,7 @@ int roll_up_fold(const TablePlan *plan, uint32_t last_hour, size_t series_max, T
     tables_deinit(&folding.tables);
     page_hours_deinit(&folding.hours);
     page_hours_deinit(&folding.sparse);
-    mem_free(folding.uses);
+    hour_uses_deinit(&folding.uses);
     return result;
 }
 
@@ -531,7 +489,7 @@ static int thin_hour(TableFile *file, TableSink *sink)
         result = emit_hour(&folding, sink);
     }
     tables_deinit(&folding.tables);
-    mem_free(folding.uses);
+    hour_uses_deinit(&folding.uses);
     return result;
 }
 

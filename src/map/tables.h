@@ -182,6 +182,9 @@ size_t series_node_count(SeriesKind kind);
  * names a node that is none. */
 MUST_USE int tables_intern(MapTables *tables, const SeriesNames *names, uint32_t *ret_series);
 
+/* As tables_intern(), for names that are keys: mostly those of a series that was just named. */
+uint32_t tables_find(MapTables *tables, const SeriesNames *names);
+
 static inline bool tables_are_full(const MapTables *tables)
 {
     return tables->series.n_records - tables->n_others >= tables->series_max;

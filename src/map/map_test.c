@@ -529,6 +529,35 @@ static void exemplars_do_not_depend_on_the_order_of_arrival(void **state)
     }
 }
 
+/* Three of each kind are kept of ten minutes: the other minutes are not without an example. */
+static void a_short_window_has_exemplars_too(void **state)
+{
+    enum { N = 40 };
+    Fixture fixture;
+
+    fixture_init(&fixture, NULL);
+    for (uint32_t i = 0; i < N; i++) {
+        Delta *delta = fixture_call(&fixture, "web", "cart", TODAY + i % 10);
+
+        delta->trace_id.bytes[1] = (uint8_t)i;
+        delta->duration_ns = i * 1000;
+        delta->errors = i % 5 == 0;
+    }
+    fixture_apply(&fixture);
+    for (uint32_t minute = 0; minute < 10; minute++) {
+        MapAnswer answer;
+        MapQuestion question = {.from_minute = TODAY + minute, .to_minute = TODAY + minute + 1};
+
+        assert_int_equal(map_ask(fixture.map, &question, &fixture.arena, &answer), 0);
+        assert_int_equal(answer.n_edges, 1);
+        const MapEdge *edge = &answer.edges[0];
+        assert_int_equal(edge->count, N / 10);
+        assert_true(edge->n_latest > 0 && edge->n_slowest > 0);
+        assert_int_equal(edge->n_error > 0, edge->errors > 0);
+    }
+    fixture_deinit(&fixture);
+}
+
 static void series_tell_a_minute_or_more_at_a_time(void **state)
 {
     Fixture fixture;
@@ -759,6 +788,7 @@ int main(void)
         cmocka_unit_test(focus_reaches_over_a_hop_whose_publishing_was_earlier),
         cmocka_unit_test(the_rarest_fold_then_by_name),
         cmocka_unit_test(exemplars_do_not_depend_on_the_order_of_arrival),
+        cmocka_unit_test(a_short_window_has_exemplars_too),
         cmocka_unit_test(series_tell_a_minute_or_more_at_a_time),
         cmocka_unit_test(findings_are_counted_with_an_example),
         cmocka_unit_test(any_order_of_adding_and_taking_back_gives_the_sums),

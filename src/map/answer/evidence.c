@@ -172,7 +172,16 @@ static void answer_flows(const Evidence *evidence, MapEdge *edge)
 
 /* --- Exemplars of an edge --- */
 
-static void pick_exemplars(const Evidence *evidence, const GraphPiece *piece, ExemplarPick *pick)
+/*
+ * A series keeps only the best few of each EXEMPLAR_MINUTES (of old times: of each hour or day), so
+ * a shorter window may have calls and none of them: then the best of the time around it stand for
+ * it.
+ */
+typedef struct ExemplarPicks {
+    ExemplarPick inside, around;
+} ExemplarPicks;
+
+static void pick_exemplars(const Evidence *evidence, const GraphPiece *piece, ExemplarPicks *picks)
 {
     const Series *series = tables_series(evidence->graph->tables, piece->series);
     uint32_t from = piece_from(piece, evidence->graph->question);
@@ -190,15 +199,19 @@ static void pick_exemplars(const Evidence *evidence, const GraphPiece *piece, Ex
             uint64_t minute = slot->set.items[k].start_ns / NS_PER_MINUTE;
 
             if (inside || (minute >= from && minute < to)) {
-                exemplar_pick(pick, &slot->set.items[k]);
+                exemplar_pick(&picks->inside, &slot->set.items[k]);
+            } else if (minute >= piece->from_minute && minute < piece->to_minute) {
+                exemplar_pick(&picks->around, &slot->set.items[k]);
             }
         }
     }
 }
 
-static size_t tell_exemplars(const ExemplarPick *pick, ExemplarChoice choice,
+static size_t tell_exemplars(const ExemplarPicks *picks, ExemplarChoice choice,
                              MapExemplar *ret_exemplars)
 {
+    const ExemplarPick *pick = picks->inside.n[choice] > 0 ? &picks->inside : &picks->around;
+
     for (size_t i = 0; i < pick->n[choice]; i++) {
         const Exemplar *best = pick->best[choice][i];
 
@@ -209,14 +222,16 @@ static size_t tell_exemplars(const ExemplarPick *pick, ExemplarChoice choice,
 
 static void answer_exemplars(const Evidence *evidence, MapEdge *edge)
 {
-    ExemplarPick pick = {0};
+    ExemplarPicks picks = {0};
 
     for (size_t i = 0; i < evidence->n_pieces; i++) {
-        pick_exemplars(evidence, evidence->pieces[i], &pick);
+        pick_exemplars(evidence, evidence->pieces[i], &picks);
     }
-    edge->n_latest = tell_exemplars(&pick, EXEMPLAR_LATEST, edge->latest);
-    edge->n_error = tell_exemplars(&pick, EXEMPLAR_ERROR, edge->error);
-    edge->n_slowest = tell_exemplars(&pick, EXEMPLAR_SLOWEST, edge->slowest);
+    edge->n_latest = tell_exemplars(&picks, EXEMPLAR_LATEST, edge->latest);
+    edge->n_slowest = tell_exemplars(&picks, EXEMPLAR_SLOWEST, edge->slowest);
+    if (edge->errors > 0) {
+        edge->n_error = tell_exemplars(&picks, EXEMPLAR_ERROR, edge->error);
+    }
 }
 
 void evidence_fill(const Evidence *evidence, MapEdge *edge)

@@ -67,6 +67,9 @@ Block *block_close(Block *block);
 
 const BlockSummary *block_summary(const Block *block);
 
+/* The row behind the row group that @row is in. */
+uint64_t block_group_end(const Block *block, uint64_t row);
+
 /* Whether the block may hold the trace; a Bloom filter's answer: no false "no". No I/O. */
 bool block_may_have_trace(const Block *block, TraceId id);
 

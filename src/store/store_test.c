@@ -342,6 +342,38 @@ static void a_part_of_an_old_trace_may_be_retired(void **state)
     assert_false(may_be_retired(fixture, 2, 75));
 }
 
+/* A merged block is as old as the newest of what it was made of, and the trace as its oldest. */
+static void a_merged_part_of_an_old_trace_may_be_retired(void **state)
+{
+    Fixture *fixture = *state;
+    enum { PARTS = 2 };
+
+    fixture->options.compaction_rows = 20; /* two blocks of ten fill one */
+    fixture->options.retention_age_s = 8 * 3600;
+    for (uint32_t i = 0; i < PARTS; i++) {
+        const Sample part = {1, i, 0};
+
+        assert_int_equal(append(fixture->store, &part, 1), 0);
+        append_trace(fixture, 2 + i, 9);
+        reopen(fixture);
+    }
+    append_trace(fixture, 2 + PARTS, 10);
+    reopen(fixture);
+    __atomic_store_n(&fixture->now_ns, sample_base_ns + 6 * 3600 * 1000000000ULL, __ATOMIC_RELAXED);
+    const Sample late = {1, PARTS, 0};
+    assert_int_equal(append(fixture->store, &late, 1), 0);
+    reopen(fixture);
+    store_compact(fixture->store);
+    assert_true(status_of(fixture->store).compactions > 0);
+    CLEANUP(arena_deinit) Arena arena = {0};
+    StoreTrace read;
+    __atomic_store_n(&fixture->now_ns, sample_base_ns + 15 * 1800 * 1000000000ULL,
+                     __ATOMIC_RELAXED);
+    assert_int_equal(store_read_settling(fixture->store, sample_trace_id(1), &arena, &read), 0);
+    assert_int_equal(read.n_settled, PARTS + 1);
+    assert_true(read.retired);
+}
+
 /* Somebody imports last year's traces: they stay as long as new ones would. */
 static void old_spans_that_just_came_are_kept(void **state)
 {
@@ -731,6 +763,7 @@ int main(void)
         TEST(a_second_store_is_told_that_the_directory_is_taken),
         TEST(old_blocks_go_by_age),
         TEST(a_part_of_an_old_trace_may_be_retired),
+        TEST(a_merged_part_of_an_old_trace_may_be_retired),
         TEST(old_spans_that_just_came_are_kept),
         TEST(merging_what_stays_as_it_is_ends),
         TEST(merging_joins_what_lies_apart_and_long_traces),

@@ -243,6 +243,13 @@ Value block_vector_value(const ParquetVector *vector, size_t row)
     }
 }
 
+uint64_t block_group_end(const Block *block, uint64_t row)
+{
+    size_t group = parquet_group_of(block->parquet, (size_t)row);
+
+    return parquet_group_row(block->parquet, group + 1);
+}
+
 /* --- Traces --- */
 
 bool block_may_have_trace(const Block *block, TraceId id)

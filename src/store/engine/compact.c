@@ -96,6 +96,7 @@ static void date_blocks(Store *store, const MergePlan *plan, Cut *cut)
         }
     }
     for (size_t i = 0; i < cut->n_blocks; i++) {
+        cut->blocks[i]->written_s = newest_s;
         cut->block_files[i].written_s = newest_s;
         cut->block_files[i].swept_s = swept_s;
     }
@@ -239,7 +240,7 @@ static void candidates_deinit(Candidates *candidates)
 }
 
 /* The first blocks of a window of @width_s that is over which together have the rows of one; with
- * @early, of one that is open, too, if they fill it. */
+ * @early, of one that is open, too, if they fill it or are as many as are merged at a time. */
 static bool choose_window(const Store *store, const Candidates *candidates, uint64_t width_s,
                           bool early, MergePlan *plan)
 {
@@ -251,11 +252,11 @@ static bool choose_window(const Store *store, const Candidates *candidates, uint
         bool is_full = false;
 
         plan->n_sources = 0;
-        for (size_t i = first; i < candidates->count && plan->n_sources < MERGE_SOURCES_MAX &&
-                               candidates->items[i].written_s / width_s == window;
-             i++) {
+        for (size_t i = first;
+             i < candidates->count && candidates->items[i].written_s / width_s == window; i++) {
             n_rows += candidates->items[i].block->summary.n_spans;
-            is_full = plan->n_sources > 0 && n_rows > rows_max;
+            is_full =
+                plan->n_sources == MERGE_SOURCES_MAX || (plan->n_sources > 0 && n_rows > rows_max);
             if (is_full) {
                 break;
             }

@@ -258,9 +258,9 @@ typedef struct TracePart {
     size_t bytes_max; /* 0: none; when the arena has more, the rest is not read ... */
     bool large;       /* ... and this says so */
     bool cut;
-    bool damaged; /* a block that may hold more of it cannot be read */
-    uint64_t
-        oldest_s; /* when the newest rows came of the block that has some of it and is oldest */
+    bool damaged;      /* a block that may hold more of it cannot be read */
+    uint64_t oldest_s; /* when the newest rows of the oldest block came that has some of it; 0: not
+                          known */
 } TracePart;
 
 /* As store_read_trace(), with no more than the view sees; the limit is the store's. */

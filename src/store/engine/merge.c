@@ -229,6 +229,15 @@ static void size_window(Merge *merge, Source *source)
                               WINDOW_BYTES / (WINDOW_ROW_TIMES * merge->row_bytes) + 1);
 }
 
+/* Rows of one group at most: whatever their sizes, together they were in memory when the group was
+ * written. */
+static size_t next_window(const Source *source)
+{
+    uint64_t group_end = block_group_end(source->block->block, source->next_row);
+
+    return (size_t)MIN(source->window_rows, group_end - source->next_row);
+}
+
 /* Takes the source's rows up to the trace @last. */
 static int take_rows(Merge *merge, Source *source, TraceId last)
 {
@@ -236,7 +245,7 @@ static int take_rows(Merge *merge, Source *source, TraceId last)
     size_t n, n_taken;
 
     do {
-        n = n_taken = (size_t)MIN(source->window_rows, source_rows(source));
+        n = n_taken = next_window(source);
         arena_reset(&merge->arena);
         TraceId *ids = ARENA_ARRAY(&merge->arena, TraceId, n);
         TRY(check_source(merge, source,

@@ -124,12 +124,18 @@ static int retire_expired(Store *store, const Shelf *shelf, bool *ret_worked)
     if (n == 0) {
         return 0;
     }
-    TRY(retire(store, expired, n));
-    log_info("store: blocks retired", LOG_U64("count", n));
+    /* Who finds the blocks gone must find that they may have gone. */
     pthread_mutex_lock(&store->mutex);
-    store->counters.retired_blocks += n;
-    store->retired_before_ns = MAX(store->retired_before_ns, retired_ns);
+    uint64_t before_ns = store->retired_before_ns;
+    store->retired_before_ns = MAX(before_ns, retired_ns);
     pthread_mutex_unlock(&store->mutex);
+    int result = retire(store, expired, n);
+    pthread_mutex_lock(&store->mutex);
+    store->counters.retired_blocks += result == 0 ? n : 0;
+    store->retired_before_ns = result == 0 ? store->retired_before_ns : before_ns;
+    pthread_mutex_unlock(&store->mutex);
+    TRY(result);
+    log_info("store: blocks retired", LOG_U64("count", n));
     *ret_worked = true;
     return 0;
 }

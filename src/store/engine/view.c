@@ -92,7 +92,8 @@ static int read_block_traces(const Shelf *shelf, TraceId id, Arena *arena, Trace
         int result = block_read_trace_part(block->block, &question, arena, &part->spans, &part->n);
         part->damaged |= result > 0;
         TRY(shelf_block_check(block, result));
-        if (part->n > before && (part->oldest_s == 0 || block->written_s < part->oldest_s)) {
+        if (part->n > before && block->written_s != 0 &&
+            (part->oldest_s == 0 || block->written_s < part->oldest_s)) {
             part->oldest_s = block->written_s;
         }
         if (part->n >= part->limit) {

@@ -9,13 +9,12 @@
 
 const Value *attributes_find(Attributes attributes, Str key)
 {
-    const Attribute *end = attributes.items + attributes.count;
-
     /* Most keys differ in length or in the last byte (prefixes such as "http." are common), so the
      * call to compare is rare. */
-    if (key.len == 0) {
+    if (key.len == 0 || attributes.count == 0) {
         return NULL;
     }
+    const Attribute *end = attributes.items + attributes.count;
     char last = key.ptr[key.len - 1];
     for (const Attribute *item = attributes.items; item < end; item++) {
         if (item->key.len == key.len && item->key.ptr[key.len - 1] == last &&

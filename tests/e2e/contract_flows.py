@@ -124,6 +124,20 @@ class Flows:
             flow["run_ids"].sort()
         return flows
 
+    # Business objects.
+    def objects(self):
+        """{(type, id): {trace: the runs of it, by name}}; a run without members in the trace is none of it."""
+        found = collections.defaultdict(lambda: collections.defaultdict(set))
+        for reading in self.model.readings:
+            type_, id_ = (first(reading.span.attributes, [f"entity.{what}"]) for what in ("type", "id"))
+            if type_ and id_:
+                found[type_, id_][reading.span.trace.hex()] |= set()
+        for key, spans in self.runs.items():
+            for traces in found.values():
+                for trace in {span.span.trace.hex() for span in spans} & traces.keys() if self.counts(key, spans) else ():
+                    traces[trace].add(key[0] + map_lines.place(*key[1:3]) + "/" + key[3])
+        return {key: dict(traces) for key, traces in found.items()}
+
     # The map.
     def step_name(self, flow, step):
         return f"{flow[0]}#{step}{map_lines.place(*flow[1:3])}"

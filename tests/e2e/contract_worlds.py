@@ -123,6 +123,7 @@ class Sql:
 class World:
     def __init__(self, seed):
         self.dice = random.Random(seed)
+        self.things = random.Random(f"things of {seed}")  # apart: the other dice fall as they did
         self.sql = Sql(self.dice)
         self.span_count = 0
         self.theme = ("mixed", "hops", "queues", "calls", "databases", "clients", "mixed")[seed % 7]
@@ -182,7 +183,7 @@ class World:
         start = base + self.pick(0, 0, 60, 360, 420) * 10**9 + self.dice.randint(0, 50) * 10**6 + self.span_count
         attributes = self.attributes(kind)
         name = self.pick("GET /", "x", "select items", "INSERT", "Delete orders now", "orders process")
-        attributes |= self.flow()
+        attributes |= self.flow() | self.thing()
         return Span(trace_id, id_, parent, name, kind, start, start + self.dice.randint(-1, 30) * 10**6, attributes,
                     resource, error=self.chance(0.15), tracestate=self.pick(
                         "", "", "", "", "ot=th:8", "v=1,ot=rv:aabbccddeeff00;th:c", "ot=th:xyz", "ot=th:4", "x=th:8", "ot=th:0", "ot=th:80000000000000", "ot=th:", "ot=p:8;th:e",
@@ -225,6 +226,15 @@ class World:
             found[self.pick("url.full", "http.url")] = self.pick(
                 "https://u:p@x.example/a?b=c@d", "http://cart:8080/", "http://[2001:db8::1]:8443/x", "/relative",
                 "http://localhost:9000/x", "HTTPS://Cart:8443?q", "grpc://u@[::1]:8443", "http://db.local.:5432#f", "http:///x")
+        return found
+
+    def thing(self):
+        """A business object, or half of one."""
+        if self.things.random() > 0.15:
+            return {}
+        found = {"entity.type": self.things.choice(["order", "order", "cart"]), "entity.id": self.things.choice(["1", 2, "a/b"])}
+        if self.things.random() < 0.2:
+            found[self.things.choice(list(found))] = ""
         return found
 
     def flow(self):

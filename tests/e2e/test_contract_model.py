@@ -100,6 +100,19 @@ def ask_flows(server, window):
         "lost steps": lost_steps_told(server) if window is None else {}}
 
 
+def objects_told(server, wanted):
+    def run_names(item):
+        return {run["flow"] + map_lines.place(run["scope"], run["environment"]) + "/" + run["run_id"] for run in item["runs"]}
+
+    found = {}
+    for type_, id_ in wanted:
+        answer = server.ask(f"/api/v1/entities/{type_}/{urllib.parse.quote(id_, safe='')}", wait="true")
+        assert not answer["truncated"]
+        traces = found[type_, id_] = {trace["trace_id"]: run_names(trace) for trace in answer["traces"]}
+        assert run_names(answer) == set().union(*traces.values())
+    return {"objects": found}
+
+
 def flows_expected(flows, window=None):
     lost = collections.Counter()
     for (_, step), count in flows.lost_steps.items():
@@ -155,6 +168,7 @@ def compare(directory, seed):
         model = Model(world.spans)
         flows = Flows(model)
         found = differences(ask(server), expected(model)) + differences(ask_flows(server, None), flows_expected(flows))
+        found += differences(objects_told(server, flows.objects()), {"objects": flows.objects()})
         for minute in sorted({span.start // MINUTE for span in world.spans})[:1]:
             window = (minute, minute + 1)
             found += [f"minute {minute}: {line}" for line in

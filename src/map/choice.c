@@ -14,14 +14,14 @@
  * one learns the files, with places for the chosen ones. That takes as long as a start does, so the
  * lock is not held meanwhile. What is not in files is in the map's rows that wait for a cut and in
  * the cut that is under way, all by name: it is added to the second one, under the lock, and the
- * two change places. When files came or went meanwhile it is done again, the last time under the
- * lock.
+ * two change places. When files came or went meanwhile it is done again; when they did so each
+ * time, what is there answers until the next question.
  *
  * Refused: to move single series in and out. The sums of (other) cannot be taken apart without the
  * files (presence, examples), and names that no series has any more would stay in memory.
  */
 enum {
-    ATTEMPTS = 3,
+    ATTEMPTS = 2,
     FREE_MS = 20, /* what takes no longer is no burden; ... */
     SHARE = 20,   /* ... else one of so many parts of the time goes into choosing */
 };
@@ -121,6 +121,9 @@ static void choose_places(const Map *map, SeriesCount *items, size_t n, Places *
     table_init(&places->contested, sizeof(uint64_t), sizeof(uint64_t));
     n = series_counts_limit_groups(items, n, map->options.variants_max, &places->contested);
     places->is_chosen = n > map->options.series_max;
+    if (places->is_chosen) { /* among what the flows' limits leave, too */
+        table_clear(&places->contested);
+    }
     n = series_counts_select(items, n, map->options.series_max);
     for (size_t i = 0; i < n && places->is_chosen; i++) {
         (void)table_put(&places->chosen, &items[i].hash, NULL);
@@ -307,9 +310,9 @@ static bool find_chosen(Choosing *choosing)
     return true;
 }
 
-/* Returns whether the right ones have places now. Not so when @may_let_go, the lock was let go for
- * reading files, and there are others then. */
-static bool choose(Map *map, bool may_let_go)
+/* Returns whether the right ones have places now. Not so when there are other files than those that
+ * were read, without the lock. */
+static bool choose(Map *map)
 {
     Choosing choosing = {.map = map};
 
@@ -322,13 +325,9 @@ static bool choose(Map *map, bool may_let_go)
         places_deinit(&choosing.places);
         return true;
     }
-    if (may_let_go) {
-        map_unlock(map);
-    }
+    map_unlock(map);
     tiers_learn(choosing.other, &choosing.places);
-    if (may_let_go) {
-        map_lock_flushed(map);
-    }
+    map_lock_flushed(map);
     bool done = choosing.n_changes == map->pages.n_changes;
     if (done) {
         take_over(&choosing);
@@ -372,11 +371,14 @@ void choice_refresh(Map *map)
     }
     uint64_t start_ns = now_ns(map);
     for (int i = 1; i <= ATTEMPTS && !done; i++) {
-        done = choose(map, i < ATTEMPTS);
+        done = choose(map);
     }
     uint64_t end_ns = now_ns(map);
     map_lock(map);
     map->choice.is_running = false;
+    if (!done) {
+        map->choice.checked = map->version - 1;
+    }
     if (end_ns - start_ns > FREE_MS * 1000000U) {
         map->choice.not_before_ns = end_ns + (end_ns - start_ns) * (SHARE - 1);
     }

@@ -201,7 +201,20 @@ static void many_names_between_cuts_ask_for_one(void **state)
 
 /* --- Whatever the order, beyond the limit --- */
 
-enum { CROWD = 3000, CROWD_SERIES_MAX = 120 };
+enum { CROWD = 3000, CROWD_SERIES_MAX = 100, CROWD_VARIANTS_MAX = 40 };
+
+/* Runs of one step, and which, so that flows have many variants, some of them frequent. */
+static void add_run_of_crowd(Fixture *fixture, Delta *delta, DeltaKind kind, uint32_t i)
+{
+    CLEANUP(buf_deinit) Buf variant = {0};
+    char step[16];
+
+    snprintf(step, sizeof(step), "step-%u", i % 4 == 0 ? i % 89 : i % 12);
+    bytes_append_counted(&variant, str_from_cstr(step));
+    delta->kind = kind;
+    delta->source = delta->target = flow(fixture, i % 5 < 3 ? "order" : "pay");
+    delta->name = kind == DELTA_RUN ? (Str){0} : arena_copy(&fixture->arena, buf_str(&variant));
+}
 
 /* The @i-th of a crowd of deltas: some names are frequent, most are not. */
 static void add_of_crowd(Fixture *fixture, uint32_t i)
@@ -214,6 +227,10 @@ static void add_of_crowd(Fixture *fixture, uint32_t i)
     Delta *delta = fixture_edge(fixture, service(fixture, i % 3 == 0 ? "web" : "shop"),
                                 RELATION_CALLS, service(fixture, name), RULE_PAIRED, minute);
 
+    if (i % 9 < 2) {
+        add_run_of_crowd(fixture, delta, i % 9 == 0 ? DELTA_RUN : DELTA_VARIANT, i);
+        return;
+    }
     delta->kind = (DeltaKind[]){DELTA_EDGE,  DELTA_REQUEST,    DELTA_HOP,    DELTA_SPAN,
                                 DELTA_LABEL, DELTA_UNRESOLVED, DELTA_NO_FLOW}[i % 7];
     delta->target = delta->kind == DELTA_EDGE && i % 2 == 0 ? table(fixture, name) : delta->target;
@@ -260,9 +277,27 @@ static void cut_slowly(Fixture *model, Disk *disk, Map *map)
     }
 }
 
+static void tell_variants(Fixture *model, Map *map, const char *name, Buf *text)
+{
+    const MapFlowQuestion question = {.name = str_from_cstr(name), .to_minute = UINT32_MAX};
+    MapFlowAnswer answer;
+
+    if (map_flow_ask(map, &question, &model->arena, &answer) != 0) {
+        return;
+    }
+    for (size_t i = 0; i < answer.n_variants; i++) {
+        buf_append_format(text, "%s %.*s: %llu\n", name, STR_ARG(answer.variants[i].steps[0]),
+                          (unsigned long long)answer.variants[i].runs);
+    }
+    buf_append_format(text, "%s: %llu runs, others %llu\n", name,
+                      (unsigned long long)answer.flow.runs, (unsigned long long)answer.other_runs);
+}
+
 /* What the map says of the crowd. */
 static void tell(Fixture *model, Map *map, Buf *text)
 {
+    tell_variants(model, map, "order", text);
+    tell_variants(model, map, "pay", text);
     assert_int_equal(total_of_edges(model, map), total_of_edges(model, model->map));
     dump_answer(map, 0, UINT32_MAX, false, &model->arena, text);
     dump_answer(map, TODAY + 120, TODAY + 1000, false, &model->arena, text);
@@ -277,9 +312,13 @@ static void apply_one(Fixture *model, Map *map, uint32_t i, int sign)
 
 /* The crowd in an order of its own, some of it twice and taken back once, cut, folded and asked now
  * and then. Appends what the map says, before and after a start. */
-static void tell_crowd(Fixture *model, uint32_t round, Buf *running, Buf *started)
+static void tell_crowd(Fixture *model, size_t variants_max, uint32_t round, Buf *running,
+                       Buf *started)
 {
-    MapOptions options = {.series_max = CROWD_SERIES_MAX, .cut_files_max = 2, .cells_bytes_max = 1};
+    MapOptions options = {.series_max = CROWD_SERIES_MAX,
+                          .variants_max = variants_max,
+                          .cut_files_max = 2,
+                          .cells_bytes_max = 1};
     Disk disk;
     Map *map = map_new(&options);
 
@@ -323,7 +362,7 @@ static void assert_texts_are_equal(const char *what, const Buf *left, const Buf 
     }
 }
 
-static void what_is_told_beyond_the_limit_does_not_depend_on_order(void **state)
+static void tell_crowd_in_orders(size_t variants_max)
 {
     CLEANUP(buf_deinit) Buf first = {0};
     Fixture model;
@@ -340,7 +379,7 @@ static void what_is_told_beyond_the_limit_does_not_depend_on_order(void **state)
         CLEANUP(buf_deinit) Buf running = {0};
         CLEANUP(buf_deinit) Buf started = {0};
 
-        tell_crowd(&model, round, &running, &started);
+        tell_crowd(&model, variants_max, round, &running, &started);
         assert_texts_are_equal("a start", &running, &started);
         if (round == 0) {
             buf_append_str(&first, buf_str(&running));
@@ -348,6 +387,16 @@ static void what_is_told_beyond_the_limit_does_not_depend_on_order(void **state)
         assert_texts_are_equal("another order", &first, &running);
     }
     fixture_deinit(&model);
+}
+
+static void what_is_told_beyond_the_limit_does_not_depend_on_order(void **state)
+{
+    tell_crowd_in_orders(0);
+}
+
+static void nor_where_flows_have_too_many_variants(void **state)
+{
+    tell_crowd_in_orders(CROWD_VARIANTS_MAX);
 }
 
 /* --- While others ask --- */
@@ -535,6 +584,7 @@ int main(void)
         cmocka_unit_test(the_limit_of_series_bounds_what_stands_for_others),
         cmocka_unit_test(many_names_between_cuts_ask_for_one),
         cmocka_unit_test(what_is_told_beyond_the_limit_does_not_depend_on_order),
+        cmocka_unit_test(nor_where_flows_have_too_many_variants),
         cmocka_unit_test(places_change_while_spans_come),
         cmocka_unit_test(a_flow_tells_its_most_frequent_variants),
     };

@@ -184,7 +184,7 @@ static int intern_node(MapTables *tables, Str bytes, uint32_t *ret_symbol)
  * or were, and it is settled which of all have places (choice.c). */
 static bool is_crowded(const MapTables *tables, uint32_t flow)
 {
-    return tables->variants_max > 0 && tables->contested == NULL &&
+    return tables->variants_max > 0 && tables->chosen == NULL && tables->contested == NULL &&
            (tables->node[flow].is_contested ||
             tables->node[flow].n_variants >= tables->variants_max);
 }

@@ -213,6 +213,20 @@ static void expire(Pages *pages, const TablesChange *change)
 
 /* Readers are held off for all of it: in between they would miss sums or see them twice. The hours
  * of files are found out before. */
+/* Whether files come or go that the map learns at a start. */
+static bool changes_tiers(const TablesChange *change)
+{
+    bool changes = change->pending != NULL;
+
+    for (size_t i = 0; i < change->n_added; i++) {
+        changes |= table_info_is(&change->added[i]->info, TIERS_FAMILY);
+    }
+    for (size_t i = 0; i < change->n_removed; i++) {
+        changes |= table_info_is(&change->removed[i]->info, TIERS_FAMILY);
+    }
+    return changes;
+}
+
 void tiers_changed(Map *map, const TablesChange *change)
 {
     const MapPending *pending = change->pending;
@@ -231,7 +245,7 @@ void tiers_changed(Map *map, const TablesChange *change)
         map->pages.committed = pending->number;
         map->in_flight = NULL;
     }
-    map->pages.n_changes++;
+    map->pages.n_changes += changes_tiers(change);
     expire(&map->pages, change);
     for (size_t i = 0; i < change->n_removed; i++) {
         pages_remove_file(&map->pages, change->removed[i]);

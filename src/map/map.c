@@ -414,6 +414,7 @@ void map_locate(Map *map, const Delta *deltas, size_t n, Arena *arena, MapPlace 
             .source_name = copy_node_label(deltas[i].source, arena),
             .target_name = copy_node_label(target, arena),
         };
+        ASSERT(node_key_parse(arena_copy(arena, target), &ret_places[i].target) == 0);
     }
     resolver_free(resolver);
 }

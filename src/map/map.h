@@ -198,6 +198,7 @@ typedef struct MapPlace {
     Str edge_id;
     Str source_id, target_id;
     Str source_name, target_name; /* node_key_label() */
+    NodeKey target;
 } MapPlace;
 
 /* @ret_places has room for @n. All of @deltas are DELTA_EDGE. */

@@ -45,5 +45,19 @@ MUST_USE int store_reading_scan_block(const StoreReading *reading, size_t index,
                                       const StoreScan *scan);
 MUST_USE int store_reading_scan_head(const StoreReading *reading, const StoreScan *scan);
 
+/* Calls @visit for each (trace, trace that one of its links names) of a block, hidden ones too;
+ * ends when it returns non-zero and returns that. Returns 0 or -errno. */
+MUST_USE int store_reading_block_links(const StoreReading *reading, size_t index,
+                                       int (*visit)(void *context, TraceId from, TraceId to),
+                                       void *context);
+
+/* store_view_trace() of what the reading sees. */
+MUST_USE int store_reading_trace(const StoreReading *reading, TraceId id, Arena *arena,
+                                 StoreTraceView *ret_view);
+
+/* A number that is another when the spans that readings see of trace @id are others, or lie in
+ * other blocks. No I/O. */
+uint64_t store_reading_stamp(const StoreReading *reading, TraceId id);
+
 /* Appends the numbers of the blocks that there are now to @ret_numbers, uint64_t each. */
 void store_block_numbers(Store *store, Buf *ret_numbers);

@@ -37,8 +37,34 @@ def step_of(service, span):
     return "rest" if "rest" in values and values["rest"].bool_value else None
 
 
-def random_trace(maker):
-    """[(service, environment, request of one span)] of one trace."""
+def random_work(maker):
+    """What a span does: (kind, attributes) of something that the map tells."""
+    return maker.choice([
+        (otlp.CLIENT, {"db.system": "postgresql", "server.address": "db.example", "db.namespace": "shop",
+                       "db.operation.name": maker.choice(["SELECT", "INSERT"]),
+                       "db.collection.name": maker.choice(["orders", "stock"])}),
+        (otlp.CLIENT, {"server.address": maker.choice(["mail.example", "bank", "store"])}),
+        (otlp.PRODUCER, {"messaging.system": "kafka", "messaging.operation.type": "send",
+                         "messaging.destination.name": "paid"}),
+        (otlp.CONSUMER, {"messaging.system": "kafka", "messaging.operation.type": "process",
+                         "messaging.destination.name": "paid"})])
+
+
+def join_trace(maker, span, before, producers):
+    """Makes it a child of a span before it; a consumer goes on with what other traces sent."""
+    if before and maker.random() < 0.7:
+        span.parent_span_id = otlp.spans(maker.choice(before)[1])[0].span_id
+    if span.kind == otlp.PRODUCER:
+        producers.append((span.trace_id, span.span_id))
+    if span.kind == otlp.CONSUMER and producers:
+        for trace, producer in maker.sample(producers, min(len(producers), maker.randrange(1, 3))):
+            span.links.add(trace_id=trace, span_id=producer)
+        span.attributes.add(key="order.id").value.string_value = str(maker.randrange(12))
+
+
+def random_trace(maker, producers=None):
+    """[(service, request of one span)] of one trace. With @producers spans have parents and do what the map tells; these
+    are spans of other traces that sent something."""
     trace = maker.randbytes(16)
     start = BASE + maker.randrange(3 * 3600) * SECOND
     out = []
@@ -54,11 +80,19 @@ def random_trace(maker):
         if maker.random() < 0.4:
             attributes["order.id"] = maker.choice([maker.randrange(12), str(maker.randrange(12))])
         at = start + maker.randrange(40) * SECOND // 4
-        body = otlp.request(service, trace_id=trace, start_ns=at, name=maker.choice(["POST /orders", "GET /"]),
-                            kind=maker.choice([otlp.SERVER, otlp.INTERNAL, otlp.CLIENT]), attributes=attributes)
-        body.resource_spans[0].resource.attributes.add(key="deployment.environment.name").value.string_value = environment
+        kind = maker.choice([otlp.SERVER, otlp.INTERNAL, otlp.CLIENT])
+        if producers is not None and maker.random() < 0.6:
+            kind, work = random_work(maker)
+            attributes |= work
+        body = otlp.request(service, trace_id=trace, start_ns=at, name=maker.choice(["POST /orders", "GET /"]), kind=kind,
+                            attributes=attributes)
+        resource = body.resource_spans[0].resource.attributes
+        resource.add(key="service.version").value.string_value = f"1.{(at - BASE) // (3000 * SECOND)}"
+        resource.add(key="deployment.environment.name").value.string_value = environment
         span = otlp.spans(body)[0]
         span.span_id = maker.randbytes(8)
+        if producers is not None:
+            join_trace(maker, span, out, producers)
         span.end_time_unix_nano = at + maker.randrange(8) * SECOND // 2
         span.status.code = 2 if maker.random() < 0.15 else 0
         out.append((service, body))
@@ -107,15 +141,12 @@ def definition(**others):
 
 
 def stripped(answer, defined):
-    """An answer without its mark, which it must have, and without what defined flows do not tell."""
+    """An answer without its mark, which it must have."""
     if isinstance(answer, dict) and "items" not in answer:
         answer = dict(answer)
         assert answer.pop("defined", False) == defined
         assert answer.pop("truncated", False) is False
-        answer.pop("touches", None)
-        answer.pop("deploys", None)
-        for version in answer.get("versions", []):
-            version.pop("deploys")
+        assert answer.pop("touches_truncated", False) is False
     elif isinstance(answer, dict):
         answer = {"cursor": answer["cursor"], "items": [stripped(item, defined) for item in answer["items"]]}
     return answer
@@ -141,14 +172,17 @@ def told(server, defined):
     out["list"] = [server.ask("/api/v1/flows", **ALWAYS)]
     out["runs"] = [server.ask(f"/api/v1/flows/order/runs/{run['run_id']}", wait="true")
                    for run in out["{}"][3]["items"][:40]]
+    out["by id"] = [server.ask(f"/api/v1/runs/{run['run_id']}", wait="true") for run in out["{}"][3]["items"][:8]]
+    assert all(answer["items"] for answer in out["by id"])
+    assert server.ask("/api/v1/runs/nobody", wait="true") == {"items": [], "truncated": False, "cursor": None}
     return {key: [stripped(answer, defined) for answer in answers] for key, answers in out.items()}
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("keyed", [False, True])
 def test_a_defined_flow_is_what_attributes_would_have_made(tmp_path, seed, keyed):
-    maker = random.Random(seed)
-    traces = [random_trace(maker) for _ in range(60)]
+    maker, producers = random.Random(seed), []
+    traces = [random_trace(maker, producers) for _ in range(60)]
     plain, named = Weft(tmp_path / "plain").start(), Weft(tmp_path / "named").start()
     try:
         for number, trace in enumerate(traces):
@@ -162,9 +196,10 @@ def test_a_defined_flow_is_what_attributes_would_have_made(tmp_path, seed, keyed
         assert put(plain, [definition(key="order.id" if keyed else "")]).status_code == 200
         found, expected = told(plain, True), told(named, False)
         assert expected["{}"][0]["runs"] > 10 and len(expected["{}"][0]["variants"]) > 5
+        assert len(expected["{}"][0]["touches"]) > 10 and len(expected["history"][0]["deploys"]) > 3
         assert found == expected
         # Nothing is stored by it, and it lives on: what comes next is in it, too.
-        late = random_trace(maker)
+        late = random_trace(maker, producers)
         send(plain, late)
         send(named, with_attributes(late, keyed))
         plain.stop()

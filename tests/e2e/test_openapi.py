@@ -109,6 +109,7 @@ def known(url):
         "/api/v1/flows/{name}/history": "order/shop",
         "/api/v1/flows/{name}/runs": "order/shop",
         "/api/v1/flows/{name}/runs/{run_id}": ("order/shop", "7"),
+        "/api/v1/runs/{run_id}": "7",
         "/api/v1/entities/{type}/{id}": ("cart", "4/2"),
         "/api/v1/services/{name}/operations": service,
         "/api/services/{service}/operations": service,

@@ -91,13 +91,29 @@ enum {
     FLOW_HISTORY_VARIANTS_MAX = 200,
 };
 
+/* Deploys of the services that perform a flow's steps: a service.version that was not seen before,
+ * where another map than the flow's knows what was seen. */
+typedef struct MapDeploy {
+    Str service_id, version;
+    NodeKey service;
+    uint32_t minute;
+} MapDeploy;
+
 typedef struct MapFlowHistoryQuestion {
     MapFlowQuestion flow; /* with the window; more than FLOW_HISTORY_POINTS_MAX points are cut */
     uint32_t step_minutes;
     uint32_t complete_to_minute; /* before it everything is known: absences are certain */
+    bool has_deploys;            /* those of the window, where the flow's map does not know them */
+    const MapDeploy *deploys;
+    size_t n_deploys;
 } MapFlowHistoryQuestion;
 
 /* Returns 0; MAP_NO_SUCH_NODE when no window has such a flow. In @arena; names live as long as the
  * map. */
 MUST_USE int map_flow_history(Map *map, const MapFlowHistoryQuestion *question, Arena *arena,
                               MapFlowHistory *ret_history);
+
+/* The flow is one of @flows, its services' versions are in @labels; those that arrived in the
+ * question's window, in no order, in @arena. */
+void map_flow_deploys(Map *flows, Map *labels, const MapFlowQuestion *question, Arena *arena,
+                      MapDeploy **ret_deploys, size_t *ret_n);

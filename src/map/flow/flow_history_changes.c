@@ -80,6 +80,26 @@ static void tell_deploy(Telling *telling, const Series *series, uint32_t minute)
     change->minute = minute;
 }
 
+static void tell_given_deploys(Telling *telling)
+{
+    const MapFlowHistoryQuestion *question = telling->question;
+
+    for (size_t i = 0; i < question->n_deploys; i++) {
+        const MapDeploy *deploy = &question->deploys[i];
+
+        if (deploy->minute >= question->flow.from_minute &&
+            deploy->minute < history_minute(telling, telling->n_all)) {
+            uint32_t point = (deploy->minute - question->flow.from_minute) / telling->step;
+            MapFlowChange *change = add_change(telling, point, FLOW_DEPLOYED);
+
+            change->service_id = deploy->service_id;
+            change->service = deploy->service;
+            change->version = deploy->version;
+            change->minute = deploy->minute;
+        }
+    }
+}
+
 /* A version's label is counted by the minute (tables.c), so its first minute is its arrival. */
 static void tell_deploys(Telling *telling)
 {
@@ -89,6 +109,10 @@ static void tell_deploys(Telling *telling)
     uint32_t key = symbols_find(&tables->texts, STR("service.version"));
     bool *services = ARENA_ARRAY(telling->arena, bool, symbols_count(&tables->nodes) + 1);
 
+    if (telling->question->has_deploys) {
+        tell_given_deploys(telling);
+        return;
+    }
     if (key == SYMBOL_NONE) {
         return;
     }

@@ -116,6 +116,7 @@ FlowBlock *flow_block_unref(FlowBlock *block)
 {
     if (block != NULL && atomic_fetch_sub(&block->refs, 1) == 1) {
         flow_members_deinit(&block->members);
+        mem_free(block->links);
         mem_free(block);
     }
     return NULL;
@@ -158,7 +159,8 @@ bool flow_cache_has(FlowCache *cache, uint64_t number, FlowVersion version)
 void flow_cache_put(FlowCache *cache, uint64_t number, FlowVersion version, FlowBlock *block)
 {
     const EntryKey key = {number, version};
-    size_t bytes = sizeof(Entry) + sizeof(Slot) + flow_members_bytes(&block->members);
+    size_t bytes = sizeof(Entry) + sizeof(Slot) + flow_members_bytes(&block->members) +
+                   block->links_capacity * sizeof(FlowLink);
 
     pthread_mutex_lock(&cache->mutex);
     cache->counts.read++;

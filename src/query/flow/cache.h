@@ -29,11 +29,17 @@ enum {
 FlowCache *flow_cache_new(size_t bytes_max, const Clock *clock);
 FlowCache *flow_cache_free(FlowCache *cache);
 
-/* What one block is to one definition. */
+typedef struct FlowLink {
+    TraceId source, target; /* a span of the first has a link to one of the second */
+} FlowLink;
+
+/* What one block is to one definition; or, for touch_links.h, which traces of it link to which. */
 typedef struct FlowBlock {
     _Atomic int refs;
     bool has_too_many; /* no members: the block has more than FLOW_BLOCK_MEMBERS_MAX */
     FlowMembers members;
+    FlowLink *links;
+    size_t n_links, links_capacity;
 } FlowBlock;
 
 FlowBlock *flow_block_new(void);

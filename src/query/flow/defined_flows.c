@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "query/flow/defined_flows.h"
 
+#include <stdlib.h>
+
 #include "base/assert.h"
 #include "base/map.h"
 #include "base/memory.h"
+#include "map/contract.h"
 #include "map/flow/runs.h"
 #include "query/flow/gather.h"
+#include "query/flow/touches.h"
 
 /*
  * Members become runs and sums in a map that lives for the answers, so all that can be asked of a
  * flow can be asked of a defined one.
  */
+#define NS_PER_MINUTE UINT64_C(60000000000)
+
 enum {
     STOP = 1,
     APPLIED_AT_ONCE = 4096, /* members */
@@ -20,7 +26,8 @@ FlowMemory *flow_memory_new(size_t bytes_max, const Clock *clock)
 {
     FlowMemory *memory = NEW(FlowMemory);
 
-    memory->cache = flow_cache_new(bytes_max, clock);
+    memory->cache = flow_cache_new(bytes_max - bytes_max / 3, clock);
+    memory->touches = flow_touch_memory_new(bytes_max / 3);
     memory->results = flow_results_new(clock);
     return memory;
 }
@@ -30,12 +37,40 @@ FlowMemory *flow_memory_free(FlowMemory *memory)
     if (memory != NULL) {
         flow_cache_free(memory->cache);
         flow_results_free(memory->results);
+        flow_touch_memory_free(memory->touches);
         mem_free(memory);
     }
     return NULL;
 }
 
 /* ---- the map ---- */
+
+/* That the member's service performs its step (CONTRACT.md §6), as the contract tells it. */
+static void add_performs(const Member *member, Deltas *deltas)
+{
+    CLEANUP(buf_deinit) Buf target = {0};
+    Delta *delta = deltas_add(deltas);
+    NodeKey step;
+
+    ASSERT(node_key_parse(member->flow, &step) == 0);
+    step.type = NODE_STEP;
+    step.part = member->step;
+    node_key_append(&step, &target);
+    *delta = (Delta){.kind = DELTA_EDGE,
+                     .relation = RELATION_PERFORMS,
+                     .rule = RULE_FLOW,
+                     .minute = (uint32_t)(member->start_ns / NS_PER_MINUTE),
+                     .source = member->service,
+                     .target = arena_copy(deltas->arena, buf_str(&target)),
+                     .count = 1,
+                     .errors = member->failed,
+                     .adjusted = contract_weight(member->threshold),
+                     .has_duration = true,
+                     .duration_ns = member->end_ns - member->start_ns,
+                     .trace_id = member->trace_id,
+                     .start_ns = member->start_ns,
+                     .span_id = member->span_id};
+}
 
 /* Some members at a time, so that what they change on the map need not all be held at once. */
 static int apply(Map *map, const GatheredMember *items, size_t n)
@@ -52,6 +87,7 @@ static int apply(Map *map, const GatheredMember *items, size_t n)
         *member = *items[i].member;
         member->run_id = items[i].run_id;
         member->no_run_id = items[i].no_run_id;
+        add_performs(member, &plus);
     }
     TRY(runs_prepare(map_runs(map), &none, &members, &minus, &plus));
     runs_commit(map_runs(map));
@@ -103,6 +139,42 @@ static int find_map(const Gathering *gathering, FlowResult **ret_result)
     return 0;
 }
 
+typedef struct ChosenTrace {
+    TraceId id;
+    uint64_t start_ns;
+} ChosenTrace;
+
+static int compare_newest_first(const void *a, const void *b)
+{
+    const ChosenTrace *left = a;
+    const ChosenTrace *right = b;
+
+    return left->start_ns != right->start_ns ? (left->start_ns < right->start_ns ? 1 : -1)
+                                             : trace_id_compare(left->id, right->id);
+}
+
+/* Members are sorted by trace. */
+static void list_traces(const Gathering *gathering, DefinedFlows *flows)
+{
+    ChosenTrace *traces = NEW_ARRAY(ChosenTrace, gathering->n + 1);
+    size_t n = 0;
+
+    for (size_t i = 0; i < gathering->n; i++) {
+        const Member *member = gathering->items[i].member;
+
+        if (n == 0 || !trace_id_equal(traces[n - 1].id, member->trace_id)) {
+            traces[n++] = (ChosenTrace){member->trace_id, member->start_ns};
+        }
+    }
+    qsort(traces, n, sizeof(ChosenTrace), compare_newest_first);
+    flows->traces = NEW_ARRAY(TraceId, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        flows->traces[i] = traces[i].id;
+    }
+    flows->n_traces = n;
+    mem_free(traces);
+}
+
 static int finish(Gathering *gathering, DefinedFlows *flows)
 {
     gather_finish(gathering);
@@ -111,6 +183,9 @@ static int finish(Gathering *gathering, DefinedFlows *flows)
     flows->spans = gathering->n;
     flows->truncated = gathering->truncated;
     flows->from_ns = gathering->floor_ns;
+    if (gathering->question->wants_traces) {
+        list_traces(gathering, flows);
+    }
     return 0;
 }
 
@@ -118,6 +193,9 @@ void defined_flows_deinit(DefinedFlows *flows)
 {
     flows->result = flow_result_unref(flows->result);
     flows->map = NULL;
+    mem_free(flows->traces);
+    flows->traces = NULL;
+    flows->n_traces = 0;
 }
 
 /* ---- questions ---- */

@@ -20,6 +20,7 @@ enum {
 typedef struct FlowMemory {
     FlowCache *cache;
     FlowResults *results;
+    struct FlowTouchMemory *touches;
 } FlowMemory;
 
 /* Of @bytes_max for what blocks hold; 0: nothing is kept. */
@@ -34,6 +35,7 @@ typedef struct DefinedQuestion {
     size_t n_definitions;
     uint64_t from_ns, to_ns; /* runs that begin in it are whole, as far as within_ns goes */
     uint64_t deadline_ns;    /* monotonic; 0: none */
+    bool wants_traces;       /* for flow_touches_ask() */
 } DefinedQuestion;
 
 typedef struct DefinedFlows {
@@ -42,6 +44,8 @@ typedef struct DefinedFlows {
     bool truncated;   /* a limit was met: spans, time, or a pattern that ran away */
     uint64_t from_ns; /* the oldest start that was looked at */
     FlowResult *result;
+    TraceId *traces; /* of these spans, each once, the newest first; NULL unless wanted */
+    size_t n_traces;
 } DefinedFlows;
 
 /* Evaluates over the window, newest blocks first. Returns 0, also when truncated, or -errno. */

@@ -22,7 +22,7 @@
  * and retire, traces are deleted and definitions change, each question is answered with a memory
  * that has seen all of it, with one that has room for little, and with none.
  */
-enum { SEEDS = 6, STEPS = 120, TRACES = 60, SPANS = 9, MEMORIES = 2, VERSIONS = 5 };
+enum { SEEDS = 3, STEPS = 60, TRACES = 60, SPANS = 9, MEMORIES = 2, VERSIONS = 5 };
 
 typedef struct World {
     uint64_t seed, random, now_ns;
@@ -239,7 +239,7 @@ static void what_is_kept_changes_no_answer(void **state)
         flow_cache_status(world.memories[0]->cache, &large);
         flow_cache_status(world.memories[1]->cache, &small);
         assert_true(told > (size_t)STEPS * 100);
-        assert_true(large.found > 500 && large.read > 100 && large.evicted == 0);
+        assert_true(large.found > 200 && large.read > 50 && large.evicted == 0);
         assert_true(small.evicted > 10 && small.bytes <= small.bytes_max);
         world_close(&world);
     }

@@ -190,6 +190,7 @@ int api_flow_history(ApiCall *call)
     MapFlowHistoryQuestion question = {0};
     AssemblyStatus assembly = {0};
     MapFlowHistory history;
+    MapDeploy *deploys = NULL;
     JsonWriter *json = &call->json;
 
     TRY(flow_question_read(call, &question.flow));
@@ -198,6 +199,12 @@ int api_flow_history(ApiCall *call)
     assembly_status(call->api->assembly, &assembly);
     question.complete_to_minute = (uint32_t)(assembly.complete_to_ns / NS_PER_MINUTE);
     TRY(flow_source_open(call, judged_from(&question.flow), question.flow.to_minute, &source));
+    if (source.is_defined) {
+        map_flow_deploys(source.map, call->api->map, &question.flow, &call->arena, &deploys,
+                         &question.n_deploys);
+        question.has_deploys = true;
+        question.deploys = deploys;
+    }
     if (map_flow_history(source.map, &question, &call->arena, &history) != 0) {
         return flow_not_found(call);
     }

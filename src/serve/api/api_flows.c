@@ -70,7 +70,7 @@ static void life_write(JsonWriter *json, uint32_t first_minute, uint32_t last_mi
 
 /* ---- the list ---- */
 
-static void runs_write(JsonWriter *json, const MapFlow *flow)
+static void run_counts_write(JsonWriter *json, const MapFlow *flow)
 {
     json_key_u64(json, "runs", flow->runs);
     json_key_u64(json, "failures", flow->failures);
@@ -83,7 +83,7 @@ static void flow_item_write(JsonWriter *json, const MapFlow *flow, const FlowSou
     json_open(json, '{');
     flow_names_write(json, "name", &flow->key);
     flow_source_write(json, source);
-    runs_write(json, flow);
+    run_counts_write(json, flow);
     json_key_u64(json, "steps", flow->steps);
     json_key_u64(json, "variants", flow->variants);
     life_write(json, flow->first_minute, flow->last_minute);
@@ -347,7 +347,7 @@ void flow_answer_write(JsonWriter *json, const MapFlowQuestion *question, const 
     json_key_string(json, "name", question->name);
     minute_write(json, "from", question->from_minute);
     minute_write(json, "to", question->to_minute);
-    runs_write(json, &flow->flow);
+    run_counts_write(json, &flow->flow);
     lists_write(json, flow);
     json_key(json, STR("happy_path"));
     if (happy == NULL) {
@@ -362,12 +362,20 @@ int api_flow(ApiCall *call)
     CLEANUP(flow_source_close) FlowSource source = {0};
     MapFlowQuestion question;
     MapFlowAnswer flow;
+    bool wants_touches, is_truncated = false;
 
+    TRY(api_flag(call, "touches", true, &wants_touches));
     TRY(flow_question_read(call, &question));
     TRY(flow_source_open(call, question.from_minute, question.to_minute, &source));
     TRY(flow_source_ask(call, &source, &question, &flow));
+    if (wants_touches) {
+        TRY(flow_source_touch(call, &source, &question, &flow, &is_truncated));
+    } else {
+        flow.n_touches = 0;
+    }
     json_open(&call->json, '{');
     flow_answer_write(&call->json, &question, &flow);
+    json_key_bool(&call->json, "touches_truncated", is_truncated);
     flow_source_write(&call->json, &source);
     json_close(&call->json, '}');
     return 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "map/flow/runs.h"
 #include "query/flow/defined_flows.h"
 #include "serve/api/api_call.h"
 
@@ -13,6 +14,7 @@ int api_flow_conformance(ApiCall *call);
 int api_flow_history(ApiCall *call);
 int api_flow_runs(ApiCall *call);
 int api_flow_run(ApiCall *call);
+int api_runs(ApiCall *call);   /* item: the run id */
 int api_entity(ApiCall *call); /* item: its type, second: its id */
 int api_flow_definitions(ApiCall *call);
 int api_flow_definitions_put(ApiCall *call);
@@ -25,15 +27,20 @@ int api_flow_definitions_preview(ApiCall *call);
 typedef struct FlowSource {
     Map *map;
     bool is_defined;
-    DefinedFlows defined; /* owned */
+    DefinedFlows defined;             /* owned */
+    const FlowDefinition *definition; /* of one that people defined; lives as long as the call */
 } FlowSource;
 
 /* The source for flow @call->item in a window of minutes. Returns 0, API_FAILED or -errno. */
 MUST_USE int flow_source_open(ApiCall *call, uint32_t from_minute, uint32_t to_minute,
                               FlowSource *ret_source);
 
-/* The source for run @call->second of it, of all time. */
+/* The source for run @call->second, or, without that, @call->item of it, of all time. */
 MUST_USE int flow_source_open_run(ApiCall *call, FlowSource *ret_source);
+
+/* ... and of @definition. */
+MUST_USE int flow_source_open_definition(ApiCall *call, const FlowDefinition *definition,
+                                         FlowSource *ret_source);
 
 /* All that people defined, evaluated in a window; no map when there is none. */
 MUST_USE int flow_source_open_all(ApiCall *call, uint32_t from_minute, uint32_t to_minute,
@@ -47,6 +54,12 @@ void flow_source_write(JsonWriter *json, const FlowSource *source);
  * API_FAILED. */
 MUST_USE int flow_source_ask(ApiCall *call, const FlowSource *source,
                              const MapFlowQuestion *question, MapFlowAnswer *ret_flow);
+
+/* What the steps of a flow that people defined touch, into @flow; of others it is there already.
+ * Returns 0 or -errno. */
+MUST_USE int flow_source_touch(ApiCall *call, const FlowSource *source,
+                               const MapFlowQuestion *question, MapFlowAnswer *flow,
+                               bool *ret_truncated);
 
 /* An answer about one flow, as the members of an object. */
 void flow_answer_write(JsonWriter *json, const MapFlowQuestion *question,
@@ -63,6 +76,9 @@ void variant_id_write(JsonWriter *json, const char *key, Str variant);
 
 /* The steps of a sequence as a list. */
 void flow_steps_write(JsonWriter *json, const char *key, const Str *steps, size_t n);
+
+/* A run as an item of a list. */
+void run_item_write(JsonWriter *json, const FlowSource *source, const RunFound *run);
 
 /* "name","scope","environment" of a flow. */
 void flow_names_write(JsonWriter *json, const char *name, const NodeKey *key);

@@ -249,7 +249,7 @@ static void source_write(JsonWriter *json, const FlowSource *source, bool trunca
                   truncated || (source->is_defined && source->defined.truncated));
 }
 
-static void item_write(JsonWriter *json, const FlowSource *source, const RunFound *run)
+void run_item_write(JsonWriter *json, const FlowSource *source, const RunFound *run)
 {
     json_open(json, '{');
     run_fields_write(json, run);
@@ -287,7 +287,7 @@ int api_flow_runs(ApiCall *call)
                   page.incomplete || (source.is_defined && source.defined.truncated));
     json_key_open(&call->json, "items", '[');
     for (size_t i = 0; i < page.n; i++) {
-        item_write(&call->json, &source, &page.items[i]);
+        run_item_write(&call->json, &source, &page.items[i]);
     }
     api_list_close(call, page.more ? after_format(call, &page.items[page.n - 1]) : STR(""));
     return 0;

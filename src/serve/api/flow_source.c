@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve/api/api_flows.h"
+#include "query/flow/touches.h"
 #include "serve/api/saved.h"
 
 /* Whether a flow comes from attributes or from a definition is decided here; the answers do not
  * know. */
+
+/* For what is not known yet of what steps touch, unless a call wants all of it. */
+#define TOUCHES_NS UINT64_C(1000000000)
 
 static DefinedQuestion question_of(const ApiCall *call, const FlowDefinition *definitions, size_t n)
 {
@@ -50,10 +54,24 @@ int flow_source_open(ApiCall *call, uint32_t from_minute, uint32_t to_minute,
 
         question.from_ns = from_minute * NS_PER_MINUTE;
         question.to_ns = to_minute * NS_PER_MINUTE;
+        question.wants_traces = true;
         TRY(defined_flows_evaluate(&question, &ret_source->defined));
         ret_source->is_defined = true;
+        ret_source->definition = definition;
         ret_source->map = ret_source->defined.map;
     }
+    return 0;
+}
+
+int flow_source_open_definition(ApiCall *call, const FlowDefinition *definition,
+                                FlowSource *ret_source)
+{
+    const DefinedQuestion question = question_of(call, definition, 1);
+
+    *ret_source = (FlowSource){.is_defined = true};
+    TRY(defined_flows_run(&question, call->second.len > 0 ? call->second : call->item,
+                          &ret_source->defined));
+    ret_source->map = ret_source->defined.map;
     return 0;
 }
 
@@ -63,14 +81,7 @@ int flow_source_open_run(ApiCall *call, FlowSource *ret_source)
 
     TRY(find_definition(call, &definition));
     *ret_source = (FlowSource){.map = call->api->map};
-    if (definition != NULL) {
-        const DefinedQuestion question = question_of(call, definition, 1);
-
-        TRY(defined_flows_run(&question, call->second, &ret_source->defined));
-        ret_source->is_defined = true;
-        ret_source->map = ret_source->defined.map;
-    }
-    return 0;
+    return definition == NULL ? 0 : flow_source_open_definition(call, definition, ret_source);
 }
 
 int flow_source_open_all(ApiCall *call, uint32_t from_minute, uint32_t to_minute,
@@ -104,6 +115,26 @@ void flow_source_write(JsonWriter *json, const FlowSource *source)
         json_key_bool(json, "defined", true);
         json_key_bool(json, "truncated", source->defined.truncated);
     }
+}
+
+int flow_source_touch(ApiCall *call, const FlowSource *source, const MapFlowQuestion *question,
+                      MapFlowAnswer *flow, bool *ret_truncated)
+{
+    *ret_truncated = false;
+    if (source->definition == NULL) {
+        return 0;
+    }
+    const DefinedQuestion defined = question_of(call, source->definition, 1);
+    uint64_t now_ns = clock_monotonic_ns(call->api->clock);
+    uint64_t left_ns = call->deadline_ns - MIN(now_ns, call->deadline_ns);
+    uint64_t budget_ns = api_has_parameter(call, "touches") ? left_ns / 2 : TOUCHES_NS;
+    const FlowTouchQuestion touched = {.defined = &defined,
+                                       .flows = &source->defined,
+                                       .asked = question,
+                                       .names = call->api->map,
+                                       .until_ns = now_ns + MIN(budget_ns, left_ns / 2)};
+    return flow_touches_ask(&touched, &call->arena, &flow->touches, &flow->n_touches,
+                            ret_truncated);
 }
 
 int flow_source_ask(ApiCall *call, const FlowSource *source, const MapFlowQuestion *question,

@@ -53,6 +53,7 @@ static void vitals_read(ApiCall *call, Vitals *vitals)
     vitals->desk_damaged = api->saved != NULL && saved_was_damaged(api->saved);
     if (api->flow_memory != NULL) {
         flow_cache_status(api->flow_memory->cache, &vitals->flow_cache);
+        vitals->flow_touch_bytes = flow_touch_memory_bytes(api->flow_memory->touches);
     }
     if (api->alerts != NULL) {
         alert_watch_status(api->alerts, &vitals->alerts);

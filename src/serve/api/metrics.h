@@ -3,7 +3,7 @@
 
 #include "alert/watch.h"
 #include "map/flow/runs.h"
-#include "query/flow/defined_flows.h"
+#include "query/flow/touches.h"
 #include "serve/api/api_call.h"
 #include "serve/api/live.h"
 
@@ -20,6 +20,7 @@ typedef struct Vitals {
     LiveStatus live;
     AlertWatchStatus alerts;
     FlowCacheStatus flow_cache;
+    uint64_t flow_touch_bytes;
     IngestLast last;
     uint64_t calls, calls_failed, calls_busy;
     uint64_t pool_depth, memory_bytes, uptime_s;
@@ -147,6 +148,8 @@ typedef struct Vitals {
     ROW("weft_live_cut_off_total", "counter", 1, v->live.cut_off, "Readers who read too slowly.")  \
     ROW("weft_flow_cache_bytes", "gauge", 1, v->flow_cache.bytes,                                  \
         "What blocks are to flows that people define, in memory.")                                 \
+    ROW("weft_flow_touch_bytes", "gauge", 1, v->flow_touch_bytes,                                  \
+        "What steps of such flows touched, by trace, in memory.")                                  \
     ROW("weft_flow_cache_entries", "gauge", 1, v->flow_cache.entries,                              \
         "... how many, one per block and definition.")                                             \
     ROW("weft_flow_cache_found_total", "counter", 1, v->flow_cache.found,                          \

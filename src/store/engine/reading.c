@@ -129,6 +129,86 @@ int store_reading_scan_head(const StoreReading *reading, const StoreScan *scan)
     return visiting.result != 0 ? visiting.result : result;
 }
 
+typedef struct LinkVisit {
+    int (*visit)(void *context, TraceId from, TraceId to);
+    void *context;
+    int result;
+} LinkVisit;
+
+static int visit_link(void *context, TraceId from, TraceId to)
+{
+    LinkVisit *visit = context;
+
+    visit->result = visit->visit(visit->context, from, to);
+    return visit->result;
+}
+
+int store_reading_block_links(const StoreReading *reading, size_t index,
+                              int (*visit)(void *context, TraceId from, TraceId to), void *context)
+{
+    ShelfBlock *block = block_at(reading, index);
+    LinkVisit visiting = {visit, context, 0};
+    int result = block_links(block->block, visit_link, &visiting);
+
+    return visiting.result != 0 ? visiting.result : shelf_block_check(block, result);
+}
+
+int store_reading_trace(const StoreReading *reading, TraceId id, Arena *arena,
+                        StoreTraceView *ret_view)
+{
+    TracePart part = {0};
+
+    TRY(view_read_trace(reading->store, &reading->view, id, arena, &part));
+    *ret_view = (StoreTraceView){part.spans, part.n, part.cut, part.damaged};
+    return 0;
+}
+
+static uint64_t mix(uint64_t stamp, uint64_t number)
+{
+    stamp ^= number + UINT64_C(0x9e3779b97f4a7c15) + (stamp << 6) + (stamp >> 2);
+    return stamp * UINT64_C(0xbf58476d1ce4e5b9);
+}
+
+/* Under the lock. A row's place in the head does not change while it is there, but two generations
+ * may have rows of the same number, so its start is in it, too. */
+static uint64_t head_stamp(const View *view, TraceId id, uint64_t stamp)
+{
+    for (size_t i = 0; i < view->n_generations; i++) {
+        const Generation *generation = view->generations[i];
+        const HeadTrace *trace = generation_find(generation, id);
+
+        for (uint32_t at = trace == NULL ? ROW_NONE : trace->first; at != ROW_NONE;) {
+            const HeadRow *row = generation_row(generation, at);
+
+            if (row_is_visible(row, &view->rows)) {
+                stamp = mix(stamp, row->start_ns + at);
+            }
+            at = row->next;
+        }
+    }
+    return stamp;
+}
+
+uint64_t store_reading_stamp(const StoreReading *reading, TraceId id)
+{
+    const Shelf *shelf = reading->view.shelf;
+    uint64_t stamp = 1;
+
+    for (size_t i = 0; i < shelf->count; i++) {
+        const ShelfBlock *block = shelf->blocks[i];
+
+        if (block_may_have_trace(block->block, id) && !shelf_hides(shelf, block->number, id)) {
+            stamp = mix(stamp, block->number);
+        }
+    }
+    if (reading->view.n_generations > 0) {
+        pthread_rwlock_rdlock(&reading->store->lock);
+        stamp = head_stamp(&reading->view, id, stamp);
+        pthread_rwlock_unlock(&reading->store->lock);
+    }
+    return stamp;
+}
+
 void store_block_numbers(Store *store, Buf *ret_numbers)
 {
     pthread_rwlock_rdlock(&store->lock);

@@ -120,6 +120,9 @@ export interface FlowHistory {
 
 export interface RunItem {
   run_id: string
+  flow: string
+  scope: string
+  environment: string
   status: string
   start: string
   duration_ns: number

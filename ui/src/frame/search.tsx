@@ -4,7 +4,7 @@ import { useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { address, get } from '../api/client'
 import type { List, MapAnswer, OperationItem } from '../api/types'
-import type { FlowDefinitions, FlowItem, Run } from '../flows/types'
+import type { FlowDefinitions, FlowItem, RunItem } from '../flows/types'
 import { useKeys } from '../base/keys'
 import { go, hrefTo } from '../base/route'
 import { timeWindow, windowParams } from '../base/window'
@@ -49,39 +49,35 @@ async function stock(): Promise<Stock> {
   }
 }
 
-/** A run's id: a word of some length. Flows that are asked for it, and for how long one goes on writing. */
+/** A run's id: a word of some length. And for how long one goes on writing. */
 const RUN_ID = /^[\w.:/-]{4,128}$/
-const FLOWS_ASKED = 24
 const RUN_AFTER_MS = 250
 
-/** The runs of that very id, of the flows that run most. */
-async function runsNamed(id: string, flows: NamedFlow[], abort: AbortSignal): Promise<Found[]> {
-  const names = [...new Set([...flows].sort((a, b) => b.runs - a.runs).map((flow) => flow.name))]
-  const asked = names.slice(0, FLOWS_ASKED).map(async (flow): Promise<Found[]> => {
-    const url = address(`flows/${encodeURIComponent(flow)}/runs/${encodeURIComponent(id)}`)
-    try {
-      const run = await get<Run>(url, abort)
-      const note = `${flow} · ${run.status === 'failed' ? 'failed' : 'finished'}`
-      return [
-        { key: `run ${flow}`, kind: 'run', text: `Run ${id}`, note, href: hrefTo(['run', flow, run.run_id]) },
-      ]
-    } catch {
-      // No such run of that flow: the usual answer.
-      return []
-    }
-  })
-  return (await Promise.all(asked)).flat()
+/** The runs of that very id, of whatever flow. */
+async function runsNamed(id: string, abort: AbortSignal): Promise<Found[]> {
+  try {
+    const { items } = await get<List<RunItem>>(address(`runs/${encodeURIComponent(id)}`), abort)
+    return items.map((run) => ({
+      key: `run ${run.flow} ${run.scope} ${run.environment}`,
+      kind: 'run',
+      text: `Run ${id}`,
+      note: `${run.flow} · ${run.status === 'failed' ? 'failed' : 'finished'}`,
+      href: hrefTo(['run', run.flow, run.run_id]),
+    }))
+  } catch {
+    return []
+  }
 }
 
 /** Asked for when one stops writing. */
-function useRuns(text: string, flows: NamedFlow[]): Found[] {
+function useRuns(text: string): Found[] {
   const found = useSignal<{ of: string; items: Found[] }>({ of: '', items: [] })
   const id = RUN_ID.test(text.trim()) && pasted(text) === null ? text.trim() : ''
   useEffect(() => {
-    if (id === '' || flows.length === 0) return
+    if (id === '') return
     const abort = new AbortController()
     const timer = setTimeout(() => {
-      void runsNamed(id, flows, abort.signal).then((items) => {
+      void runsNamed(id, abort.signal).then((items) => {
         if (!abort.signal.aborted) found.value = { of: id, items }
       })
     }, RUN_AFTER_MS)
@@ -89,7 +85,7 @@ function useRuns(text: string, flows: NamedFlow[]): Found[] {
       clearTimeout(timer)
       abort.abort()
     }
-  }, [id, flows])
+  }, [id])
   return found.value.of === id && id !== '' ? found.value.items : []
 }
 
@@ -133,7 +129,7 @@ export function Search() {
   }, [open.value])
 
   const nodes = shownMap.value?.nodes ?? stocked.value.map?.nodes ?? []
-  const runs = useRuns(open.value ? text.value : '', stocked.value.flows)
+  const runs = useRuns(open.value ? text.value : '')
   const found = open.value
     ? [...runs, ...find(text.value, nodes, stocked.value.operations, stocked.value.flows)]
     : []

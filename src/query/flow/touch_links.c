@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "query/flow/touch_links.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+
+/* The version that stands for links: no definition's. */
+static const FlowVersion links_version = {{0, 0}};
+
+typedef struct Reading {
+    FlowBlock *block;
+    size_t max;
+} Reading;
+
+enum { STOP = 1 };
+
+static int visit_link(void *context, TraceId source, TraceId target)
+{
+    Reading *reading = context;
+    FlowBlock *block = reading->block;
+
+    if (trace_id_equal(source, target)) {
+        return 0;
+    }
+    if (block->n_links >= reading->max) {
+        return STOP;
+    }
+    ARRAY_RESERVE(block->links, block->n_links, block->links_capacity);
+    block->links[block->n_links++] = (FlowLink){source, target};
+    return 0;
+}
+
+static int visit_span(void *context, const Span *span)
+{
+    for (size_t i = 0; i < span->n_links; i++) {
+        TRY(visit_link(context, span->trace_id, span->links[i].trace_id));
+    }
+    return 0;
+}
+
+/* All links, of the parts. */
+typedef struct Collection {
+    FlowLink *items;
+    size_t n, capacity, max;
+    bool cut;
+} Collection;
+
+static void collection_deinit(Collection *collection)
+{
+    mem_free(collection->items);
+}
+
+static void collect(Collection *collection, const FlowBlock *block)
+{
+    for (size_t i = 0; i < block->n_links; i++) {
+        if (collection->n >= collection->max) {
+            collection->cut = true;
+            return;
+        }
+        ARRAY_RESERVE(collection->items, collection->n, collection->capacity);
+        collection->items[collection->n++] = block->links[i];
+    }
+}
+
+static int read_head(const StoreReading *store, Collection *collection)
+{
+    const Filter linked = {
+        .op = FILTER_COMPARE, .field = FIELD_LINK_TRACE_ID, .comparison = COMPARE_EXISTS};
+    Reading reading = {flow_block_new(), collection->max + 1};
+    const StoreScan scan = {&linked, 0, UINT64_MAX, visit_span, &reading};
+    int result = store_reading_scan_head(store, &scan);
+
+    collect(collection, reading.block);
+    flow_block_unref(reading.block);
+    return MIN(result, 0);
+}
+
+/* A link of a deleted trace leads to nothing, which is read when it is asked for. */
+static int read_block(const StoreReading *store, size_t index, FlowCache *cache,
+                      Collection *collection)
+{
+    const uint64_t number = store_reading_block(store, index).number;
+    FlowBlock *kept = cache == NULL ? NULL : flow_cache_find(cache, number, links_version);
+
+    if (kept == NULL) {
+        Reading reading = {flow_block_new(), collection->max + 1};
+        int result = store_reading_block_links(store, index, visit_link, &reading);
+
+        kept = reading.block;
+        if (result < 0) {
+            flow_block_unref(kept);
+            return result;
+        }
+        if (cache != NULL && result == 0) {
+            flow_cache_put(cache, number, links_version, kept);
+        }
+    }
+    collect(collection, kept);
+    flow_block_unref(kept);
+    return 0;
+}
+
+static int compare_targets(const void *a, const void *b)
+{
+    const FlowLink *left = a;
+    const FlowLink *right = b;
+    int order = trace_id_compare(left->target, right->target);
+
+    return order != 0 ? order : trace_id_compare(left->source, right->source);
+}
+
+static int compare_sources(const void *a, const void *b)
+{
+    const FlowLink *left = a;
+    const FlowLink *right = b;
+    int order = trace_id_compare(left->source, right->source);
+
+    return order != 0 ? order : trace_id_compare(left->target, right->target);
+}
+
+static FlowLink *sorted(const Collection *collection, Arena *arena,
+                        int (*compare)(const void *, const void *))
+{
+    FlowLink *links = ARENA_ARRAY(arena, FlowLink, collection->n + 1);
+
+    mem_copy(links, collection->items, collection->n * sizeof(FlowLink));
+    if (collection->n > 1) {
+        qsort(links, collection->n, sizeof(FlowLink), compare);
+    }
+    return links;
+}
+
+int flow_links_read(const StoreReading *reading, FlowCache *cache, size_t max, Arena *arena,
+                    FlowLinks *ret_links)
+{
+    CLEANUP(collection_deinit) Collection all = {.max = max};
+
+    TRY(read_head(reading, &all));
+    for (size_t i = 0; i < store_reading_count(reading) && !all.cut; i++) {
+        TRY(read_block(reading, i, cache, &all));
+    }
+    *ret_links = (FlowLinks){.by_target = sorted(&all, arena, compare_targets),
+                             .by_source = sorted(&all, arena, compare_sources),
+                             .n = all.n,
+                             .cut = all.cut};
+    return 0;
+}
+
+/* The first link whose @end of the two is not before @id. */
+static size_t lower_bound(const FlowLink *links, size_t n, TraceId id, bool of_target)
+{
+    size_t low = 0, high = n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        TraceId at = of_target ? links[middle].target : links[middle].source;
+
+        if (trace_id_compare(at, id) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+size_t flow_links_to(const FlowLinks *links, TraceId target, size_t *ret_first)
+{
+    size_t end = lower_bound(links->by_target, links->n, target, true);
+
+    *ret_first = end;
+    while (end < links->n && trace_id_equal(links->by_target[end].target, target)) {
+        end++;
+    }
+    return end;
+}
+
+size_t flow_links_from(const FlowLinks *links, TraceId source, size_t *ret_first)
+{
+    size_t end = lower_bound(links->by_source, links->n, source, false);
+
+    *ret_first = end;
+    while (end < links->n && trace_id_equal(links->by_source[end].source, source)) {
+        end++;
+    }
+    return end;
+}

@@ -45,7 +45,8 @@ bool alert_is_due(const Alert *alert, size_t receiver, uint64_t now_ns)
     bool knows = (alert->told_firing >> receiver & 1) != 0;
 
     if (alert->state == ALERT_FIRING) {
-        return !knows || now_ns - MIN(alert->told_ns[receiver], now_ns) >= ALERT_REPEAT_NS;
+        return (alert->not_for >> receiver & 1) == 0 &&
+               (!knows || now_ns - MIN(alert->told_ns[receiver], now_ns) >= ALERT_REPEAT_NS);
     }
     return alert->state == ALERT_RESOLVED && knows && (alert->told_resolved >> receiver & 1) == 0;
 }
@@ -106,9 +107,31 @@ static void begin(Alert *alert, const AlertRule *rule, const AlertSignal *signal
     alert->told_firing = alert->told_resolved = 0;
 }
 
-static void see(Alert *alert, const AlertRule *rule, const AlertSignal *signal, uint64_t now_ns)
+/* Receivers that the rule does not name, when it names some. */
+static uint32_t not_named(const AlertRule *rule, const Str *receivers)
 {
+    uint32_t named = 0;
+
+    if (rule->n_receivers == 0 || receivers == NULL) {
+        return 0;
+    }
+    for (size_t i = 0; i < ALERT_RECEIVERS_MAX; i++) {
+        for (size_t k = 0; k < rule->n_receivers; k++) {
+            named |= str_equal(receivers[i], rule->receivers[k]) ? 1u << i : 0;
+        }
+    }
+    return ~named;
+}
+
+static void see(Alert *alert, const AlertRule *rule, const AlertSignal *signal,
+                const AlertMoment *moment)
+{
+    uint64_t now_ns = moment->now_ns;
+    uint32_t not_for = not_named(rule, moment->receivers);
+
     alert->is_seen = true;
+    alert->is_changed |= alert->not_for != not_for;
+    alert->not_for = not_for;
     alert->a = signal->a;
     alert->b = signal->b;
     alert->significance = signal->significance;
@@ -128,7 +151,7 @@ static bool rule_takes(const AlertRules *rules, size_t at, const AlertSignal *si
 }
 
 static void take_signal(Alerts *alerts, const AlertRule *rule, const AlertSignal *signal,
-                        uint64_t now_ns)
+                        const AlertMoment *moment)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
     AlertLabels labels = labels_of(rule, signal, &arena);
@@ -140,21 +163,23 @@ static void take_signal(Alerts *alerts, const AlertRule *rule, const AlertSignal
         if (alert == NULL) {
             return;
         }
-        begin(alert, rule, signal, now_ns);
+        begin(alert, rule, signal, moment->now_ns);
     } else if (alert->state == ALERT_RESOLVED) {
-        begin(alert, rule, signal, now_ns);
+        begin(alert, rule, signal, moment->now_ns);
         alert->is_changed = true;
     }
-    see(alert, rule, signal, now_ns);
+    see(alert, rule, signal, moment);
 }
 
-/* Of a rule that cannot be judged now, everything stays as it is. */
-static void hold(Alerts *alerts, const AlertRule *rule)
+/* Of a rule that cannot be judged now, everything stays as it is; or what it says of defined flows.
+ */
+static void hold(Alerts *alerts, const AlertRule *rule, bool only_defined)
 {
     for (size_t i = 0; i < alerts->n; i++) {
         Alert *alert = alerts->items[i];
 
-        alert->is_seen |= str_equal(labels_get(&alert->labels, STR("alertname")), rule->name);
+        alert->is_seen |= str_equal(labels_get(&alert->labels, STR("alertname")), rule->name) &&
+                          (!only_defined || labels_get(&alert->labels, STR("defined")).len > 0);
     }
 }
 
@@ -182,12 +207,15 @@ static void evaluate_rule(Alerts *alerts, const AlertRules *rules, size_t at,
 
     if (observation == NULL ||
         (is_of_absence(rule->kind) && observation->from_ns < moment->watching_since_ns)) {
-        hold(alerts, rule);
+        hold(alerts, rule, false);
         return;
+    }
+    if (observation->lacks_defined) {
+        hold(alerts, rule, true);
     }
     for (size_t i = 0; i < observation->n_signals; i++) {
         if (rule_takes(rules, at, &observation->signals[i])) {
-            take_signal(alerts, rule, &observation->signals[i], moment->now_ns);
+            take_signal(alerts, rule, &observation->signals[i], moment);
         }
     }
 }

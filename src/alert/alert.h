@@ -15,7 +15,6 @@
  */
 enum {
     ALERTS_MAX = 1000, /* of all states */
-    ALERT_RECEIVERS_MAX = 8,
 };
 
 #define ALERT_RESOLVED_KEEP_NS UINT64_C(900000000000) /* for receivers that do not answer */
@@ -31,6 +30,7 @@ typedef struct Alert {
     double a, b, significance;
     uint64_t active_ns, firing_ns, resolved_ns; /* since when; 0: never */
     uint32_t told_firing, told_resolved;        /* receivers that know, bit by bit */
+    uint32_t not_for;                           /* ... that are not told */
     uint64_t told_ns[ALERT_RECEIVERS_MAX];      /* when */
     bool is_seen;                               /* of the evaluation at hand */
     bool is_changed;                            /* since it was last written down */
@@ -59,6 +59,7 @@ typedef struct AlertMoment {
     uint64_t now_ns;
     uint64_t watching_since_ns; /* before it nobody could have seen what did not happen: rules on
                                    what vanished or stopped wait until their window begins later */
+    const Str *receivers;       /* ALERT_RECEIVERS_MAX names, unused ones empty; NULL: none */
 } AlertMoment;
 
 /* Brings @alerts to @moment. */

@@ -8,7 +8,7 @@ static void names_write(JsonWriter *json, const char *key, uint32_t bits, const 
     json_key(json, str_from_cstr(key));
     json_open(json, '[');
     for (size_t i = 0; i < ALERT_RECEIVERS_MAX; i++) {
-        if ((bits >> i & 1) != 0) {
+        if ((bits >> i & 1) != 0 && names[i].len > 0) {
             json_string(json, names[i]);
         }
     }
@@ -44,6 +44,7 @@ void alert_keep(const Alert *alert, const Str *names, Buf *buf)
     json_key_u64(&json, "told_ns", last_told(alert));
     names_write(&json, "told_firing", alert->told_firing, names);
     names_write(&json, "told_resolved", alert->told_resolved, names);
+    names_write(&json, "not_for", alert->not_for, names);
     json_close(&json, '}');
 }
 
@@ -98,6 +99,8 @@ static int field_read(JsonReader *reader, Str key, const Str *names, Alert *aler
         return names_read(reader, names, &alert->told_firing);
     } else if (str_equal(key, STR("told_resolved"))) {
         return names_read(reader, names, &alert->told_resolved);
+    } else if (str_equal(key, STR("not_for"))) {
+        return names_read(reader, names, &alert->not_for);
     } else if (str_equal(key, STR("state"))) {
         TRY(json_read_u64(reader, &state));
         alert->state = (AlertState)state;

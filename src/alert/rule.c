@@ -144,6 +144,9 @@ static int take_rule(AlertRules *rules, const AlertRule *item, AlertRuleError *e
     own->match = labels_copy(&item->match, &rules->arena);
     own->labels = labels_copy(&item->labels, &rules->arena);
     own->annotations = labels_copy(&item->annotations, &rules->arena);
+    for (size_t i = 0; i < item->n_receivers; i++) {
+        own->receivers[i] = arena_copy(&rules->arena, item->receivers[i]);
+    }
     rules->n++;
     return count_windows(rules) > ALERT_WINDOWS_MAX
                ? fail(error, rules->n - 1, "rules have more than 32 pairs of window and baseline")
@@ -220,6 +223,11 @@ void alert_rule_write(JsonWriter *json, const AlertRule *rule)
     json_key_double(json, "significance", rule->significance);
     labels_key_write(json, "labels", &rule->labels);
     labels_key_write(json, "annotations", &rule->annotations);
+    json_key_open(json, "receivers", '[');
+    for (size_t i = 0; i < rule->n_receivers; i++) {
+        json_string(json, rule->receivers[i]);
+    }
+    json_close(json, ']');
     json_key_string(json, "source", rule->is_configured ? STR("configuration") : STR("saved"));
     json_close(json, '}');
 }
@@ -262,6 +270,21 @@ static int minutes_read(JsonReader *reader, uint32_t max, uint32_t *ret_minutes)
     return 0;
 }
 
+static int receivers_read(JsonReader *reader, AlertRule *rule)
+{
+    int more;
+
+    rule->n_receivers = 0;
+    TRY(json_enter_array(reader));
+    while ((more = json_next_item(reader)) > 0) {
+        if (rule->n_receivers == ALERT_RECEIVERS_MAX) {
+            return json_fail(reader, "there are at most 8 receivers");
+        }
+        TRY(json_read_string(reader, &rule->receivers[rule->n_receivers++]));
+    }
+    return more < 0;
+}
+
 /* The field @key of @rule; 1: not as it has to be. */
 static int field_read(JsonReader *reader, Str key, AlertRule *rule)
 {
@@ -285,6 +308,8 @@ static int field_read(JsonReader *reader, Str key, AlertRule *rule)
         return labels_read(reader, &rule->labels);
     } else if (str_equal(key, STR("annotations"))) {
         return labels_read(reader, &rule->annotations);
+    } else if (str_equal(key, STR("receivers"))) {
+        return receivers_read(reader, rule);
     } else if (str_equal(key, STR("source"))) {
         TRY(json_read_string(reader, &text));
         rule->is_configured = str_equal(text, STR("configuration"));

@@ -27,6 +27,8 @@ typedef enum AlertKind {
         ALERT_KIND_COUNT,
 } AlertKind;
 
+enum { ALERT_RECEIVERS_MAX = 8 };
+
 typedef struct AlertRule {
     Str name; /* the alert's label alertname */
     AlertKind kind;
@@ -35,6 +37,8 @@ typedef struct AlertRule {
     uint64_t for_ns;     /* how long it must hold before it fires */
     double significance; /* the least, as in /map/diff */
     AlertLabels labels, annotations;
+    Str receivers[ALERT_RECEIVERS_MAX]; /* names of those that are told; none: all */
+    size_t n_receivers;
     bool is_configured; /* by the configuration file, not by the page */
 } AlertRule;
 

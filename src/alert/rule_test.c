@@ -25,7 +25,7 @@ static void defaults_are_filled_in_and_written(void **state)
     size_t n;
 
     assert_int_equal(read("[{\"kind\":\"edge_vanished\",\"name\":\"gone\",\"for\":\"1m30s\","
-                          "\"match\":{\"target\":\"b\",\"source\":\"a\"}}]",
+                          "\"match\":{\"target\":\"b\",\"source\":\"a\"},\"receivers\":[\"ops\"]}]",
                           &arena, &rules, &n),
                      0);
     assert_int_equal(n, 1);
@@ -36,7 +36,7 @@ static void defaults_are_filled_in_and_written(void **state)
         buf_cstr(&text),
         "{\"name\":\"gone\",\"kind\":\"edge_vanished\",\"match\":{\"source\":\"a\",\"target\":"
         "\"b\"},\"window\":\"5m\",\"baseline\":\"1d\",\"for\":\"90s\",\"significance\":2,"
-        "\"labels\":{},\"annotations\":{},\"source\":\"saved\"}");
+        "\"labels\":{},\"annotations\":{},\"receivers\":[\"ops\"],\"source\":\"saved\"}");
 }
 
 static void what_is_no_rule_is_refused(void **state)

@@ -39,6 +39,33 @@ static void use_rules(AlertWatch *watch, AlertRules *rules, uint64_t version)
     pthread_cond_broadcast(&watch->wake);
 }
 
+/* Whether every receiver that the rules [from, end) name is one. Those that were saved when there
+ * were others may name one that is gone: nobody else is told then. */
+static int check_receivers(const AlertWatch *watch, const AlertRules *rules, size_t from,
+                           size_t end, AlertRuleError *ret_error)
+{
+    for (size_t i = from; i < end; i++) {
+        const AlertRule *rule = &rules->items[i];
+
+        for (size_t k = 0; k < rule->n_receivers; k++) {
+            size_t at = 0;
+
+            while (at < watch->n_receivers &&
+                   !str_equal(watch->receivers[at].name, rule->receivers[k])) {
+                at++;
+            }
+            if (at == watch->n_receivers) {
+                ret_error->rule = i - from;
+                snprintf(ret_error->text, sizeof(ret_error->text),
+                         "there is no receiver called \"%.*s\"",
+                         STR_ARG(str_slice(rule->receivers[k], 0, 100)));
+                return ALERT_BAD_RULES;
+            }
+        }
+    }
+    return 0;
+}
+
 int watch_read_rules(AlertWatch *watch, Buf *why)
 {
     CLEANUP(arena_deinit) Arena arena = {0};
@@ -63,7 +90,9 @@ int watch_read_rules(AlertWatch *watch, Buf *why)
         }
         own[n++].is_configured = false;
     }
-    if (make_rules(watch, own, n, &rules, &error) != 0) {
+    if (make_rules(watch, own, n, &rules, &error) != 0 ||
+        check_receivers(watch, rules, 0, watch->n_configured, &error) != 0) {
+        alert_rules_free(rules);
         buf_append_format(why, "the rules of alerts cannot be used, number %zu: %s", error.rule + 1,
                           error.text);
         return 1;
@@ -121,6 +150,11 @@ int alert_watch_save_rules(AlertWatch *watch, const AlertRule *own, size_t n, ui
     AlertRules *rules = NULL;
 
     TRY(make_rules(watch, own, n, &rules, ret_error));
+    int named = check_receivers(watch, rules, watch->n_configured, rules->n, ret_error);
+    if (named != 0) {
+        alert_rules_free(rules);
+        return named;
+    }
     const DeskList list = desk_list(rules, version, &arena);
     watch_lock(watch);
     int r = desk_replace(watch->options.desk, ALERT_DESK_RULES, &list, &version);

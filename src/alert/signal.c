@@ -17,6 +17,15 @@ typedef struct Telling {
 
 enum { ROOM = 12 }; /* labels of one signal */
 
+/* Empty values are no labels. */
+static void label(AlertSignal *signal, const char *name, Str value)
+{
+    if (value.len > 0) {
+        signal->labels.items[signal->labels.n++] =
+            (AlertLabel){str_from_cstr(name), str_slice(value, 0, ALERT_LABEL_BYTES_MAX)};
+    }
+}
+
 /* The next signal, with room for its labels; NULL: there are enough. */
 static AlertSignal *add(Telling *telling, AlertKind kind)
 {
@@ -37,16 +46,10 @@ static AlertSignal *add(Telling *telling, AlertKind kind)
     AlertSignal *signal = &out->signals[out->n_signals++];
     *signal =
         (AlertSignal){.kind = kind, .labels = {ARENA_ARRAY(telling->arena, AlertLabel, ROOM), 0}};
-    return signal;
-}
-
-/* Empty values are no labels. */
-static void label(AlertSignal *signal, const char *name, Str value)
-{
-    if (value.len > 0) {
-        signal->labels.items[signal->labels.n++] =
-            (AlertLabel){str_from_cstr(name), str_slice(value, 0, ALERT_LABEL_BYTES_MAX)};
+    if (telling->facts->of_defined) {
+        label(signal, "defined", STR("true"));
     }
+    return signal;
 }
 
 static void label_place(AlertSignal *signal, const NodeKey *key)
@@ -222,6 +225,10 @@ static void tell_nodes(Telling *telling, bool came)
     node_significances(telling->facts, came, significance);
     for (size_t i = 0; i < n; i++) {
         const MapNode *node = &map->nodes[nodes[i]];
+
+        if (telling->facts->of_defined && node->key.type == NODE_SERVICE) {
+            continue; /* it performs a step now, and was there before */
+        }
         AlertSignal *signal = add(telling, came ? ALERT_NODE_APPEARED : ALERT_NODE_VANISHED);
 
         if (signal != NULL) {
@@ -322,25 +329,37 @@ static void tell_variants(Telling *telling)
     }
 }
 
+static void tell_all(Telling *telling)
+{
+    AlertObservation *out = telling->out;
+    size_t first = out->n_signals;
+
+    if (telling->facts->diff->a.n_nodes > 0) {
+        tell_edges(telling, true);
+        tell_nodes(telling, true);
+    }
+    tell_edges(telling, false);
+    tell_nodes(telling, false);
+    tell_changes(telling);
+    tell_stopped(telling);
+    tell_variants(telling);
+    for (size_t i = first; i < out->n_signals; i++) {
+        labels_sort(&out->signals[i].labels);
+        out->signals[i].summary = str_slice(out->signals[i].summary, 0, ALERT_LABEL_BYTES_MAX);
+    }
+}
+
 void signals_tell(const AlertFacts *facts, Arena *arena, AlertObservation *ret_observation)
 {
     AlertObservation out = {.window_minutes = facts->b_to - facts->b_from,
                             .baseline_minutes = facts->b_from - facts->a_from,
                             .from_ns = facts->b_from * UINT64_C(60000000000)};
-    Telling telling = {facts, arena, &out};
 
-    if (facts->diff->a.n_nodes > 0) {
-        tell_edges(&telling, true);
-        tell_nodes(&telling, true);
-    }
-    tell_edges(&telling, false);
-    tell_nodes(&telling, false);
-    tell_changes(&telling);
-    tell_stopped(&telling);
-    tell_variants(&telling);
-    for (size_t i = 0; i < out.n_signals; i++) {
-        labels_sort(&out.signals[i].labels);
-        out.signals[i].summary = str_slice(out.signals[i].summary, 0, ALERT_LABEL_BYTES_MAX);
-    }
+    tell_all(&(Telling){facts, arena, &out});
     *ret_observation = out;
+}
+
+void signals_tell_more(const AlertFacts *facts, Arena *arena, AlertObservation *observation)
+{
+    tell_all(&(Telling){facts, arena, observation});
 }

@@ -31,6 +31,7 @@ typedef struct AlertFacts {
     size_t n_flows_a, n_flows_b;
     const AlertFlow *asked; /* flows that were asked for their variants */
     size_t n_asked;
+    bool of_defined; /* of flows that people define alone: signals say so, and of nothing else */
 } AlertFacts;
 
 /* Signals of one pair of windows. */
@@ -39,10 +40,14 @@ typedef struct AlertObservation {
     uint64_t from_ns; /* where the window begins */
     AlertSignal *signals;
     size_t n_signals, capacity;
-    uint64_t dropped; /* beyond ALERT_SIGNALS_MAX */
+    uint64_t dropped;   /* beyond ALERT_SIGNALS_MAX */
+    bool lacks_defined; /* what is said of defined flows is not all: their alerts stay */
 } AlertObservation;
 
 enum { ALERT_SIGNALS_MAX = 5000 };
 
 /* In @arena. Where the baseline has nothing at all, nothing has appeared either. */
 void signals_tell(const AlertFacts *facts, Arena *arena, AlertObservation *ret_observation);
+
+/* Appends those of other facts about the same windows. */
+void signals_tell_more(const AlertFacts *facts, Arena *arena, AlertObservation *observation);

@@ -57,7 +57,9 @@ static size_t gather(const AlertWatch *watch, size_t receiver, Letter *letter,
         for (size_t i = 0; i < watch->alerts.n; i++) {
             const Alert *alert = watch->alerts.items[i];
             bool is_due = alert_is_due(alert, receiver, now_ns);
-            bool is_wanted = round == 0 ? is_due : !is_due && alert->state == ALERT_FIRING;
+            bool is_for = (alert->not_for >> receiver & 1) == 0;
+            bool is_wanted =
+                round == 0 ? is_due : !is_due && is_for && alert->state == ALERT_FIRING;
 
             if (!is_wanted || is_silent(watch, alert, now_ns) ||
                 !str_equal(labels_get(&alert->labels, STR("alertname")), letter->group)) {

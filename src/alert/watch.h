@@ -5,6 +5,7 @@
 #include "desk/desk.h"
 #include "map/assembly.h"
 #include "os/clock.h"
+#include "query/flow/defined_flows.h"
 
 /*
  * Alerts at work: a thread asks the map what the rules need and brings the alerts to the moment; a
@@ -15,7 +16,17 @@
  */
 typedef struct AlertWatch AlertWatch;
 
+/* Flows that people define, which are evaluated when they are asked for. */
+typedef struct AlertDefinedFlows {
+    Store *store; /* NULL: there are none */
+    FlowMemory *memory;
+    /* All definitions, in the arena. Returns 0 or -errno. */
+    int (*read)(void *context, Arena *arena, FlowDefinition **ret_items, size_t *ret_n);
+    void *context;
+} AlertDefinedFlows;
+
 typedef struct AlertWatchOptions {
+    AlertDefinedFlows defined;
     Map *map;
     Assembly *assembly;
     Desk *desk;
@@ -32,7 +43,8 @@ enum {
     ALERT_PER_NOTIFICATION_MAX = 100,
     ALERT_FLOWS_ASKED_MAX = 200, /* for their variants, in one evaluation */
     ALERT_INTERVAL_MIN_NS = 100000000,
-    ALERT_BACKOFF_MIN_S = 1, /* doubled with each failure in a row */
+    ALERT_DEFINED_MS = 10000, /* for defined flows, in one evaluation; else they stay as they are */
+    ALERT_BACKOFF_MIN_S = 1,  /* doubled with each failure in a row */
     ALERT_BACKOFF_MAX_S = 300,
 };
 
@@ -53,6 +65,35 @@ MUST_USE int alert_watch_rules_write(AlertWatch *watch, JsonWriter *json);
  * -EIO. They are evaluated at once. */
 MUST_USE int alert_watch_save_rules(AlertWatch *watch, const AlertRule *rules, size_t n,
                                     uint64_t version, AlertRuleError *ret_error);
+
+/* A rule on the past: what it would have told, had it been there. */
+typedef struct AlertTrialQuestion {
+    uint64_t from_ns, to_ns; /* moments at which it is evaluated: every minute, or as often as
+                                ALERT_TRIAL_STEPS_MAX allows */
+    uint64_t deadline_ns;    /* monotonic; 0: none */
+} AlertTrialQuestion;
+
+typedef struct AlertTrialAlert {
+    AlertLabels labels;
+    AlertLabels annotations;
+    uint64_t firing_ns, resolved_ns; /* resolved 0: it fires still at the end */
+    double a, b, significance;       /* when it began to fire */
+} AlertTrialAlert;
+
+typedef struct AlertTrial {
+    uint64_t from_ns, to_ns, step_ns; /* what was looked at: to_ns is earlier after a limit */
+    AlertTrialAlert *alerts;          /* those that fired, in order of time; in the arena */
+    size_t n_alerts;
+    uint64_t total; /* how many fired, also beyond ALERT_TRIAL_ALERTS_MAX */
+    bool truncated; /* time, or a limit of defined flows */
+} AlertTrial;
+
+enum { ALERT_TRIAL_STEPS_MAX = 288, ALERT_TRIAL_ALERTS_MAX = 500 };
+
+/* Changes nothing and tells nobody. Returns 0; ALERT_BAD_RULES with @ret_error. */
+MUST_USE int alert_watch_try(AlertWatch *watch, const AlertRule *rule,
+                             const AlertTrialQuestion *question, Arena *arena,
+                             AlertTrial *ret_trial, AlertRuleError *ret_error);
 
 /* Saves @silence under a new id, which is copied to @ret_id (ALERT_SILENCE_ID bytes). Returns 0;
  * ALERT_BAD_RULES with @ret_error; -EFBIG: there are enough; -EIO. */
@@ -76,6 +117,7 @@ typedef struct AlertWatchStatus {
     uint64_t notified, failed;           /* notifications that were taken; tries that were not */
     uint64_t dropped, untold;            /* see Alerts */
     uint64_t dropped_signals;
+    uint64_t unknown; /* pairs of windows for which defined flows could not be evaluated in time */
 } AlertWatchStatus;
 
 void alert_watch_status(AlertWatch *watch, AlertWatchStatus *ret_status);

@@ -42,6 +42,38 @@ struct AlertWatch {
     AlertWatchStatus status; /* counters only */
 };
 
+/* A pair of windows that some rules have. */
+typedef struct WindowPair {
+    uint32_t window_minutes, baseline_minutes;
+    bool wants_variants, wants_flows;
+} WindowPair;
+
+WindowPair pair_of(const AlertRule *rule);
+
+/* The baseline a_from <= minute < b_from, the window b_from <= minute < b_to. */
+typedef struct AlertWindows {
+    uint32_t a_from, b_from, b_to;
+} AlertWindows;
+
+AlertWindows alert_windows(uint32_t end, uint32_t window_minutes, uint32_t baseline_minutes);
+
+/* ask.c: what a map says of two windows, in the arena. */
+typedef struct AlertAsking {
+    Map *map;
+    uint64_t complete_to_ns;
+    Arena *arena;
+} AlertAsking;
+
+AlertFacts *alert_facts(const AlertAsking *asking, const AlertWindows *windows,
+                        bool wants_variants);
+
+/* ask_defined.c: adds what is to be said of flows that people define. */
+void ask_defined(AlertWatch *watch, const WindowPair *pair, const AlertWindows *windows,
+                 const AlertAsking *asking, AlertObservation *observation);
+
+/* Forgets what blocks were to flows that nobody defines any more. */
+void sweep_defined(AlertWatch *watch);
+
 #define ALERT_DESK_RULES STR("alert_rule")
 #define ALERT_DESK_ALERTS STR("alert")
 #define ALERT_DESK_SILENCES STR("alert_silence")

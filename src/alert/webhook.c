@@ -3,26 +3,97 @@
 
 #include <curl/curl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
 
 /* --- Receivers --- */
 
-static int parse_line(Str line, AlertReceiver *ret_receiver, ParseError *error)
+static int parse_option(Str option, AlertReceiver *receiver)
 {
-    Str name, url;
+    const struct {
+        Str name;
+        Str *value;
+    } options[] = {{STR("bearer_file"), &receiver->bearer_file},
+                   {STR("bearer_env"), &receiver->bearer_env},
+                   {STR("user"), &receiver->user},
+                   {STR("password_file"), &receiver->password_file},
+                   {STR("password_env"), &receiver->password_env},
+                   {STR("ca_file"), &receiver->ca_file}};
+    Str name, value;
 
-    error->text = "a receiver is `NAME URL`, its URL http:// or https://";
-    if (!str_split(line, ' ', &name, &url)) {
+    if (!str_split(option, '=', &name, &value) || value.len == 0) {
         return 1;
     }
-    url = str_trim(url);
-    if (!str_starts_with(url, STR("http://")) && !str_starts_with(url, STR("https://"))) {
+    if (str_equal(name, STR("verify"))) {
+        receiver->skips_verify = str_equal(value, STR("false"));
+        return receiver->skips_verify || str_equal(value, STR("true")) ? 0 : 1;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        if (str_equal(name, options[i].name)) {
+            *options[i].value = value;
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int check_credentials(const AlertReceiver *receiver, ParseError *error)
+{
+    bool has_bearer = receiver->bearer_file.len + receiver->bearer_env.len > 0;
+    bool has_password = receiver->password_file.len + receiver->password_env.len > 0;
+
+    error->text = "a receiver has a bearer's token or a user with a password, each from a file or "
+                  "from the environment, not from both";
+    return (receiver->bearer_file.len > 0 && receiver->bearer_env.len > 0) ||
+           (receiver->password_file.len > 0 && receiver->password_env.len > 0) ||
+           (has_bearer && receiver->user.len > 0) || has_password != (receiver->user.len > 0);
+}
+
+/* Whether there is a `user:password@` before the host. */
+static bool has_user(Str url)
+{
+    size_t from = str_find_byte(url, ':', 0) + 3;
+    size_t end = str_find_byte(url, '/', from);
+
+    return str_find_byte(str_slice(url, 0, end), '@', from) < end;
+}
+
+static int parse_line(Str line, AlertReceiver *ret_receiver, ParseError *error)
+{
+    AlertReceiver receiver = {0};
+    Str rest, option;
+
+    error->text = "a receiver is `NAME URL`, its URL http:// or https://";
+    if (!str_split(line, ' ', &receiver.name, &rest)) {
+        return 1;
+    }
+    rest = str_trim(rest);
+    bool more = str_split(rest, ' ', &receiver.url, &rest);
+    if (!str_starts_with(receiver.url, STR("http://")) &&
+        !str_starts_with(receiver.url, STR("https://"))) {
         return 1;
     }
     error->text = "a receiver's name has at most 200 bytes, its URL 2048";
-    *ret_receiver = (AlertReceiver){name, url};
-    return name.len > ALERT_RECEIVER_NAME_MAX || url.len > ALERT_URL_MAX;
+    if (receiver.name.len > ALERT_RECEIVER_NAME_MAX || receiver.url.len > ALERT_URL_MAX) {
+        return 1;
+    }
+    error->text = "a receiver's password does not belong into its URL: user=… password_file=…";
+    if (has_user(receiver.url)) {
+        return 1;
+    }
+    error->text = "behind a receiver's URL: bearer_file=, bearer_env=, user=, password_file=, "
+                  "password_env=, ca_file=, verify=false";
+    while (more) {
+        more = str_split(rest, ' ', &option, &rest);
+        if (option.len > 0 && parse_option(option, &receiver) != 0) {
+            return 1;
+        }
+    }
+    TRY(check_credentials(&receiver, error));
+    *ret_receiver = receiver;
+    return 0;
 }
 
 int receivers_parse(Str lines, Arena *arena, AlertReceiver **ret_receivers, size_t *ret_n,
@@ -230,6 +301,70 @@ static void prepare(CURL *curl, const char *url, Str body, struct curl_slist *he
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "weft/" WEFT_VERSION);
 }
 
+/* What is given by a file, or by the environment, without white space around it. Returns 0; 1 when
+ * there is none. */
+static int read_secret(Str file_name, Str variable, Buf *ret_secret)
+{
+    CLEANUP(buf_deinit) Buf name = {0};
+    char bytes[WEBHOOK_SECRET_MAX];
+    size_t n = 0;
+
+    buf_append_str(&name, file_name.len > 0 ? file_name : variable);
+    if (file_name.len == 0) {
+        const char *value = getenv(buf_cstr(&name));
+
+        buf_append_str(ret_secret, str_trim(str_from_cstr(value == NULL ? "" : value)));
+        return ret_secret->len == 0;
+    }
+    FILE *file = fopen(buf_cstr(&name), "re");
+    if (file == NULL) {
+        return 1;
+    }
+    n = fread(bytes, 1, sizeof(bytes), file);
+    fclose(file);
+    buf_append_str(ret_secret, str_trim(str_from_bytes(bytes, n)));
+    explicit_bzero(bytes, sizeof(bytes));
+    return ret_secret->len == 0 || n == sizeof(bytes);
+}
+
+static void forget_secret(Buf *secret)
+{
+    if (secret->ptr != NULL) {
+        explicit_bzero(secret->ptr, secret->capacity);
+    }
+    buf_deinit(secret);
+}
+
+/* Returns 0; 1 when the secret cannot be read: a notification without it would be refused, or tell
+ * somebody else. */
+static int use_credentials(CURL *curl, const AlertReceiver *receiver)
+{
+    CLEANUP(forget_secret) Buf secret = {0};
+    CLEANUP(buf_deinit) Buf text = {0};
+
+    if (receiver->bearer_file.len + receiver->bearer_env.len > 0) {
+        TRY(read_secret(receiver->bearer_file, receiver->bearer_env, &secret));
+        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
+        curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, buf_cstr(&secret));
+    } else if (receiver->user.len > 0) {
+        TRY(read_secret(receiver->password_file, receiver->password_env, &secret));
+        buf_append_str(&text, receiver->user);
+        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        curl_easy_setopt(curl, CURLOPT_USERNAME, buf_cstr(&text));
+        curl_easy_setopt(curl, CURLOPT_PASSWORD, buf_cstr(&secret));
+    }
+    if (receiver->ca_file.len > 0) {
+        buf_clear(&text);
+        buf_append_str(&text, receiver->ca_file);
+        curl_easy_setopt(curl, CURLOPT_CAINFO, buf_cstr(&text));
+    }
+    if (receiver->skips_verify) {
+        curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+        curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+    return 0;
+}
+
 int webhook_post(const AlertReceiver *receiver, Str body, const _Atomic bool *stop,
                  WebhookAnswer *ret_answer)
 {
@@ -244,11 +379,16 @@ int webhook_post(const AlertReceiver *receiver, Str body, const _Atomic bool *st
     prepare(curl, buf_cstr(&url), body, headers);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, stop);
-    CURLcode code = curl_easy_perform(curl);
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
-    curl_easy_getinfo(curl, CURLINFO_TOTAL_TIME_T, &microseconds);
-    if (answer.status == 0) {
-        snprintf(answer.text, sizeof(answer.text), "%s", curl_easy_strerror(code));
+    if (use_credentials(curl, receiver) != 0) {
+        snprintf(answer.text, sizeof(answer.text), "its secret cannot be read, or is empty");
+    } else {
+        CURLcode code = curl_easy_perform(curl);
+
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
+        curl_easy_getinfo(curl, CURLINFO_TOTAL_TIME_T, &microseconds);
+        if (answer.status == 0) {
+            snprintf(answer.text, sizeof(answer.text), "%s", curl_easy_strerror(code));
+        }
     }
     answer.duration_ns = (uint64_t)microseconds * 1000;
     curl_slist_free_all(headers);

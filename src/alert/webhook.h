@@ -10,7 +10,14 @@
  * (https://prometheus.io/docs/alerting/latest/configuration/#webhook_config).
  */
 typedef struct AlertReceiver {
-    Str name, url; /* http or https */
+    Str name, url; /* http or https, without credentials */
+    /* What it is told who asks: a bearer's token, or a user with a password; at most one of each
+     * pair is given. Files are read for each notification, so that they may change. Secrets are
+     * never in answers, logs or the printed configuration, which has only where they are. */
+    Str bearer_file, bearer_env;
+    Str user, password_file, password_env;
+    Str ca_file;       /* certificates that vouch for it; empty: the system's */
+    bool skips_verify; /* any certificate will do */
 } AlertReceiver;
 
 enum {
@@ -18,10 +25,12 @@ enum {
     ALERT_RECEIVER_NAME_MAX = 200,
     WEBHOOK_TIMEOUT_S = 10,
     WEBHOOK_ANSWER_MAX = 1024, /* bytes of an answer that are looked at */
+    WEBHOOK_SECRET_MAX = 16 << 10,
 };
 
-/* Lines of `NAME URL`, as the configuration has them; empty ones are skipped. In @arena. Returns 0;
- * 1 with the line's number (from 1) and what is wrong in @ret_error. */
+/* Lines of `NAME URL [OPTION=VALUE …]`, as the configuration has them; empty ones are skipped.
+ * Options: bearer_file, bearer_env, user, password_file, password_env, ca_file, verify=false. In
+ * @arena. Returns 0; 1 with the line's number (from 1) and what is wrong in @ret_error. */
 MUST_USE int receivers_parse(Str lines, Arena *arena, AlertReceiver **ret_receivers, size_t *ret_n,
                              ParseError *ret_error);
 

@@ -82,6 +82,63 @@ static void a_notification_has_alertmanagers_form(void **state)
         "\"fingerprint\":\"0000000000000001\"}]}");
 }
 
+static int parse_one(const char *line, Arena *arena, AlertReceiver *ret_receiver)
+{
+    AlertReceiver *receivers = NULL;
+    ParseError error;
+    size_t n = 0;
+    int r = receivers_parse(str_from_cstr(line), arena, &receivers, &n, &error);
+
+    if (r == 0) {
+        assert_int_equal(n, 1);
+        *ret_receiver = receivers[0];
+    }
+    return r;
+}
+
+static void credentials_are_named_and_never_written(void **state)
+{
+    static const char *const wrong[] = {
+        "a http://user:secret@host/x",
+        "a http://host bearer_file=/a bearer_env=B",
+        "a http://host user=me",
+        "a http://host password_file=/a",
+        "a http://host user=me password_env=B bearer_env=C",
+        "a http://host verify=perhaps",
+        "a http://host token=x",
+        "a http://host bearer_file=",
+    };
+    CLEANUP(arena_deinit) Arena arena = {0};
+    AlertReceiver receiver = {0};
+
+    assert_int_equal(parse_one("a https://host/x@y user=me  password_file=/run/p verify=false",
+                               &arena, &receiver),
+                     0);
+    assert_true(str_equal(receiver.url, STR("https://host/x@y")));
+    assert_true(str_equal(receiver.user, STR("me")));
+    assert_true(str_equal(receiver.password_file, STR("/run/p")));
+    assert_true(receiver.skips_verify);
+    assert_int_equal(parse_one("a https://host bearer_env=T ca_file=/c", &arena, &receiver), 0);
+    assert_true(str_equal(receiver.bearer_env, STR("T")));
+    assert_true(str_equal(receiver.ca_file, STR("/c")));
+    assert_false(receiver.skips_verify);
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        assert_int_equal(parse_one(wrong[i], &arena, &receiver), 1);
+    }
+}
+
+static void without_its_secret_nothing_is_sent(void **state)
+{
+    const AlertReceiver receiver = {.name = STR("ops"),
+                                    .url = STR("http://127.0.0.1:1/"),
+                                    .bearer_file = STR("/nowhere/token")};
+    _Atomic bool stop = false;
+    WebhookAnswer answer;
+
+    assert_int_equal(webhook_post(&receiver, STR("{}"), &stop, &answer), 1);
+    assert_string_equal(answer.text, "its secret cannot be read, or is empty");
+}
+
 static void nobody_there_is_an_answer_too(void **state)
 {
     const AlertReceiver receiver = {STR("ops"), STR("http://127.0.0.1:1/")};
@@ -99,6 +156,8 @@ int main(void)
         cmocka_unit_test(receivers_are_lines),
         cmocka_unit_test(what_is_no_receiver_is_told_with_its_line),
         cmocka_unit_test(a_notification_has_alertmanagers_form),
+        cmocka_unit_test(credentials_are_named_and_never_written),
+        cmocka_unit_test(without_its_secret_nothing_is_sent),
         cmocka_unit_test(nobody_there_is_an_answer_too),
     };
 

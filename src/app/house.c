@@ -284,6 +284,13 @@ static int listen_all(House *house, const HouseOptions *options, Buf *why)
     return 0;
 }
 
+static int read_definitions(void *context, Arena *arena, FlowDefinition **ret_items, size_t *ret_n)
+{
+    uint64_t version;
+
+    return saved_read_flows(context, arena, ret_items, ret_n, &version);
+}
+
 static int start_watching(House *house, Buf *why)
 {
     CLEANUP(buf_deinit) Buf url = {0};
@@ -294,7 +301,11 @@ static int start_watching(House *house, Buf *why)
         buf_append_format(&url, "http%s://localhost:%u", settings->http_cert.len > 0 ? "s" : "",
                           house_port(house, "http"));
     }
-    return alert_watch_new(&(AlertWatchOptions){.map = house->map,
+    return alert_watch_new(&(AlertWatchOptions){.defined = {.store = house->store,
+                                                            .memory = house->api.flow_memory,
+                                                            .read = read_definitions,
+                                                            .context = house->api.saved},
+                                                .map = house->map,
                                                 .assembly = house->assembly,
                                                 .desk = house->desk,
                                                 .clock = &clock_system,

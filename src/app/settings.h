@@ -109,7 +109,7 @@
     ROW(alert_rules, TEXT, "extensions.weft_alerts.rules", "",                                     \
         "rules of alerts: a JSON list, as /api/v1/alerts/rules has them")                          \
     ROW(alert_receivers, TEXT, "extensions.weft_alerts.receivers", "",                             \
-        "webhooks that alerts are sent to: lines of NAME URL")                                     \
+        "webhooks that alerts are sent to: lines of NAME URL [bearer_file=…, user=… …]")           \
     ROW(alert_interval, DURATION, "extensions.weft_alerts.interval", "60s",                        \
         "how often rules of alerts are evaluated")                                                 \
     ROW(alert_external_url, TEXT, "extensions.weft_alerts.external_url", "",                       \

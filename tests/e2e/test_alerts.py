@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Alerts: rules on the map and flows, webhooks in Alertmanager's form, silences, restarts, dead receivers."""
 
+import base64
 import http.server
 import json
 import os
@@ -23,12 +24,14 @@ class Receiver:
 
     def __init__(self):
         self.got = []
+        self.headers = []
         self.status = 200
         receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                receiver.headers.append(self.headers)
                 receiver.got.append((self.headers["Content-Type"], body))
                 self.send_response(receiver.status)
                 self.end_headers()
@@ -259,6 +262,126 @@ def test_a_new_variant_of_a_flow_is_told_and_waits_its_time(tmp_path, receiver):
         assert told[0]["alerts"][0]["labels"]["variant"] in [variant["id"] for variant in flow["variants"]]
         assert not [body for body in receiver.bodies() if body["groupLabels"]["alertname"] == "later"]
     finally:
+        weft.stop()
+
+
+DEFINED = {"name": "sale", "key": "sale", "within": "1h", "steps": [{"name": "begin", "filter": '{ name = "begin" }'},
+                                                                    {"name": "end", "filter": '{ name = "end" }'}]}
+
+
+def sale_of(weft, run, start, *names):
+    for at, name in enumerate(names):
+        body = otlp.request("till", start_ns=start + at * 1_000_000, name=name, kind=otlp.INTERNAL, attributes={"sale": run})
+        assert requests.post(weft.url("otlp_http", "/v1/traces"), data=body.SerializeToString(),
+                             headers={"Content-Type": "application/x-protobuf"}, timeout=30).status_code == 200
+
+
+def test_flows_that_people_define_are_watched_too(tmp_path, receiver):
+    weft = server(tmp_path / "data", receiver.url, rules=[
+        {"name": "variant", "kind": "variant_appeared", "match": {"flow": "sale"}},
+        {"name": "stopped", "kind": "flow_stopped", "match": {"defined": "true"}, "window": "5m", "significance": 1}])
+    try:
+        now = time.time_ns()
+        for n in range(30):
+            sale_of(weft, f"a{n}", now - (1 + n) * MINUTE, "begin", "end")
+        weft.map()
+        defined = requests.put(weft.url("http", "/api/v1/flow-definitions"), json={"items": [DEFINED]}, timeout=30)
+        assert defined.status_code == 200, defined.text
+        let_it_look(weft)
+        assert alerts(weft) == []
+        sale_of(weft, "b", now, "begin", "end", "begin")
+        weft.map()
+        (alert,) = until(lambda: alerts(weft))
+        assert {"alertname": "variant", "flow": "sale", "defined": "true"}.items() <= alert["labels"].items()
+        assert alert["annotations"]["summary"] == "flow sale has a new variant: begin > end > begin"
+        until(receiver.bodies)
+        # Nobody defines it any more: it is over.
+        assert requests.put(weft.url("http", "/api/v1/flow-definitions"), json={"items": []}, timeout=30).status_code == 200
+        until(lambda: alerts(weft) == [])
+    finally:
+        weft.stop()
+
+
+def test_a_rule_is_tried_on_the_past(weft):
+    now = time.time_ns()
+    for n in range(120):
+        run_of(weft, f"a{n}", now - (60 + n) * MINUTE, "place", "pay")
+        sale_of(weft, f"a{n}", now - (60 + n) * MINUTE, "begin", "end")
+    weft.map()
+    assert requests.put(weft.url("http", "/api/v1/flow-definitions"), json={"items": [DEFINED]}, timeout=30).status_code == 200
+
+    def tried(**rule):
+        answer = requests.post(weft.url("http", "/api/v1/alerts/rules/preview"), timeout=60, params={"from": "-4h"},
+                               json={"rule": {"name": "stopped", "kind": "flow_stopped", "window": "10m", **rule}})
+        assert answer.status_code == 200, answer.text
+        check("AlertTrial", answer.json())
+        return answer.json()
+
+    both = tried()
+    assert both["truncated"] is False and both["total"] == 2
+    assert {item["labels"].get("defined") for item in both["items"]} == {None, "true"}
+    for item in both["items"]:
+        # 10 minutes after the last run, which was an hour ago; it is over when the baseline has passed.
+        since = otlp_ns(item["firing_since"])
+        assert abs(since - (now - 50 * MINUTE)) <= 2 * MINUTE and item["resolved"] is not None
+    assert tried(match={"flow": "other"})["items"] == []
+    assert tried(window="3h")["total"] == 0
+    (late,) = tried(match={"flow": "order"}, **{"for": "20m"})["items"]
+    assert otlp_ns(late["firing_since"]) - since >= 19 * MINUTE
+    assert weft.ask("/api/v1/alerts/rules")["items"] == []
+    assert alerts(weft) == []
+    for body in ({}, {"rule": {"name": "x", "kind": "planet"}}, {"rule": {"name": "x", "kind": "flow_stopped", "match": {"a": "("}}}):
+        assert post(weft, "/api/v1/alerts/rules/preview", body).status_code == 400
+    assert post(weft, "/api/v1/alerts/rules/preview?from=-90d", {"rule": {"name": "x", "kind": "flow_stopped"}}).status_code == 400
+
+
+def otlp_ns(text):
+    return test_openapi.nanoseconds(text)
+
+
+def test_a_rule_names_its_receivers(tmp_path, receiver):
+    other = Receiver()
+    weft = server(tmp_path / "data", receiver.url, other.url)
+    try:
+        assert put_rules(weft, {**NEW_EDGE, "receivers": ["hook7"]}).status_code == 400
+        saved = put_rules(weft, {**NEW_EDGE, "receivers": ["hook1"]})
+        assert saved.status_code == 200 and saved.json()["items"][0]["receivers"] == ["hook1"]
+        call(weft, "web", "old.example", time.time_ns() - 20 * MINUTE)
+        call(weft, "web", "new.example")
+        until(other.bodies)
+        let_it_look(weft)
+        assert weft.stop() == 0
+        weft.start()
+        let_it_look(weft)
+        assert receiver.got == [] and len(other.got) == 1
+    finally:
+        weft.stop()
+        other.close()
+
+
+def test_secrets_are_sent_to_their_receiver_and_shown_to_nobody(tmp_path, receiver):
+    token, password = tmp_path / "token", "pa:ss wörd"
+    token.write_text("first-secret\n")
+    lines = [f"bearer {receiver.url} bearer_file={token}", f"basic {receiver.url} user=me password_env=HOOK_PASSWORD"]
+    os.environ["HOOK_PASSWORD"] = password
+    weft = Weft(tmp_path / "data", "--set", "extensions.weft_alerts.receivers=" + "\n".join(lines)).start()
+    try:
+        def sent(name):
+            answer = post(weft, "/api/v1/alerts/test", {"receiver": name}).json()
+            assert answer["delivered"], answer
+            return receiver.headers[-1].get("Authorization")
+
+        assert sent("bearer") == "Bearer first-secret"
+        token.write_text("second-secret")
+        assert sent("bearer") == "Bearer second-secret"
+        assert sent("basic") == "Basic " + base64.b64encode(f"me:{password}".encode()).decode()
+        token.unlink()
+        answer = post(weft, "/api/v1/alerts/test", {"receiver": "bearer"}).json()
+        assert (answer["delivered"], answer["status"]) == (False, 0) and "secret" in answer["answer"]
+        shown = weft.get("/api/v1/alerts/rules").text + weft.get("/api/v1/status").text + weft.output()
+        assert "second-secret" not in shown and password not in shown
+    finally:
+        del os.environ["HOOK_PASSWORD"]
         weft.stop()
 
 

@@ -106,6 +106,8 @@ static const ApiEndpoint endpoints[] = {
     {HTTP_GET, "/api/v1/alerts", api_alerts, API_NATIVE, NULL, "", false},
     {HTTP_GET, "/api/v1/alerts/rules", api_alert_rules, API_NATIVE, NULL, "", false},
     {HTTP_PUT, "/api/v1/alerts/rules", api_alert_rules_put, API_NATIVE, NULL, "", false},
+    {HTTP_POST, "/api/v1/alerts/rules/preview", api_alert_rule_preview, API_NATIVE, NULL,
+     "from to wait", false},
     {HTTP_POST, "/api/v1/alerts/test", api_alert_test, API_NATIVE, NULL, "", false},
     {HTTP_GET, "/api/v1/alerts/silences", api_alert_silences, API_NATIVE, NULL, "", false},
     {HTTP_POST, "/api/v1/alerts/silences", api_alert_silences_post, API_NATIVE, NULL, "", false},

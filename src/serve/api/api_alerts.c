@@ -3,6 +3,7 @@
 
 #include "alert/watch.h"
 #include "query/times.h"
+#include "serve/api/map_question.h"
 #include "serve/api/saved.h"
 
 static int need_watch(ApiCall *call)
@@ -88,6 +89,89 @@ int api_alert_rules_put(ApiCall *call)
     }
     r = alert_watch_save_rules(call->api->alerts, rules, n, version, &error);
     return r != 0 ? save_failed(call, r, &error) : api_alert_rules(call);
+}
+
+/* --- A rule on the past --- */
+
+#define TRIAL_DEFAULT_NS (UINT64_C(86400) * 1000000000)
+#define TRIAL_MAX_NS (31 * TRIAL_DEFAULT_NS)
+
+static int trial_window(ApiCall *call, AlertTrialQuestion *question)
+{
+    TRY(api_time(call, "to", call->now_ns, &question->to_ns));
+    TRY(api_time(call, "from", question->to_ns - MIN(question->to_ns, TRIAL_DEFAULT_NS),
+                 &question->from_ns));
+    if (question->from_ns >= question->to_ns ||
+        question->to_ns - question->from_ns > TRIAL_MAX_NS) {
+        return api_fail(call, API_BAD_PARAMETER, "from=-24h",
+                        "a rule is tried on up to 31 days, from before to");
+    }
+    question->to_ns = MIN(question->to_ns, call->now_ns);
+    question->deadline_ns = call->deadline_ns;
+    return 0;
+}
+
+static void trial_alert_write(JsonWriter *json, const AlertTrialAlert *alert)
+{
+    json_open(json, '{');
+    json_key(json, STR("labels"));
+    labels_write(json, &alert->labels);
+    json_key(json, STR("annotations"));
+    labels_write(json, &alert->annotations);
+    json_key_time(json, "firing_since", alert->firing_ns);
+    json_key_time_or_null(json, "resolved", alert->resolved_ns);
+    json_key_double(json, "a", alert->a);
+    json_key_double(json, "b", alert->b);
+    json_key_double(json, "significance", alert->significance);
+    json_close(json, '}');
+}
+
+static void trial_write(JsonWriter *json, const AlertTrial *trial)
+{
+    json_open(json, '{');
+    json_key_time(json, "from", trial->from_ns);
+    json_key_time(json, "to", trial->to_ns);
+    json_key_u64(json, "step_ns", trial->step_ns);
+    json_key_u64(json, "total", trial->total);
+    json_key_bool(json, "truncated", trial->truncated);
+    json_key_open(json, "items", '[');
+    for (size_t i = 0; i < trial->n_alerts; i++) {
+        trial_alert_write(json, &trial->alerts[i]);
+    }
+    json_close(json, ']');
+    json_key(json, STR("cursor"));
+    json_null(json);
+    json_close(json, '}');
+}
+
+int api_alert_rule_preview(ApiCall *call)
+{
+    AlertTrialQuestion question = {0};
+    AlertRuleError error = {0};
+    AlertRule rule = {0};
+    JsonReader reader;
+    AlertTrial trial;
+    bool has_rule = false;
+    int more, r = 0;
+    Str key;
+
+    TRY(body_open(call, &reader));
+    TRY(trial_window(call, &question));
+    while (r == 0 && (more = json_next_key(&reader, &key)) > 0) {
+        has_rule |= str_equal(key, STR("rule"));
+        r = str_equal(key, STR("rule")) ? alert_rule_read(&reader, &rule)
+                                        : json_skip(&reader, NULL);
+    }
+    if (r != 0 || more < 0 || !has_rule) {
+        return body_bad(call, &reader);
+    }
+    TRY(map_question_wait(call));
+    r = alert_watch_try(call->api->alerts, &rule, &question, &call->arena, &trial, &error);
+    if (r != 0) {
+        return save_failed(call, r, &error);
+    }
+    trial_write(&call->json, &trial);
+    return 0;
 }
 
 /* --- Test --- */

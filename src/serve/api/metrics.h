@@ -176,6 +176,8 @@ typedef struct Vitals {
         "Alerts beyond the limit of 1000.")                                                        \
     ROW("weft_alerts_untold_total", "counter", 1, v->alerts.untold,                                \
         "Alerts that were forgotten before a receiver was told that they are over.")               \
+    ROW("weft_alert_defined_unknown_total", "counter", 1, v->alerts.unknown,                       \
+        "Pairs of windows for which flows that people define could not be evaluated.")             \
     ROW("weft_alert_signals_dropped_total", "counter", 1, v->alerts.dropped_signals,               \
         "Differences that no rule saw, beyond 5000 of a pair of windows.")                         \
     ROW("weft_http_connections_total", "counter", 1, v->server.connections, "Connections taken.")  \

@@ -53,6 +53,7 @@ int api_positions_put(ApiCall *call);
 int api_alerts(ApiCall *call);
 int api_alert_rules(ApiCall *call);
 int api_alert_rules_put(ApiCall *call);
+int api_alert_rule_preview(ApiCall *call);
 int api_alert_test(ApiCall *call);
 int api_alert_silences(ApiCall *call);
 int api_alert_silences_post(ApiCall *call);

@@ -20,6 +20,7 @@ import {
   type Field,
   type Pairs,
 } from './rules'
+import { TrialOf } from './trial'
 import { KINDS, sentenceOf } from './words'
 
 interface FieldProps {
@@ -175,51 +176,65 @@ function refusedField(): Partial<Record<Field, string>> {
     : {}
 }
 
-function Windows({ now, wrong }: { now: Draft; wrong: Partial<Record<Field, string>> }) {
+type TextField = 'window' | 'baseline' | 'lasting' | 'significance'
+
+/** What stands in the fields of a window that one leaves empty depends on the kind. */
+function windowFields(now: Draft): { field: TextField; id: string; label: string; placeholder: string }[] {
   const kind = KINDS[now.kind]
+  return [
+    { field: 'window', id: 'rule-window', label: 'Window', placeholder: '5m' },
+    { field: 'baseline', id: 'rule-baseline', label: 'Baseline', placeholder: kind?.baseline ?? '' },
+    { field: 'lasting', id: 'rule-for', label: 'Lasting for', placeholder: '0s: at once' },
+    {
+      field: 'significance',
+      id: 'rule-significance',
+      label: 'Significance',
+      placeholder: kind?.significance ?? '',
+    },
+  ]
+}
+
+function Windows({ now, wrong }: { now: Draft; wrong: Partial<Record<Field, string>> }) {
   return (
     <div class="rule-windows">
-      <Text
-        id="rule-window"
-        label="Window"
-        value={now.window}
-        placeholder="5m"
-        wrong={wrong.window}
-        onText={(window) => {
-          editRule({ window })
-        }}
-      />
-      <Text
-        id="rule-baseline"
-        label="Baseline"
-        value={now.baseline}
-        placeholder={kind?.baseline ?? ''}
-        wrong={wrong.baseline}
-        onText={(baseline) => {
-          editRule({ baseline })
-        }}
-      />
-      <Text
-        id="rule-for"
-        label="Lasting for"
-        value={now.lasting}
-        placeholder="0s: at once"
-        wrong={wrong.lasting}
-        onText={(lasting) => {
-          editRule({ lasting })
-        }}
-      />
-      <Text
-        id="rule-significance"
-        label="Significance"
-        value={now.significance}
-        placeholder={kind?.significance ?? ''}
-        wrong={wrong.significance}
-        onText={(significance) => {
-          editRule({ significance })
-        }}
-      />
+      {windowFields(now).map(({ field, id, label, placeholder }) => (
+        <Text
+          key={field}
+          id={id}
+          label={label}
+          value={now[field]}
+          placeholder={placeholder}
+          wrong={wrong[field]}
+          onText={(text) => {
+            editRule({ [field]: text })
+          }}
+        />
+      ))}
     </div>
+  )
+}
+
+/** Who is told: all, unless some are chosen. */
+function Told({ now, names }: { now: Draft; names: string[] }) {
+  if (names.length === 0) return null
+  return (
+    <fieldset>
+      <legend>Receivers</legend>
+      {names.map((name) => (
+        <label key={name} class="rule-receiver">
+          <input
+            type="checkbox"
+            checked={now.receivers.includes(name)}
+            onChange={(event) => {
+              const others = now.receivers.filter((other) => other !== name)
+              editRule({ receivers: event.currentTarget.checked ? [...others, name] : others })
+            }}
+          />{' '}
+          {name}
+        </label>
+      ))}
+      {now.receivers.length === 0 && <p class="muted">None is chosen: all are told.</p>}
+    </fieldset>
   )
 }
 
@@ -347,6 +362,8 @@ export function RuleForm({ now }: { now: Draft }) {
           </p>
         )}
       </fieldset>
+      <Told now={now} names={rules.value?.receivers ?? []} />
+      <TrialOf rule={ruleOf(now)} sound={Object.keys(wrong).every((field) => field === 'name')} />
       {fields.match === undefined && <Refused />}
       <Actions now={now} onSave={onSave} />
     </form>

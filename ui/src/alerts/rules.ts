@@ -20,6 +20,8 @@ export interface Draft {
   match: Pairs
   labels: Pairs
   annotations: Pairs
+  /** None: all. */
+  receivers: string[]
 }
 
 export type Field = 'name' | 'window' | 'baseline' | 'lasting' | 'significance' | 'match' | 'labels'
@@ -48,6 +50,7 @@ const EMPTY: Draft = {
   match: [],
   labels: [],
   annotations: [],
+  receivers: [],
 }
 
 function draftOf(rule: AlertRule): Draft {
@@ -63,6 +66,7 @@ function draftOf(rule: AlertRule): Draft {
     match: Object.entries(rule.match),
     labels: Object.entries(rule.labels ?? {}),
     annotations: Object.entries(rule.annotations ?? {}),
+    receivers: rule.receivers ?? [],
   }
 }
 
@@ -101,6 +105,7 @@ export function ruleOf(now: Draft): AlertRule {
     match: labelsOf(now.match),
     labels: labelsOf(now.labels),
     annotations: labelsOf(now.annotations),
+    receivers: now.receivers,
     ...(now.window === '' ? {} : { window: now.window }),
     ...(now.baseline === '' ? {} : { baseline: now.baseline }),
     ...(now.lasting === '' ? {} : { for: now.lasting }),

@@ -22,7 +22,26 @@ export interface AlertRule {
   significance?: number
   labels?: Labels
   annotations?: Labels
+  /** Names of those that are told; none: all. */
+  receivers?: string[]
   source?: string
+}
+
+export interface TrialAlert {
+  labels: Labels
+  annotations: Labels
+  firing_since: string
+  /** Null: it fired still at the end. */
+  resolved: string | null
+}
+
+export interface Trial {
+  from: string
+  to: string
+  step_ns: number
+  total: number
+  truncated: boolean
+  items: TrialAlert[]
 }
 
 export interface AlertRules {

@@ -209,7 +209,11 @@ export function FlowPage({ name }: { name: string }) {
       return true
     },
   })
-  const flow = answer.data.value
+  const first = answer.data.value
+  // What steps of a defined flow touch may need more time than the rest: shown as far as it is known, then asked for.
+  const restUrl = first?.touches_truncated === true ? `${url}&touches=true` : null
+  const rest = useAnswer<Flow>(restUrl)
+  const flow = (rest.of.value === restUrl ? rest.data.value : null) ?? first
   const error = answer.error.value
   if (flow && flow.runs > 0 && !(error instanceof ApiError)) {
     return (

@@ -83,6 +83,8 @@ export interface Flow {
   other_variants?: number
   other_runs?: number
   touches: FlowTouch[]
+  /** Not all traces were looked at for them yet. */
+  touches_truncated?: boolean
   defined?: boolean
   truncated?: boolean
 }

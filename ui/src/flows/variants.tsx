@@ -96,7 +96,10 @@ function Touches({ flow, step }: { flow: Flow; step: string | null }) {
   const touches = flow.touches.filter((touch) => step === null || touch.step === step)
   if (touches.length === 0) return null
   return (
-    <Section title="Touches" note={step ?? 'all steps'}>
+    <Section
+      title="Touches"
+      note={`${step ?? 'all steps'}${flow.touches_truncated === true ? ', of the traces read so far' : ''}`}
+    >
       {[...touches]
         .sort((a, b) => b.count - a.count)
         .slice(0, 14)

@@ -29,13 +29,18 @@ export const tests = [
       await bench.see('fieldset .field-error:has-text("at character 3")')
       await bench.axe('.rule-form')
       await page.fill('[aria-label="Condition 1, value"]', 'pay.*')
+      await page.click('text=Try on the last 24 h')
+      await bench.see('.rule-trial:has-text("It would have fired 2 times")')
+      await bench.see('.rule-trial li:has-text("payment calls fraud: appeared")')
+      await page.click('.rule-receiver:has-text("pager")')
+      await bench.axe('.rule-form')
       await page.click('.rule-form >> text=Save')
       await bench.see('.rule-item:has-text("new edge") >> text=fires')
       await bench.see('.alert-item:has-text("payment calls fraud: appeared")')
       const saved = (await bench.api('alerts/rules')).items.find((rule) => rule.name === 'new edge')
       same(
-        [saved.kind, saved.window, saved.match],
-        ['edge_appeared', '10m', { source: 'pay.*' }],
+        [saved.kind, saved.window, saved.match, saved.receivers],
+        ['edge_appeared', '10m', { source: 'pay.*' }, ['pager']],
         'what is saved',
       )
       await page.click('.rule-item >> text=new edge')

@@ -25,6 +25,28 @@ const FIRES = {
   ],
 }
 
+/** What the rule would have told in the last day. */
+function trial(rule) {
+  const now = Date.now()
+  const [labels, summary] = FIRES[rule.kind] ?? []
+  const fired = { labels, annotations: { summary }, a: 0, b: 12, significance: 3.2 }
+  const items = labels
+    ? [
+        { ...fired, firing_since: time(now - 9 * 3600e3), resolved: time(now - 8 * 3600e3) },
+        { ...fired, firing_since: time(now - 600e3), resolved: null },
+      ]
+    : []
+  return {
+    from: time(now - 86_400e3),
+    to: time(now),
+    step_ns: 300e9,
+    total: items.length,
+    truncated: false,
+    items,
+    cursor: null,
+  }
+}
+
 export class Alerts {
   version = 1
   saved = []
@@ -69,6 +91,7 @@ export class Alerts {
       return body.receiver === 'ops'
         ? { delivered: true, status: 200, answer: 'ok', duration_ns: 84e6 }
         : { delivered: false, status: 0, answer: 'connection refused', duration_ns: 2e6 }
+    if (path === 'alerts/rules/preview') return trial(body.rule)
     if (path === 'alerts/silences') {
       const id = `silence-${this.silences.length + 1}-${this.version}`
       const to = time(Date.now() + 4 * 3600e3)

@@ -202,6 +202,17 @@ export function startMock(port = 0) {
     return found
   }
 
+  /** Runs of that id, of whatever flow. */
+  function runsOf(id, params, now) {
+    const { items } = flowRuns(params, now)
+    const found = items.filter((run) => run.run_id === id)
+    return {
+      items: found.map((run) => ({ ...run, flow: 'checkout.place_order' })),
+      truncated: false,
+      cursor: null,
+    }
+  }
+
   function diff(model, params, now) {
     const window = (name) =>
       windowOf(
@@ -418,6 +429,7 @@ export function startMock(port = 0) {
     const none = !spansOf(world)
     const parts = path.split('/').map(decodeURIComponent)
     if (path === 'status') return status(world)
+    if (parts[0] === 'runs') return runsOf(parts[1], params, now)
     if (path === 'map')
       return none
         ? mapAnswer({ nodes: [], model: [], hops: [] }, window, now)

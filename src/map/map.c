@@ -128,7 +128,7 @@ static void map_unlockp(Map **map)
     map_unlock(*map);
 }
 
-enum { READ_ATTEMPTS = 3, WINDOW_PARTS_MAX = 1 << 16 };
+enum { READ_ATTEMPTS = 3 };
 
 static const PageWindow no_window = {0, 0, MINUTES_PER_DAY};
 
@@ -161,17 +161,20 @@ void map_lock_flushed(Map *map)
     map->pages.fetched = NULL;
 }
 
-/* Brings the window into memory, some days at a time, so that others get the lock in between. */
+/* Brings the window into memory, some days at a time, so that others get the lock in between. Once
+ * through: what they let go meanwhile is read by the pages_need() behind it, as a window that is
+ * larger than memory would never be there as a whole. */
 static void load_window(Map *map, PageWindow window)
 {
     bool more = true;
+    size_t at = 0;
 
     ASSERT(pthread_mutex_lock(&map->loader) == 0);
-    for (int i = 0; i < WINDOW_PARTS_MAX && more; i++) {
+    while (more) {
         CLEANUP(page_fetch_deinit) PageFetch fetch = {0};
 
         map_lock_shared(map);
-        more = page_fetch_window(&fetch, &map->pages, window);
+        more = page_fetch_window(&fetch, &map->pages, window, &at);
         map_unlock(map);
         if (!more) {
             break;

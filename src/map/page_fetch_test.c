@@ -9,7 +9,8 @@
 #include <cmocka.h>
 
 #include "base/log.h"
-#include "map/pages.h"
+#include "map/map_inside.h"
+#include "map/page_load.h"
 #include "map/tiers_fixture.h"
 
 /* While somebody waits for a slow disk, nobody else does. */
@@ -189,11 +190,61 @@ static void a_late_span_that_reads_files_holds_up_nobody(void **state)
     world_deinit(&world);
 }
 
+/* --- While others let go what is loaded --- */
+
+/* A file system in which each opening lets go of all hours, unless somebody has the lock. */
+typedef struct Thief {
+    FileSystem fs; /* first */
+    FileSystemOps ops;
+    FileSystem *inner;
+    Map *map;
+    int n_opened;
+} Thief;
+
+static int open_and_evict(FileSystem *fs, const char *path, FileMode mode, File **ret_file)
+{
+    Thief *thief = (Thief *)fs;
+
+    thief->n_opened++;
+    if (pthread_rwlock_trywrlock(&thief->map->lock) == 0) {
+        pages_shrink(&thief->map->pages, (PageWindow){0});
+        map_unlock(thief->map);
+    }
+    return thief->inner->ops->open(thief->inner, path, mode, ret_file);
+}
+
+/* So large that each part of a window has one day. */
+static void give_to_thief(World *world, Thief *thief)
+{
+    FileSystem *inner = world->gate.inner;
+
+    *thief = (Thief){.inner = inner, .ops = *inner->ops, .map = world->fixture.map};
+    thief->ops.open = open_and_evict;
+    thief->fs.ops = &thief->ops;
+    for (size_t i = 0; i < world->disk.n_files; i++) {
+        world->disk.files[i]->fs = &thief->fs;
+        world->disk.files[i]->bytes = PAGE_FETCH_BYTES;
+    }
+}
+
+static void a_window_that_is_let_go_again_is_read_to_its_end(void **state)
+{
+    World world;
+    Thief thief;
+
+    world_init(&world);
+    give_to_thief(&world, &thief);
+    ask_by_minute(&world);
+    assert_in_range(thief.n_opened, 3, 20 * world.disk.n_files);
+    world_deinit(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_question_that_reads_files_holds_up_nobody),
         cmocka_unit_test(a_late_span_that_reads_files_holds_up_nobody),
+        cmocka_unit_test(a_window_that_is_let_go_again_is_read_to_its_end),
     };
 
     log_set_level(LOG_SILENT);

@@ -55,9 +55,10 @@ struct PageFetch {
 
 void page_fetch_deinit(PageFetch *fetch);
 
-/* Adds files of days that the window needs and that are not in memory, until they are large.
+/* Adds files of days that the window needs and that are not in memory, until they are large. Goes
+ * on at @at, first 0, and moves it behind these days: so it ends whatever is let go meanwhile.
  * Returns whether there are any. */
-bool page_fetch_window(PageFetch *fetch, Pages *pages, PageWindow window);
+bool page_fetch_window(PageFetch *fetch, Pages *pages, PageWindow window, size_t *at);
 
 /* Adds the files of an hour that a delta needs, unless it is in memory. */
 void page_fetch_hour(PageFetch *fetch, const Pages *pages, uint32_t hour);

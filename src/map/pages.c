@@ -253,10 +253,11 @@ static void fetch_day(PageFetch *fetch, const Pages *pages, PageWindow window, c
     }
 }
 
-bool page_fetch_window(PageFetch *fetch, Pages *pages, PageWindow window)
+/* By the days' places in their table, where new ones come behind all others. */
+bool page_fetch_window(PageFetch *fetch, Pages *pages, PageWindow window, size_t *at)
 {
-    for (size_t i = 0; i < pages->days.n_records && fetch->bytes < PAGE_FETCH_BYTES; i++) {
-        PageDay *day = table_at(&pages->days, i);
+    for (; *at < pages->days.n_records && fetch->bytes < PAGE_FETCH_BYTES; (*at)++) {
+        PageDay *day = table_at(&pages->days, *at);
 
         if (day_touches(window, day->day) && !have_day(pages, window, day)) {
             fetch_day(fetch, pages, window, day);

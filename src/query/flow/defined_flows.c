@@ -212,25 +212,43 @@ int defined_flows_evaluate(const DefinedQuestion *question, DefinedFlows *ret_fl
 
 /* Traces with a span that has the key, each once. */
 typedef struct TraceSet {
+    Gathering *gathering;
     Table traces; /* of TraceId */
-    bool full;
+    bool is_cut;  /* there are more than may be, or time was over */
 } TraceSet;
 
 static int visit_trace(void *context, const Span *span)
 {
     TraceSet *set = context;
 
-    if (set->traces.n_records >= FLOW_RUN_TRACES_MAX) {
-        set->full = true;
+    if (++set->gathering->looks % GATHER_LOOKS_PER_CLOCK == 0 && gather_is_late(set->gathering)) {
+        set->is_cut = true;
         return STOP;
     }
-    table_put(&set->traces, span->trace_id.bytes, NULL);
-    return 0;
+    if (set->traces.n_records < FLOW_RUN_TRACES_MAX) {
+        table_put(&set->traces, span->trace_id.bytes, NULL);
+        return 0;
+    }
+    set->is_cut = table_find(&set->traces, span->trace_id.bytes) == NULL;
+    return set->is_cut ? STOP : 0;
 }
 
-static int find_traces(Gathering *gathering, Str run_id, TraceSet *set)
+/* The head, then blocks, the newest first, while there is time. */
+static int scan_traces(const StoreReading *reading, const Filter *filter, TraceSet *set)
 {
-    const DefinedQuestion *question = gathering->question;
+    const StoreScan scan = {filter, 0, UINT64_MAX, visit_trace, set};
+    int result = store_reading_scan_head(reading, &scan);
+
+    for (size_t i = 0; i < store_reading_count(reading) && result == 0 && !set->is_cut; i++) {
+        set->is_cut = gather_is_late(set->gathering);
+        result = set->is_cut ? 0 : store_reading_scan_block(reading, i, &scan);
+    }
+    return MIN(result, 0);
+}
+
+static int find_traces(Str run_id, TraceSet *set)
+{
+    const DefinedQuestion *question = set->gathering->question;
     const Filter with_key = {.op = FILTER_COMPARE,
                              .field = FIELD_ATTRIBUTE,
                              .comparison = COMPARE_EQUAL_TEXT,
@@ -241,18 +259,19 @@ static int find_traces(Gathering *gathering, Str run_id, TraceSet *set)
     if (run_id.len == 2 * TRACE_ID_SIZE && trace_id_parse(run_id, &trace_id) == 0) {
         table_put(&set->traces, trace_id.bytes, NULL);
     }
-    if (with_key.key.len > 0) {
-        int result = store_scan(question->store, &with_key, 0, UINT64_MAX, visit_trace, set);
-
-        gathering->truncated |= set->full;
-        return result == STOP ? 0 : result;
+    if (with_key.key.len == 0) {
+        return 0;
     }
-    return 0;
+    StoreReading *reading = store_reading_open(question->store);
+    int result = scan_traces(reading, &with_key, set);
+    store_reading_close(reading);
+    return result;
 }
 
-static int read_traces(Gathering *gathering, const TraceSet *set)
+/* Those that were found before a limit are read all the same: some of a run is better than none. */
+static int read_traces(const TraceSet *set)
 {
-    const DefinedQuestion *question = gathering->question;
+    Gathering *gathering = set->gathering;
 
     for (size_t i = 0; i < set->traces.n_records && !gathering->truncated; i++) {
         CLEANUP(arena_deinit) Arena arena = {0};
@@ -261,26 +280,26 @@ static int read_traces(Gathering *gathering, const TraceSet *set)
         TraceId id;
 
         mem_copy(id.bytes, table_at(&set->traces, i), TRACE_ID_SIZE);
-        TRY(store_read_trace(question->store, id, STORE_ALL, &arena, &spans, &n));
+        TRY(store_read_trace(gathering->question->store, id, STORE_ALL, &arena, &spans, &n));
         for (size_t k = 0; k < n && gather_span(gathering, &spans[k]) == 0; k++) {
         }
-        gathering->truncated |= question->deadline_ns != 0 &&
-                                clock_monotonic_ns(question->clock) >= question->deadline_ns;
+        gathering->truncated |= gather_is_late(gathering);
     }
+    gathering->truncated |= set->is_cut;
     return 0;
 }
 
 int defined_flows_run(const DefinedQuestion *question, Str run_id, DefinedFlows *ret_flows)
 {
     CLEANUP(gathering_deinit) Gathering gathering;
-    TraceSet set = {0};
+    TraceSet set = {.gathering = &gathering};
 
     ASSERT(question->n_definitions == 1);
     *ret_flows = (DefinedFlows){0};
     gathering_init(&gathering, question);
     table_init(&set.traces, TRACE_ID_SIZE, TRACE_ID_SIZE);
-    int result = find_traces(&gathering, run_id, &set);
-    result = result != 0 ? result : read_traces(&gathering, &set);
+    int result = find_traces(run_id, &set);
+    result = result != 0 ? result : read_traces(&set);
     table_deinit(&set.traces);
     return result != 0 ? result : finish(&gathering, ret_flows);
 }

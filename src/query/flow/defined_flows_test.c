@@ -402,6 +402,73 @@ static void a_late_question_says_so_and_keeps_nothing_half(void **state)
     world_close(&world);
 }
 
+/* Each trace has two spans of the run "GET". */
+static void append_traces(World *world, uint32_t n_traces)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    Sample *samples = ARENA_ARRAY(&arena, Sample, 2 * (size_t)n_traces);
+
+    for (uint32_t i = 0; i < 2 * n_traces; i++) {
+        samples[i] = (Sample){i / 2, i % 2, 0};
+    }
+    append(world, samples, 2 * (size_t)n_traces);
+}
+
+/* Returns how many spans the run of all traces has. */
+static size_t read_run(const World *world, uint64_t deadline_ns, bool *ret_truncated)
+{
+    FlowStepDefinition step = {STR("any"), STR("{ }")};
+    const FlowDefinition definition = {.name = STR("order"),
+                                       .key = STR("http.request.method"),
+                                       .within_ns = FLOW_WITHIN_MAX_NS,
+                                       .steps = &step,
+                                       .n_steps = 1};
+    const DefinedQuestion question = {.store = world->store,
+                                      .clock = &world->clock,
+                                      .definitions = &definition,
+                                      .n_definitions = 1,
+                                      .to_ns = UINT64_MAX,
+                                      .deadline_ns = deadline_ns};
+    DefinedFlows flows;
+
+    assert_int_equal(defined_flows_run(&question, STR("GET"), &flows), 0);
+    size_t n = flows.spans;
+    *ret_truncated = flows.truncated;
+    defined_flows_deinit(&flows);
+    return n;
+}
+
+static void a_run_over_more_traces_than_are_read_has_those_that_are(void **state)
+{
+    bool truncated;
+    World world;
+
+    (void)state;
+    world_open(&world, 4);
+    append_traces(&world, FLOW_RUN_TRACES_MAX);
+    assert_int_equal(read_run(&world, 0, &truncated), 2 * FLOW_RUN_TRACES_MAX);
+    assert_false(truncated);
+    append_traces(&world, FLOW_RUN_TRACES_MAX + 1);
+    assert_int_equal(read_run(&world, 0, &truncated), 2 * FLOW_RUN_TRACES_MAX);
+    assert_true(truncated);
+    world_close(&world);
+}
+
+static void a_run_is_looked_for_until_the_deadline(void **state)
+{
+    bool truncated;
+    World world;
+
+    (void)state;
+    world_open(&world, 5);
+    fill(&world);
+    assert_int_equal(read_run(&world, world.now_ns + 1, &truncated), TRACES * SPANS);
+    assert_false(truncated);
+    assert_true(read_run(&world, world.now_ns, &truncated) < TRACES * SPANS);
+    assert_true(truncated);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +476,8 @@ int main(void)
         cmocka_unit_test(entries_go_with_their_block_and_their_definition),
         cmocka_unit_test(concurrent_questions_share_what_they_read_and_make),
         cmocka_unit_test(a_late_question_says_so_and_keeps_nothing_half),
+        cmocka_unit_test(a_run_over_more_traces_than_are_read_has_those_that_are),
+        cmocka_unit_test(a_run_is_looked_for_until_the_deadline),
     };
 
     log_set_level(LOG_SILENT);

@@ -362,6 +362,10 @@ int api_flow_run(ApiCall *call)
     TRY(map_question_wait(call));
     TRY(flow_source_open_run(call, &source));
     TRY(find_runs(call, source.map, runs, &n));
+    if (n == 0 && source.defined.truncated) {
+        return api_fail(call, API_BUSY, "with more time, or when the server has less to do",
+                        "the run \"%.*s\" was not found in time", STR_ARG(call->second));
+    }
     if (n == 0) {
         return api_fail(call, API_NOT_FOUND, "its runs are in /api/v1/flows/{name}/runs",
                         "the flow \"%.*s\" has no run \"%.*s\"", STR_ARG(call->item),

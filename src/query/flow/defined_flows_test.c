@@ -39,7 +39,7 @@ static uint32_t pick(World *world, uint32_t n)
     return (uint32_t)(world->random >> 33) % n;
 }
 
-static void world_open(World *world, uint64_t seed)
+static void world_open_with(World *world, uint64_t seed, StoreDecode decode)
 {
     const char *why = NULL;
 
@@ -47,7 +47,7 @@ static void world_open(World *world, uint64_t seed)
     world->clock = clock_manual(&world->now_ns);
     world->sim = fs_sim_new(seed);
     world->options = (StoreOptions){.fs = fs_sim_fs(world->sim),
-                                    .decode = sample_decode,
+                                    .decode = decode,
                                     .clock = &world->clock,
                                     .commit_delay_us = 1,
                                     .generation_rows = 24,
@@ -57,6 +57,11 @@ static void world_open(World *world, uint64_t seed)
     assert_int_equal(store_open(&world->options, &world->store, &why), 0);
     world->memories[0] = flow_memory_new(FLOW_CACHE_BYTES_MAX, &world->clock);
     world->memories[1] = flow_memory_new(40000, &world->clock);
+}
+
+static void world_open(World *world, uint64_t seed)
+{
+    world_open_with(world, seed, sample_decode);
 }
 
 static void world_close(World *world)
@@ -469,6 +474,80 @@ static void a_run_is_looked_for_until_the_deadline(void **state)
     world_close(&world);
 }
 
+/* Spans of version 1 have no attributes, and start later. */
+enum { KEYLESS = 1 };
+
+#define KEYLESS_LATER_NS UINT64_C(10000000000)
+
+static int decode_keyless(Str body, Arena *arena, Batch *ret_batch, ParseError *ret_error)
+{
+    TRY(sample_decode(body, arena, ret_batch, ret_error));
+    for (size_t i = 0; i < ret_batch->n_spans; i++) {
+        Span *span = &ret_batch->spans[i];
+
+        if (attributes_find(span->attributes, STR("version"))->integer == KEYLESS) {
+            span->attributes.count = 0;
+            span->start_ns += KEYLESS_LATER_NS;
+            span->end_ns += KEYLESS_LATER_NS;
+        }
+    }
+    return 0;
+}
+
+static void append_keyless(World *world, const Sample *samples, size_t n)
+{
+    StoreBatch *batch = store_batch_new();
+    _Atomic int told = 0;
+    ParseError error;
+
+    sample_write(samples, n, &batch->body);
+    assert_int_equal(decode_keyless(buf_str(&batch->body), &batch->arena, &batch->spans, &error),
+                     0);
+    assert_int_equal(store_append(world->store, batch, note_result, &told), 0);
+    while (atomic_load(&told) == 0) {
+        usleep(10);
+    }
+    store_wait_applied(world->store);
+}
+
+/* The trace's key is in a span long before the window. */
+static void a_key_outside_the_window_counts_in_the_head_as_in_a_block(void **state)
+{
+    static const Sample samples[] = {{1, 0, 0}, {1, 1, KEYLESS}};
+    FlowStepDefinition step = {STR("any"), STR("{ }")};
+    const FlowDefinition definition = {.name = STR("order"),
+                                       .key = STR("http.request.method"),
+                                       .within_ns = 1,
+                                       .steps = &step,
+                                       .n_steps = 1};
+    CLEANUP(buf_deinit) Buf head = {0};
+    CLEANUP(buf_deinit) Buf block = {0};
+    World world;
+
+    (void)state;
+    world_open_with(&world, 6, decode_keyless);
+    append_keyless(&world, samples, ARRAY_LEN(samples));
+    const DefinedQuestion question = {.store = world.store,
+                                      .clock = &world.clock,
+                                      .definitions = &definition,
+                                      .n_definitions = 1,
+                                      .from_ns = sample_base_ns + KEYLESS_LATER_NS / 2,
+                                      .to_ns = UINT64_MAX};
+    ask(&question, &head);
+    assert_true(str_find(buf_str(&head), STR("run GET 1")) < head.len);
+    do {
+        buf_clear(&block);
+        store_wait_settled(world.store);
+        world.now_ns += 61000000000;
+        usleep(2000);
+        store_block_numbers(world.store, &block);
+    } while (block.len == 0);
+    buf_clear(&block);
+    ask(&question, &block);
+    assert_true(str_equal(buf_str(&head), buf_str(&block)));
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -478,6 +557,7 @@ int main(void)
         cmocka_unit_test(a_late_question_says_so_and_keeps_nothing_half),
         cmocka_unit_test(a_run_over_more_traces_than_are_read_has_those_that_are),
         cmocka_unit_test(a_run_is_looked_for_until_the_deadline),
+        cmocka_unit_test(a_key_outside_the_window_counts_in_the_head_as_in_a_block),
     };
 
     log_set_level(LOG_SILENT);

@@ -4,8 +4,9 @@
 
 /*
  * A block is read whole, for all flows that lack it, whatever the window: what it is to a
- * definition can then be kept. Two places are read by the window instead, in slices from the newest
- * on: a block that has too many members to keep, and the head when it has.
+ * definition can then be kept. So is the head, or a trace's key that lies outside of the window
+ * would count once it is in a block, and not before. Two places are read by the window instead, in
+ * slices from the newest on: a block that has too many members to keep, and the head when it has.
  */
 enum {
     STOP = 1, /* of a scan: a limit is met */
@@ -150,7 +151,7 @@ int gather_head(Gathering *gathering)
         place_scan_add(&scan, i);
     }
     place_scan_join(&scan);
-    int result = scan_place(&scan, gathering->from_ns, gathering->to_ns);
+    int result = scan_place(&scan, 0, UINT64_MAX);
     TRY(MIN(result, 0));
     if (scan.is_full) {
         return scan_window(&scan, store_reading_head(gathering->reading));

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "map/flow/runs.h"
 #include "os/fs_sim.h"
-#include "query/flow/defined_flows.h"
+#include "query/flow/gather.h"
 #include "store/samples.h"
 
 /*
@@ -548,6 +548,38 @@ static void a_key_outside_the_window_counts_in_the_head_as_in_a_block(void **sta
     world_close(&world);
 }
 
+/* However many blocks there are. */
+static void filters_of_a_block_go_with_it(void **state)
+{
+    FlowStepDefinition steps[FLOW_STEPS_MAX];
+    const FlowDefinition definition = {
+        .name = STR("order"), .within_ns = 1, .steps = steps, .n_steps = FLOW_STEPS_MAX};
+    Gathering gathering;
+    World world;
+
+    for (size_t i = 0; i < FLOW_STEPS_MAX; i++) {
+        steps[i] = (FlowStepDefinition){STR("any"), STR("{ span.shard > 1 || span.ratio > 1.0 }")};
+    }
+    (void)state;
+    world_open(&world, 7);
+    fill(&world);
+    const DefinedQuestion question = {.store = world.store,
+                                      .clock = &world.clock,
+                                      .definitions = &definition,
+                                      .n_definitions = 1,
+                                      .to_ns = UINT64_MAX};
+    gathering_init(&gathering, &question);
+    size_t n = gathering.arena.allocated;
+    assert_int_equal(gather_window(&gathering), 0);
+    assert_true(store_reading_count(gathering.reading) > 0);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(gather_block(&gathering, 0), 0);
+    }
+    assert_int_equal(gathering.arena.allocated, n);
+    gathering_deinit(&gathering);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -558,6 +590,7 @@ int main(void)
         cmocka_unit_test(a_run_over_more_traces_than_are_read_has_those_that_are),
         cmocka_unit_test(a_run_is_looked_for_until_the_deadline),
         cmocka_unit_test(a_key_outside_the_window_counts_in_the_head_as_in_a_block),
+        cmocka_unit_test(filters_of_a_block_go_with_it),
     };
 
     log_set_level(LOG_SILENT);

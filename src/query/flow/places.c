@@ -21,18 +21,19 @@ enum {
 typedef struct PlaceScan {
     Gathering *gathering;
     size_t index;
-    uint32_t *flows; /* indexes, in the arena of the gathering */
+    uint32_t *flows; /* indexes */
     FlowBlock **blocks;
     size_t n_flows;
     FilterSet any;
+    Arena arena; /* of all of these: a question over many blocks holds one at a time */
     bool is_full;
 } PlaceScan;
 
 static void place_scan_init(PlaceScan *scan, Gathering *gathering, size_t index)
 {
     *scan = (PlaceScan){.gathering = gathering, .index = index};
-    scan->flows = ARENA_ARRAY(&gathering->arena, uint32_t, gathering->n_flows);
-    scan->blocks = ARENA_ARRAY(&gathering->arena, FlowBlock *, gathering->n_flows);
+    scan->flows = ARENA_ARRAY(&scan->arena, uint32_t, gathering->n_flows);
+    scan->blocks = ARENA_ARRAY(&scan->arena, FlowBlock *, gathering->n_flows);
 }
 
 static void place_scan_add(PlaceScan *scan, uint32_t flow)
@@ -43,13 +44,12 @@ static void place_scan_add(PlaceScan *scan, uint32_t flow)
 
 static void place_scan_join(PlaceScan *scan)
 {
-    Arena *arena = &scan->gathering->arena;
-    CompiledFlow **flows = ARENA_ARRAY(arena, CompiledFlow *, scan->n_flows);
+    CompiledFlow **flows = ARENA_ARRAY(&scan->arena, CompiledFlow *, scan->n_flows);
 
     for (size_t i = 0; i < scan->n_flows; i++) {
         flows[i] = &scan->gathering->flows[scan->flows[i]];
     }
-    flow_join_filters(flows, scan->n_flows, arena, &scan->any);
+    flow_join_filters(flows, scan->n_flows, &scan->arena, &scan->any);
 }
 
 static void place_scan_deinit(PlaceScan *scan)
@@ -58,6 +58,7 @@ static void place_scan_deinit(PlaceScan *scan)
         flow_block_unref(scan->blocks[i]);
     }
     filter_set_deinit(&scan->any);
+    arena_deinit(&scan->arena);
 }
 
 static int visit_span(void *context, const Span *span)

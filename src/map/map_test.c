@@ -381,6 +381,32 @@ static void nodes_are_what_edges_hops_and_requests_name_and_the_parents_of_table
     fixture_deinit(&fixture);
 }
 
+static void operations_take_memory_by_what_is_asked(void **state)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    const Str cart = STR("cart");
+    MapOperation *operations;
+    Fixture fixture;
+    size_t n;
+
+    fixture_init(&fixture, NULL);
+    for (uint32_t i = 0; i <= 5000; i++) {
+        CLEANUP(buf_deinit) Buf name = {0};
+
+        buf_append_format(&name, "operation-%u", i);
+        Delta *delta = fixture_call(&fixture, i == 0 ? "cart" : "web", "", TODAY);
+        delta->kind = DELTA_REQUEST;
+        delta->name = arena_copy(&fixture.arena, buf_str(&name));
+    }
+    fixture_apply(&fixture);
+    assert_int_equal(map_operations(fixture.map, &(MapOperationsQuestion){&cart, 1, 0, UINT32_MAX},
+                                    &arena, &operations, &n),
+                     0);
+    assert_int_equal(n, 1);
+    assert_in_range(arena.allocated, 1, 5000 * sizeof(MapOperation) / 4);
+    fixture_deinit(&fixture);
+}
+
 static void filters_leave_edges_only_between_what_stays(void **state)
 {
     Fixture fixture;
@@ -783,6 +809,7 @@ int main(void)
         cmocka_unit_test(other_scopes_and_environments_are_other_worlds),
         cmocka_unit_test(an_address_means_what_the_latest_day_up_to_the_call_proved),
         cmocka_unit_test(nodes_are_what_edges_hops_and_requests_name_and_the_parents_of_tables),
+        cmocka_unit_test(operations_take_memory_by_what_is_asked),
         cmocka_unit_test(filters_leave_edges_only_between_what_stays),
         cmocka_unit_test(focus_shows_a_node_and_its_neighbourhood),
         cmocka_unit_test(focus_reaches_over_a_hop_whose_publishing_was_earlier),

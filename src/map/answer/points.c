@@ -225,29 +225,47 @@ static void add_operation(OperationsAsk *ask, const MapTables *tables, const Ser
     sketch_sum_clear(&scratch->duration);
 }
 
+/* Requests at one of @services; most series are others. */
+static bool is_operation(const MapTables *tables, const Series *series, const Symbols *services)
+{
+    return series->key.kind == SERIES_REQUEST && series->presence.n_runs > 0 &&
+           symbols_find(services, tables->node[series->key.a].key.name) != SYMBOL_NONE;
+}
+
+static size_t count_operations(const MapTables *tables, const Symbols *services)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < tables->series.n_records; i++) {
+        n += is_operation(tables, tables_series(tables, i), services);
+    }
+    return n;
+}
+
 static int list_operations(const MapTables *tables, const MapOptions *options, void *context)
 {
     CLEANUP(answer_sums_freep) AnswerSums *scratch = answer_sums_new();
     CLEANUP(symbols_deinit) Symbols services = {0};
     OperationsAsk *ask = context;
-    bool known = false;
 
     (void)options;
     for (size_t i = 0; i < ask->question.n_services; i++) {
         symbols_intern(&services, ask->question.services[i]);
     }
-    ask->operations = ARENA_ARRAY(ask->arena, MapOperation, tables->series.n_records + 1);
+    size_t n_known = count_operations(tables, &services);
+    if (n_known == 0) {
+        return MAP_NO_SUCH_NODE;
+    }
+    ask->operations = ARENA_ARRAY(ask->arena, MapOperation, n_known);
     for (size_t i = 0; i < tables->series.n_records; i++) {
         const Series *series = tables_series(tables, i);
 
-        if (series->key.kind == SERIES_REQUEST && series->presence.n_runs > 0 &&
-            symbols_find(&services, tables->node[series->key.a].key.name) != SYMBOL_NONE) {
-            known = true;
+        if (is_operation(tables, series, &services)) {
             add_operation(ask, tables, series, scratch);
         }
     }
     qsort(ask->operations, ask->n, sizeof(ask->operations[0]), compare_operations);
-    return known ? 0 : MAP_NO_SUCH_NODE;
+    return 0;
 }
 
 int map_operations(Map *map, const MapOperationsQuestion *question, Arena *arena,

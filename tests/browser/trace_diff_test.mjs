@@ -80,4 +80,42 @@ export const tests = [
       )
     },
   },
+  {
+    name: 'trace diff: a trace that is not whole says so',
+    async run(bench) {
+      const [b, a] = await twins(bench)
+      await bench.page.route(/\/traces\/\w+\/diff\//, async (route) => {
+        const response = await route.fetch()
+        const diff = await response.json()
+        diff.b.truncated = { reason: 'too_many_spans', message: 'the trace has more than 9 spans' }
+        await route.fulfill({ response, json: diff })
+      })
+      await bench.open(`#/trace/${a.trace_id}/diff/${b.trace_id}`)
+      await bench.see('.diff-step')
+      same(await bench.page.locator('.diff-cut').count(), 1, 'sides that are not whole')
+      const text = await bench.page.innerText('.diff-cut')
+      check(/^B is not whole: the trace has more than 9 spans\./.test(text), text)
+      await bench.axe('.panel')
+    },
+  },
+  {
+    name: 'trace diff: the choice says that it waits, and what went wrong',
+    async run(bench) {
+      const [own] = await twins(bench)
+      let answer
+      const held = new Promise((resolve) => (answer = resolve))
+      await bench.page.route(/\/traces\?q=/, async (route) => {
+        await held
+        await route.fulfill({
+          status: 503,
+          json: { error: { code: 'busy', message: 'too many questions are asked', hint: 'ask again' } },
+        })
+      })
+      await bench.open(`#/trace/${own.trace_id}?compare=1`)
+      await bench.see('.panel >> text=Searching for others')
+      answer()
+      await bench.see('.panel >> text=too many questions are asked')
+      same(await bench.page.locator('.panel >> text=Searching for others').count(), 0, 'it waits on')
+    },
+  },
 ]

@@ -9,6 +9,7 @@ import { duration, exactDuration, plural } from '../base/format'
 import { go, hrefTo, set } from '../base/route'
 import { clock, clockSeconds, ms, when } from '../base/time'
 import { traceIdIn } from '../frame/find'
+import { Problem } from '../frame/notice'
 import { Panel, Row, Section } from '../frame/panel'
 import type { Trace } from '../trace/model'
 import { quoted } from '../traces/query'
@@ -106,6 +107,14 @@ export function ChoosePanel({ trace }: { trace: Trace }) {
       }}
     >
       <ById of={own} />
+      {answer.error.value && <Problem error={answer.error.value} />}
+      {answer.slow.value && (
+        <Section>
+          <p class="muted" role="status">
+            Searching for others…
+          </p>
+        </Section>
+      )}
       <Choices title="Usual" items={by.slice(middle, middle + 3)} of={own} />
       <Choices title="Fastest" items={by.slice(0, 3)} of={own} />
       <Choices title="Slowest" items={by.slice(-3).reverse()} of={own} />

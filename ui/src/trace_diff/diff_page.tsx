@@ -39,6 +39,17 @@ function Side({ letter, side }: { letter: 'A' | 'B'; side: DiffSide }) {
   )
 }
 
+/** What one of them lacks looks as if it came or went in the other. */
+function NotWhole({ letter, side }: { letter: 'A' | 'B'; side: DiffSide }) {
+  if (!side.truncated) return null
+  return (
+    <p class="diff-cut" role="status">
+      <strong>{letter} is not whole</strong>: {side.truncated.message}. Steps that it lacks may have been
+      done.
+    </p>
+  )
+}
+
 function Causes({ diff, chosen }: { diff: TraceDiff; chosen: number | null }) {
   const causes = causesOf(diff.steps, CAUSES)
   const whole = diff.b.duration_ns - diff.a.duration_ns
@@ -167,6 +178,8 @@ function Shown({ diff }: { diff: TraceDiff }) {
         <Section>
           <Side letter="A" side={diff.a} />
           <Side letter="B" side={diff.b} />
+          <NotWhole letter="A" side={diff.a} />
+          <NotWhole letter="B" side={diff.b} />
           <div class="panel-actions">
             <a class="control" href={hrefTo(['trace', diff.b.trace_id, 'diff', diff.a.trace_id])}>
               Swap

@@ -29,6 +29,28 @@ export const tests = [
     },
   },
   {
+    name: 'flows: the happy path is the one that the server tells',
+    async run(bench) {
+      await bench.page.route(/\/flows\/checkout\.place_order\?/, async (route) => {
+        const response = await route.fetch()
+        const flow = await response.json()
+        // Half of the commonest failed, so that more runs went well by the second.
+        flow.variants[0].failures = flow.variants[0].runs / 2
+        flow.happy_path = flow.variants[1]
+        await route.fulfill({ response, json: flow })
+      })
+      await bench.open(FLOW)
+      await bench.see('.variant')
+      same(
+        await bench.page.$$eval('.variant-words', (found) =>
+          found.slice(0, 2).map((words) => words.textContent),
+        ),
+        ['Other order', 'Happy path'],
+        'words of the first two variants',
+      )
+    },
+  },
+  {
     name: 'flows: one is defined over spans, previewed, saved, shown as such, and deleted',
     async run(bench) {
       const { page } = bench

@@ -122,6 +122,16 @@ export function flowAnswer(name, now) {
     }
   }
   const seen = { first_seen: time(now - 864e5), last_seen: time(now - 4000) }
+  const variants = VARIANTS.map(([id, sequence, runs, failed, ms]) => ({
+    id,
+    sequence,
+    cut: false,
+    runs,
+    share: runs / TOTAL,
+    failures: failed * runs,
+    duration: quantiles(ms),
+    ...seen,
+  }))
   return {
     name,
     from: time(now - 900e3),
@@ -160,16 +170,7 @@ export function flowAnswer(name, now) {
     }),
     starts,
     ends,
-    variants: VARIANTS.map(([id, sequence, runs, failed, ms]) => ({
-      id,
-      sequence,
-      cut: false,
-      runs,
-      share: runs / TOTAL,
-      failures: failed * runs,
-      duration: quantiles(ms),
-      ...seen,
-    })),
+    variants,
     other_variants: 0,
     other_runs: 0,
     touches: [
@@ -185,7 +186,7 @@ export function flowAnswer(name, now) {
       name: target,
       count: touched,
     })),
-    happy_path: null,
+    happy_path: variants[0],
   }
 }
 

@@ -80,6 +80,8 @@ export interface Flow {
   starts: Record<string, number>
   ends: Record<string, number>
   variants: FlowVariant[]
+  /** What most runs did that did not fail; null when all failed. */
+  happy_path: FlowVariant | null
   other_variants?: number
   other_runs?: number
   touches: FlowTouch[]

@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A variant in words: how it differs from the happy path, which is the commonest one whose runs finish.
+// A variant in words: how it differs from the happy path, the one that most runs went without failing.
 import type { FlowVariant } from './types'
 
 const NAMED = 2
-
-export function happyPath(variants: FlowVariant[]): FlowVariant | undefined {
-  return [...variants]
-    .sort((a, b) => b.runs - a.runs)
-    .find((variant) => (variant.failures ?? 0) <= variant.runs / 2)
-}
 
 function counts(sequence: string[]): Map<string, number> {
   const out = new Map<string, number>()
@@ -34,7 +28,7 @@ function endOf(sequence: string[], happy: string[]): string | null {
   return happy.slice(0, reached).every((step) => done.has(step)) ? last : null
 }
 
-export function variantWords(variant: FlowVariant, happy: FlowVariant | undefined): string {
+export function variantWords(variant: FlowVariant, happy: FlowVariant | null): string {
   if (!happy || happy.id === variant.id) return happy ? 'Happy path' : ''
   if (variant.cut === true || happy.cut === true) return ''
   const [own, usual] = [counts(variant.sequence), counts(happy.sequence)]

@@ -6,7 +6,7 @@ import { Row, Section } from '../frame/panel'
 import { Changed } from './changed'
 import { Expected } from './expected'
 import type { Flow, FlowVariant } from './types'
-import { happyPath, variantWords } from './variant_words'
+import { variantWords } from './variant_words'
 
 const SHOWN = 8
 const MOST_STEPS = 14
@@ -46,7 +46,7 @@ function Item({
 }) {
   const chosen = param('variant') === variant.id
   const part = variant.runs / Math.max(1, flow.runs)
-  const words = variantWords(variant, happyPath(flow.variants))
+  const words = variantWords(variant, flow.happy_path)
   const bad = (variant.failures ?? 0) > variant.runs / 2
   return (
     <li>

@@ -40,6 +40,16 @@ def test_a_trace_has_depth_self_time_path_and_orphans(shop):
     assert len(spans[3]["links"]) == 1
 
 
+def test_an_outline_tells_how_many_events_it_leaves_out(weft):
+    trace_id, body = spans_of_a_shop()
+    for at in range(130):
+        otlp.spans(body)[0].events.add(name=f"event {at}", time_unix_nano=otlp.spans(body)[0].start_time_unix_nano + at)
+    send(weft, body)
+    outline = weft.get(f"/api/v1/traces/{trace_id}/outline").json()
+    assert len([row for row in outline["events"] if row[0] == 0]) == 100
+    assert outline["more_events"] == [[0, 30]]
+
+
 def test_two_traces_are_compared_step_by_step(weft):
     ids = []
     for slower_ns in (0, 50_000_000):

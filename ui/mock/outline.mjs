@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A whole trace as its outline, and some of its spans whole: as /traces/{id}/outline and /traces/{id}/spans answer.
 const KINDS = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']
+const EVENTS_MAX = 100
 const DERIVED = [
   'service',
   'depth',
@@ -50,7 +51,12 @@ export function outlineOf({ spans, ...head }) {
     orphaned: which((span) => span.orphan),
     critical: pairs((span) => span.critical.map((part) => [offset(part.start), part.duration_ns])),
     skew: pairs((span) => (span.skew_adjustment_ns === 0 ? [] : [[span.skew_adjustment_ns]])),
-    events: pairs((span) => (span.events ?? []).map((event) => [offset(event.time), texts.of(event.name)])),
+    events: pairs((span) =>
+      (span.events ?? []).slice(0, EVENTS_MAX).map((event) => [offset(event.time), texts.of(event.name)]),
+    ),
+    more_events: pairs(({ events = [] }) =>
+      events.length > EVENTS_MAX ? [[events.length - EVENTS_MAX]] : [],
+    ),
     links: pairs((span) => (span.links ?? []).map((link) => [link.trace_id, link.span_id])),
     map: pairs((span) => (span.map ?? []).map((edge) => [edges.of(edge.edge, edge)])),
     edges: edges.list,

@@ -153,6 +153,17 @@ static void event_rows(Outline *outline, uint32_t at)
     }
 }
 
+static void more_event_rows(Outline *outline, uint32_t at)
+{
+    const Span *span = span_at(outline, at);
+
+    if (span->n_events > OUTLINE_EVENTS_MAX) {
+        row_open(outline, at);
+        json_u64(outline->json, span->n_events - OUTLINE_EVENTS_MAX);
+        row_close(outline);
+    }
+}
+
 static void link_rows(Outline *outline, uint32_t at)
 {
     const Span *span = span_at(outline, at);
@@ -224,8 +235,10 @@ int api_trace_outline(ApiCall *call)
                    {"name", name_cell},         {"service", service_cell},
                    {"kind", kind_cell},         {"offset_ns", offset_cell},
                    {"self_time_ns", self_cell}, {"duration_ns", duration_cell}},
-      lists[] = {{"failed", failed_rows}, {"orphaned", orphan_rows}, {"critical", critical_rows},
-                 {"skew", skew_rows},     {"events", event_rows},    {"links", link_rows}};
+      lists[] = {{"failed", failed_rows},     {"orphaned", orphan_rows},
+                 {"critical", critical_rows}, {"skew", skew_rows},
+                 {"events", event_rows},      {"more_events", more_event_rows},
+                 {"links", link_rows}};
     TraceView view;
 
     TRY(api_wait(call, STORE_WAIT_APPLIED));

@@ -212,6 +212,7 @@ export function runTraceOf(run: Run, loaded: ReadonlyMap<string, Loaded>, fold: 
     maxDepth: rows.reduce((most, row) => Math.max(most, row.depth), 0),
     skewed: false,
     events: 0,
+    moreEvents: 0,
     gaps: timeline.gaps,
     foldable: timeline.foldable,
     ticks: timeline.ticks,

@@ -3,13 +3,14 @@
 import { useSignal } from '@preact/signals'
 import { useMemo } from 'preact/hooks'
 import type { SpanEvent } from '../api/types'
-import { duration, exact } from '../base/format'
+import { duration, exact, plural } from '../base/format'
 import { detailOf, useDetails } from './details'
 import type { Row, Trace } from './model'
 import { valueText } from './values'
 
 const AT_ONCE = 300
 const TEXT_MOST = 240
+const CUT_TOLD = 5
 
 interface Entry {
   at: number
@@ -33,6 +34,29 @@ function textOf(event: SpanEvent | undefined): string {
   if (event?.name === 'exception')
     return [get('exception.type'), get('exception.message')].filter((part) => part !== '').join(': ')
   return pairs.map((pair) => `${pair.key}=${valueText(pair.value)}`).join('  ')
+}
+
+/** Of a span with very many events the first are told; all of them stand in its panel. */
+function More({ trace, onSelect }: Pick<EventsProps, 'trace' | 'onSelect'>) {
+  const cut = trace.rows.filter((row) => row.span.moreEvents > 0)
+  return (
+    <ul class="events-more muted">
+      {cut.slice(0, CUT_TOLD).map((row) => (
+        <li key={row.index}>
+          {plural(row.span.moreEvents, 'more event')} of{' '}
+          <button
+            class="link"
+            onClick={() => {
+              onSelect(row)
+            }}
+          >
+            {row.span.service} {row.span.name}
+          </button>
+        </li>
+      ))}
+      {cut.length > CUT_TOLD && <li>and of {plural(cut.length - CUT_TOLD, 'other span')}</li>}
+    </ul>
+  )
 }
 
 interface EventsProps {
@@ -77,6 +101,7 @@ export function Events({ trace, selected, colours, onSelect }: EventsProps) {
           </li>
         ))}
       </ol>
+      {trace.moreEvents > 0 && <More trace={trace} onSelect={onSelect} />}
       {entries.length > shown.value && (
         <button class="control" onClick={() => (shown.value += AT_ONCE)}>
           Show {exact(Math.min(AT_ONCE, entries.length - shown.value))} more of{' '}

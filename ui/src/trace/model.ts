@@ -72,6 +72,8 @@ export interface Trace {
   maxDepth: number
   skewed: boolean
   events: number
+  /** Events besides, which only their spans tell. */
+  moreEvents: number
   /** Of a run over several traces. */
   gaps?: Gap[]
   hops?: Hop[]
@@ -149,6 +151,7 @@ export function traceOf(answer: Outline): Trace {
   let maxDepth = 0
   let skewed = false
   let events = 0
+  let moreEvents = 0
   for (const row of rows) {
     if (!seen.has(row.span.service)) {
       seen.add(row.span.service)
@@ -158,6 +161,7 @@ export function traceOf(answer: Outline): Trace {
     maxDepth = Math.max(maxDepth, row.depth)
     skewed ||= row.skew !== 0
     events += row.span.events.length
+    moreEvents += row.span.moreEvents
   }
   return {
     answer,
@@ -169,6 +173,7 @@ export function traceOf(answer: Outline): Trace {
     maxDepth,
     skewed,
     events,
+    moreEvents,
   }
 }
 

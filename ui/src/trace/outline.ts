@@ -19,6 +19,8 @@ export interface OutlineAnswer extends TraceHead {
   critical: [number, number, number][]
   skew: [number, number][]
   events: [number, number, number][]
+  /** Of spans with more events than are told: how many more. */
+  more_events: [number, number][]
   links: [number, string, string][]
   map: [number, number][]
   edges: OnMap[]
@@ -52,6 +54,8 @@ export interface OutlineSpan {
   criticalTime: number
   critical: readonly [number, number][]
   events: readonly OutlineEvent[]
+  /** How many more events it has. */
+  moreEvents: number
   links: readonly OutlineLink[]
   map: readonly OnMap[]
 }
@@ -78,6 +82,7 @@ export function plainSpan(
     criticalTime: 0,
     critical: NONE,
     events: NONE,
+    moreEvents: 0,
     links: NONE,
     map: NONE,
     ...of,
@@ -110,6 +115,7 @@ export function outlineOf(answer: OutlineAnswer): Outline {
     criticalTime: 0,
     critical: NONE,
     events: NONE,
+    moreEvents: 0,
     links: NONE,
     map: NONE,
   }))
@@ -129,6 +135,7 @@ export function outlineOf(answer: OutlineAnswer): Outline {
   each(answer.events, (span, [, offset, name]) => {
     span.events = added(span.events, { offset, name: text(name) })
   })
+  each(answer.more_events, (span, [, more]) => (span.moreEvents = more))
   each(answer.links, (span, [, trace_id, span_id]) => {
     span.links = added(span.links, { trace_id, span_id })
   })

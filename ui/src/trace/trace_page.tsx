@@ -209,7 +209,7 @@ function Shown({ trace }: { trace: Trace }) {
       <main class="column trace">
         <Head trace={trace} />
         <div class="trace-tools">
-          <Tabs tab={tab} events={trace.events} />
+          <Tabs tab={tab} events={trace.events + trace.moreEvents} />
           {timed && <Tools trace={trace} critical={critical} skew={skew} />}
           {tab === '' && folded.value.size > 0 && (
             <button

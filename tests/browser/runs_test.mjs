@@ -81,6 +81,25 @@ export const tests = [
     },
   },
   {
+    name: 'runs: a step shows its attributes before its trace is read, whatever its kind',
+    async run(bench) {
+      await bench.page.route(/\/spans\?/, async (route) => {
+        const response = await route.fetch()
+        const { items } = await response.json()
+        await route.fulfill({
+          response,
+          json: { items: items.map((span) => ({ ...span, kind: 'client' })), cursor: null },
+        })
+      })
+      await bench.open(LONG)
+      await bench.seeText('Of 36 traces only the steps are shown.')
+      await bench.page.click('.run-step-list li:nth-child(50) button')
+      const panel = await bench.see('.panel:has-text("Attributes")')
+      check((await panel.innerText()).includes('client span'), 'its kind')
+      await bench.page.unrouteAll({ behavior: 'wait' })
+    },
+  },
+  {
     name: 'runs: the list of runs and the entity lead to the waterfall',
     async run(bench) {
       await bench.open('#/flows/checkout.place_order?view=runs')

@@ -79,11 +79,14 @@ export const tests = [
     anyServer: true,
     async run(bench) {
       const trace = await anyTrace(bench, (item) => item.spans > 3 && item.spans < 60)
-      const at = Date.parse(trace.start)
-      const day = `from=${new Date(at - 86_400e3).toISOString()}&to=${new Date(at + 60e3).toISOString()}`
       const known = async (span) => {
-        const list = await bench.api(`services/${encodeURIComponent(span.service)}/operations?${day}`)
-        return list.items.find((item) => item.name === span.name && item.requests > 1)?.duration
+        const end = Date.parse(span.start) + span.duration_ns / 1e6
+        const to = (Math.floor(end / 60e3) + 1) * 60e3
+        const day = `from=${new Date(to - 86_400e3).toISOString()}&to=${new Date(to).toISOString()}`
+        const name = encodeURIComponent(span.service)
+        const { items } = await bench.api(`operations?service=${name}&${day}&limit=1000`)
+        if (items.length > 1) throw new Skip('several services of that name')
+        return items[0]?.busiest.find((item) => item.name === span.name && item.requests > 1)?.duration
       }
       const span = trace.spans.find((candidate) => candidate.kind === 'server')
       const of = span && (await known(span))
@@ -99,6 +102,142 @@ export const tests = [
       await bench.page.click(`.tree-row >> nth=${trace.spans.indexOf(inner)}`)
       await bench.see(`.panel:has-text("${inner.span_id}")`)
       same(await bench.page.locator('.against').count(), 0, 'scales of a span that is no request')
+    },
+  },
+  {
+    name: 'trace: a request is compared within its own environment, and only when it is looked at',
+    async run(bench) {
+      const trace = await anyTrace(bench, (item) => item.spans > 10)
+      const asked = []
+      await bench.page.route(/\/operations\?/, async (route) => {
+        asked.push(new URL(route.request().url()).searchParams)
+        const response = await route.fetch()
+        const { items } = await response.json()
+        const busy = items.map((item) => ({
+          ...item,
+          environment: 'test',
+          busiest: item.busiest.map((one) => ({
+            ...one,
+            requests: 9 * one.requests,
+            duration: { p50_ns: 1, p90_ns: 2, p99_ns: 3 },
+          })),
+        }))
+        await route.fulfill({ response, json: { items: [...busy, ...items], cursor: null } })
+      })
+      const at = trace.spans.findIndex((span) => span.kind === 'server')
+      const span = trace.spans[at]
+      await bench.open(`#/trace/${trace.trace_id}`)
+      await bench.see('.tree-row')
+      for (let press = 0; press <= at; press++) await bench.page.keyboard.press('j')
+      const section = await bench.see('.panel-section:has-text("Against its last day")')
+      same(bench.param('span'), span.span_id, 'the span')
+      check(!(await section.innerText()).includes('p50 1 ns'), 'it is compared with another environment')
+      same(
+        asked.map((params) => params.get('service')),
+        [span.service],
+        'services asked for',
+      )
+      await bench.page.unrouteAll({ behavior: 'wait' })
+      for (const end of ['from', 'to']) check(/:00\.000Z$/.test(asked[0].get(end)), asked[0].get(end))
+    },
+  },
+  {
+    name: 'trace: a key held down asks for spans once in many rows',
+    async run(bench) {
+      let asked = 0
+      bench.page.on('request', (request) => (asked += /\/spans\?/.test(request.url()) ? 1 : 0))
+      await bench.open(`#/trace/${BIG}`)
+      await bench.see('.tree-row', { timeout: 20_000 })
+      for (let press = 0; press < 60; press++) {
+        await bench.page.keyboard.press('j')
+        // Slowly enough that each selection is drawn, and what it asks for comes.
+        await bench.page.waitForTimeout(30)
+      }
+      await bench.see('.panel:has-text("batch.item")')
+      check(asked >= 2 && asked <= 4, `${asked} requests in 60 rows`)
+    },
+  },
+  {
+    name: 'trace: a span whose request failed under another one is asked for again',
+    async run(bench) {
+      const trace = await anyTrace(bench, (item) => item.spans > 10)
+      let fail
+      let asked = 0
+      const held = new Promise((resolve) => (fail = resolve))
+      await bench.page.route(/\/spans\?/, async (route) => {
+        if (asked++ > 0) return route.continue()
+        await held
+        return route.fulfill({ status: 500, json: { error: { code: 'internal', message: 'no' } } })
+      })
+      await bench.open(`#/trace/${trace.trace_id}?span=${trace.spans[0].span_id}`)
+      await bench.see('.panel >> text=Reading its attributes')
+      await bench.page.keyboard.press('j')
+      await until(() => bench.param('span') === trace.spans[1].span_id, 'j does not go on')
+      fail()
+      await bench.see(`.panel:has-text("${trace.spans[1].span_id}")`)
+      same(asked, 2, 'requests')
+    },
+  },
+  {
+    name: 'trace: the chosen span stays when very many others were looked at',
+    async run(bench) {
+      await bench.page.route(/\/outline$/, async (route) => {
+        const response = await route.fetch()
+        const outline = await response.json()
+        outline.events = outline.spans.span_id.slice(0, 5000).map((_, at) => [at, at, 0])
+        await route.fulfill({ response, json: outline })
+      })
+      // A small answer of the mock's instead of thousands of times 20,000 spans.
+      await bench.page.route(/\/spans\?/, async (route) => {
+        const ids = new URL(route.request().url()).searchParams.get('span_id').split(',')
+        const items = ids.map((span_id) => ({
+          trace_id: BIG,
+          span_id,
+          name: 'a',
+          kind: Number.parseInt(span_id, 16) % 2 === 0 ? 'client' : 'server',
+          start: '2026-01-01T00:00:00Z',
+          duration_ns: 1,
+          attributes: [],
+        }))
+        const both = items.flatMap((item) => [
+          { ...item, kind: 'client' },
+          { ...item, kind: 'server' },
+        ])
+        await route.fulfill({ json: { items: both, cursor: null } })
+      })
+      const first = '0000000000000001'
+      await bench.open(`#/trace/${BIG}?tab=events&span=${first}`)
+      await bench.see(`.panel:has-text("${first}")`)
+      for (let shown = 300; shown < 2400; shown += 300) {
+        await bench.page.click('.trace-view > .control')
+        await until(
+          async () => (await bench.page.locator('.events li').count()) === shown + 300,
+          `${shown} events stay`,
+        )
+      }
+      // Twice 2,400 are more than are kept.
+      await bench.page.waitForTimeout(500)
+      check((await bench.page.innerText('.panel')).includes(first), 'the panel is empty')
+    },
+  },
+  {
+    name: 'trace: events that the outline leaves out are counted, and stand in the span’s panel',
+    async run(bench) {
+      const trace = await anyTrace(bench, (item) => item.spans > 10)
+      await bench.page.route(/\/outline$/, async (route) => {
+        const response = await route.fetch()
+        const outline = await response.json()
+        outline.events = [[1, 5, 0]]
+        outline.more_events = [[1, 30]]
+        await route.fulfill({ response, json: outline })
+      })
+      await bench.open(`#/trace/${trace.trace_id}?tab=events`)
+      await bench.see('.events li')
+      same(await bench.page.innerText('.tab-count'), '31', 'events on the tab')
+      const { service, name, span_id } = trace.spans[1]
+      same(await bench.page.innerText('.events-more'), `30 more events of ${service} ${name}`, 'what is said')
+      await bench.page.click('.events-more button')
+      same(bench.param('span'), span_id, 'the span that has them')
     },
   },
   {

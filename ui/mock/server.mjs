@@ -356,7 +356,7 @@ export function startMock(port = 0) {
         .items.filter((item) => item.requests > 0)
         .sort((a, b) => b.requests - a.requests)
       if (!node || own.length === 0) return []
-      const { namespace = '', environment = '', scope = '' } = node
+      const { namespace = '', environment = '', scope = 'default' } = node
       return [{ name, namespace, environment, scope, operations: own.length, busiest: own.slice(0, limit) }]
     })
     return { items, cursor: null }

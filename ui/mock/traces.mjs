@@ -210,6 +210,8 @@ export function traceAnswer(k, traceId) {
       resource: {
         attributes: [
           attribute('service.name', service),
+          attribute('deployment.environment.name', 'prod'),
+          attribute('coordimap.scope_id', 'shop-eu'),
           attribute('service.version', '2.2.4'),
           attribute('host.name', `${service}-7c9f`),
         ],

@@ -14,7 +14,7 @@ export interface Answer<T> {
   slow: Signal<boolean>
 }
 
-const SLOW_AFTER_MS = 300
+export const SLOW_AFTER_MS = 300
 const RETRY_MS = 2000
 
 /** Asks `url` (null: nothing), and again `everyMs` after each answer (null: once; retries if unreachable), and at

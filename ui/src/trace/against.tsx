@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // A span against the last day of its operation: where its duration stands among those of all requests.
 import { address } from '../api/client'
-import type { List, OperationItem, Quantiles } from '../api/types'
+import type { List, Quantiles, ServiceOperations, Span } from '../api/types'
 import { useAnswer } from '../api/use'
 import { duration, exactDuration } from '../base/format'
 import { Section } from '../frame/panel'
 import type { Moment } from '../base/time'
 import type { Row } from './model'
+import { placeOf } from './place'
+import { useRested } from './rest'
 
+const MINUTE_MS = 60e3
 const DAY_MS = 86_400e3
+/** As many as the server tells of a service. */
+const OPERATIONS_MOST = 1000
 const WIDTH = 312
 const LABEL_ROOM = 40
 
 /** Requests are told by the map; of spans inside of a service and of calls to others it keeps no durations. */
-function isRequest({ span, depth }: Row): boolean {
-  return span.kind === 'server' || span.kind === 'consumer' || depth === 0
+function isRequest({ kind }: Span, { depth }: Row): boolean {
+  return kind === 'server' || kind === 'consumer' || depth === 0
 }
 
 function verdict(ns: number, { p50_ns, p90_ns, p99_ns }: Quantiles): string {
@@ -65,18 +70,36 @@ function Scale({ ns, of }: { ns: number; of: Quantiles }) {
   )
 }
 
-export function Against({ row, origin }: { row: Row; origin: Moment }) {
-  const at = origin.ms + row.at / 1e6
-  const url = isRequest(row)
-    ? address(`services/${encodeURIComponent(row.span.service)}/operations`, {
-        from: new Date(at - DAY_MS).toISOString(),
-        to: new Date(at + 60e3).toISOString(),
-      })
-    : null
-  const answer = useAnswer<List<OperationItem>>(url)
-  const of = answer.data.value?.items.find(
-    (item) => item.name === row.span.name && (item.requests ?? 0) > 1,
-  )?.duration
+/** The day up to the minute in which the span ended: one address for all spans of a minute. */
+function dayOf(at: number): { from: string; to: string } {
+  const to = (Math.floor(at / MINUTE_MS) + 1) * MINUTE_MS
+  return { from: new Date(to - DAY_MS).toISOString(), to: new Date(to).toISOString() }
+}
+
+interface AgainstProps {
+  row: Row
+  span: Span
+  origin: Moment
+}
+
+/** Mounted for each span anew. */
+export function Against({ row, span, origin }: AgainstProps) {
+  const rested = useRested()
+  const { service } = row.span
+  const day = dayOf(origin.ms + (row.at + row.span.duration) / 1e6)
+  const url =
+    rested && isRequest(span, row) ? address('operations', { service, ...day, limit: OPERATIONS_MOST }) : null
+  const answer = useAnswer<List<ServiceOperations>>(url)
+  const place = placeOf(span.resource?.attributes ?? [])
+  const of = answer.data.value?.items
+    .find(
+      (item) =>
+        item.name === service &&
+        item.namespace === place.namespace &&
+        item.environment === place.environment &&
+        item.scope === place.scope,
+    )
+    ?.busiest.find((item) => item.name === span.name && (item.requests ?? 0) > 1)?.duration
   if (!of) return null
   const text = verdict(row.span.duration, of)
   return (

@@ -9,6 +9,7 @@ import { iso } from '../base/time'
 import { pinnedPatch } from '../base/window'
 import { Section } from '../frame/panel'
 import type { OutlineSpan } from './outline'
+import { useRested } from './rest'
 
 const BEFORE_MS = 14 * 60e3
 const BEHIND_MS = 60e3
@@ -22,7 +23,7 @@ function Traffic({ element, at }: { element: OnMap; at: number }) {
     to: iso(at + BEHIND_MS),
     step: '900s',
   })
-  const edge = useAnswer<EdgeAnswer>(url).data.value?.edge
+  const edge = useAnswer<EdgeAnswer>(useRested() ? url : null).data.value?.edge
   if (!edge || edge.count === 0) return null
   return (
     <span title={`${exact(edge.count)} in ${WINDOW_MIN} min, ${exact(edge.errors)} errors`}>

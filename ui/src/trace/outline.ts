@@ -67,13 +67,15 @@ export interface Outline extends TraceHead {
 /** As OTLP numbers them. */
 const KINDS = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']
 const NONE: readonly never[] = []
+/** Of a span of which no outline was read. */
+export const UNKNOWN_KIND = 'unknown'
 
 /** A span of which nothing else is known. */
 export function plainSpan(
   of: Pick<OutlineSpan, 'trace_id' | 'span_id' | 'name' | 'service' | 'offset' | 'duration'>,
 ): OutlineSpan {
   return {
-    kind: 'unspecified',
+    kind: UNKNOWN_KIND,
     depth: 0,
     self: of.duration,
     failed: false,

@@ -9,10 +9,10 @@ import { ErrorIcon, SearchIcon } from '../frame/icons'
 import { CopyButton, Problem } from '../frame/notice'
 import { Figures, Panel, Section, type Figure } from '../frame/panel'
 import { Against } from './against'
-import { detailOf, useDetails } from './details'
+import { detailOf, useDetail, type Looked } from './details'
 import type { Row, Trace } from './model'
 import { OnTheMap } from './on_the_map'
-import type { OutlineSpan } from './outline'
+import { UNKNOWN_KIND, type OutlineSpan } from './outline'
 import { sameValue, valueText } from './values'
 
 const LONG = 400
@@ -262,6 +262,16 @@ function InRun({ row: { span, step } }: { row: Row }) {
   )
 }
 
+function Reading() {
+  return (
+    <Section>
+      <p class="muted" role="status">
+        Reading its attributes…
+      </p>
+    </Section>
+  )
+}
+
 interface Props {
   row: Row
   trace: Trace
@@ -272,13 +282,19 @@ interface Props {
   onClose: () => void
 }
 
-/** Rows before and behind whose spans are fetched along. */
+/** Rows before and behind whose spans are fetched along, and those that have to be there: with keys held down, a
+ *  request in some thirty rows. */
 const BEFORE = 24
 const BEHIND = 40
+const NEAR = 8
 
-function neighbours(row: Row, trace: Trace): OutlineSpan[] {
-  const rows = trace.rows.slice(Math.max(0, row.index - BEFORE), row.index + BEHIND)
-  return [row, ...rows].filter((one) => one.head !== true).map((one) => one.span)
+function lookedAt(row: Row, trace: Trace): Looked {
+  const spans = (before: number, behind: number) =>
+    trace.rows
+      .slice(Math.max(0, row.index - before), row.index + behind)
+      .filter((one) => one.head !== true)
+      .map((one) => one.span)
+  return { span: row.span, near: spans(NEAR, NEAR + 1), around: spans(BEFORE, BEHIND) }
 }
 
 function Whole({ span, row, trace }: { span: Span; row: Row; trace: Trace }) {
@@ -304,14 +320,15 @@ function Whole({ span, row, trace }: { span: Span; row: Row; trace: Trace }) {
 
 export function SpanPanel({ row, trace, colour, skew, within, onClose }: Props) {
   const { span } = row
-  const problem = useDetails(neighbours(row, trace)).value
+  const { error, slow } = useDetail(lookedAt(row, trace))
   const whole = detailOf(span)
+  const kind = span.kind === UNKNOWN_KIND ? whole?.kind : span.kind
   return (
     <Panel
       title={span.name}
       label={`Span ${span.name}`}
       mark={colour}
-      sub={`${span.service} · ${span.kind} span${row.note === '' ? '' : ` · ${row.note}`}`}
+      sub={[span.service, kind && `${kind} span`, row.note].filter(Boolean).join(' · ')}
       onClose={onClose}
     >
       {row.error && <Failure message={whole?.status?.message ?? ''} />}
@@ -325,8 +342,14 @@ export function SpanPanel({ row, trace, colour, skew, within, onClose }: Props) 
         <Figures small figures={figuresOf(row, skew, within)} />
         {row.skew !== 0 && <p class="muted">Its clock is off by {duration(Math.abs(row.skew))}.</p>}
       </Section>
-      <Against row={row} origin={trace.origin} />
-      {whole ? <Whole span={whole} row={row} trace={trace} /> : problem && <Problem error={problem} />}
+      {whole && <Against row={row} span={whole} origin={trace.origin} />}
+      {whole ? (
+        <Whole span={whole} row={row} trace={trace} />
+      ) : error.value ? (
+        <Problem error={error.value} />
+      ) : (
+        slow.value && <Reading />
+      )}
     </Panel>
   )
 }

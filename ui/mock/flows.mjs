@@ -80,6 +80,7 @@ export function flowHistory(name, now) {
     })),
     steps: [],
     follows: [],
+    variants: [],
     left_out: 0,
     versions: [
       {

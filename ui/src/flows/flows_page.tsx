@@ -15,6 +15,7 @@ import { Sortable, type Column } from '../frame/sortable'
 import { status } from '../frame/state'
 import { Define } from './define'
 import { SmallHistory } from './small_history'
+import { flowPlace } from './run_href'
 import type { FlowItem } from './types'
 
 const LIVE_MS = 10_000
@@ -31,13 +32,7 @@ const COLUMNS: Column<FlowItem>[] = [
     value: (item) => item.name,
     show: (item) => (
       <>
-        <a
-          href={hrefTo(['flows', item.name], {
-            env: item.environment === '' ? '-' : item.environment,
-            scope: item.scope,
-            defined: String(item.defined === true),
-          })}
-        >
+        <a href={hrefTo(['flows', item.name], flowPlace(item))}>
           <strong>{item.name}</strong>
         </a>{' '}
         <span class="muted">{placeOf(item)}</span>

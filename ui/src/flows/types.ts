@@ -125,6 +125,7 @@ export interface FlowHistory {
 export interface RunItem {
   run_id: string
   flow: string
+  defined?: boolean
   scope: string
   environment: string
   status: string

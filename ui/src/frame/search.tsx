@@ -4,6 +4,7 @@ import { useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { address, get } from '../api/client'
 import type { List, MapAnswer, OperationItem } from '../api/types'
+import { flowPlace } from '../flows/run_href'
 import type { FlowDefinitions, FlowItem, RunItem } from '../flows/types'
 import { useKeys } from '../base/keys'
 import { go, hrefTo } from '../base/route'
@@ -58,11 +59,11 @@ async function runsNamed(id: string, abort: AbortSignal): Promise<Found[]> {
   try {
     const { items } = await get<List<RunItem>>(address(`runs/${encodeURIComponent(id)}`), abort)
     return items.map((run) => ({
-      key: `run ${run.flow} ${run.scope} ${run.environment}`,
+      key: `run ${run.flow} ${run.scope} ${run.environment} ${run.defined === true}`,
       kind: 'run',
       text: `Run ${id}`,
       note: `${run.flow} · ${run.status === 'failed' ? 'failed' : 'finished'}`,
-      href: hrefTo(['run', run.flow, run.run_id]),
+      href: hrefTo(['run', run.flow, run.run_id], flowPlace(run)),
     }))
   } catch {
     return []

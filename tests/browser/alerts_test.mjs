@@ -6,6 +6,33 @@ const ALERTS = '#/health?view=alerts'
 
 export const tests = [
   {
+    name: 'alerts: a trial that comes late is not told of a rule that was changed meanwhile',
+    async run(bench) {
+      const { page } = bench
+      let answer
+      const held = new Promise((resolve) => (answer = resolve))
+      await page.route(/\/alerts\/rules\/preview/, async (route) => {
+        await held
+        await route.continue()
+      })
+      await bench.post('/mock/clear')
+      await bench.open(ALERTS)
+      await page.click('text=New rule')
+      await page.fill('#rule-name', 'new edge')
+      await page.click('text=Try on the last 24 h')
+      await bench.see('.rule-trial >> text=Trying…')
+      await page.fill('#rule-window', '20m')
+      await bench.see('.rule-trial >> text=Try on the last 24 h')
+      const late = page.waitForResponse(/\/alerts\/rules\/preview/)
+      answer()
+      await (await late).finished()
+      await page.waitForTimeout(200)
+      same(await page.locator('.rule-trial >> text=It would have fired').count(), 0, 'results told')
+      await page.click('text=Try on the last 24 h')
+      await bench.see('.rule-trial:has-text("It would have fired 2 times")')
+    },
+  },
+  {
     name: 'alerts: a rule is written, fires, is changed and deleted; what is wrong stands in place',
     async run(bench) {
       const { page } = bench

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rule that is being written, on the past: when it would have fired.
 import { useSignal } from '@preact/signals'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import { address, problemOf, send } from '../api/client'
 import { plural } from '../base/format'
 import { lengthText, ms, when } from '../base/time'
@@ -31,20 +31,29 @@ export function TrialOf({ rule, sound }: { rule: AlertRule; sound: boolean }) {
   const wrong = useSignal('')
   const busy = useSignal(false)
   const text = JSON.stringify(rule)
-  // What was told is of the rule as it stood then.
+  const turn = useRef(0)
+  // What was told, or is on its way, is of the rule as it stood then.
   useEffect(() => {
+    turn.current++
     trial.value = null
     wrong.value = ''
+    busy.value = false
   }, [text])
   const tryIt = async () => {
+    const own = ++turn.current
     busy.value = true
     wrong.value = ''
+    let told: Trial | null = null
+    let problem = ''
     try {
       const url = address('alerts/rules/preview', { from: '-24h', to: 'now' })
-      trial.value = await send<Trial>('POST', url, { rule: { ...rule, name: rule.name || 'trial' } })
+      told = await send<Trial>('POST', url, { rule: { ...rule, name: rule.name || 'trial' } })
     } catch (error) {
-      wrong.value = problemOf(error).message
+      problem = problemOf(error).message
     }
+    if (own !== turn.current) return
+    trial.value = told
+    wrong.value = problem
     busy.value = false
   }
   return (

@@ -256,6 +256,60 @@ export const tests = [
     },
   },
   {
+    name: 'flows: a run that is found leads to its own environment and flow, whatever the header has chosen',
+    async run(bench) {
+      await bench.page.route(/\/api\/v1\/runs\//, async (route) => {
+        const response = await route.fetch()
+        const answer = await response.json()
+        const [item] = answer.items
+        answer.items = [
+          { ...item, environment: 'test', scope: 'shop-us', defined: true },
+          { ...item, environment: '', scope: '' },
+        ]
+        await route.fulfill({ response, json: answer })
+      })
+      const { items } = await bench.api('flows/checkout.place_order/runs?from=-15m&to=now')
+      for (const [nth, place] of [
+        ['test', 'shop-us', 'true'],
+        ['-', null, 'false'],
+      ].entries()) {
+        await bench.open('#/map?env=prod&scope=shop-eu')
+        await bench.page.fill('.search input', items[0].run_id)
+        await bench.page.click(`.results [role=option]:has-text("checkout.place_order · ") >> nth=${nth}`)
+        await until(() => bench.page.url().includes('#/run/'), 'it leads nowhere')
+        same(
+          ['env', 'scope', 'defined'].map((name) => bench.param(name)),
+          place,
+          'which run',
+        )
+      }
+    },
+  },
+  {
+    name: 'flows: what steps of a defined flow touch is asked for longer, all else goes on',
+    async run(bench) {
+      let asked = 0
+      await bench.page.route(/\/flows\/checkout\.place_order\?/, async (route) => {
+        const response = await route.fetch()
+        const flow = await response.json()
+        if (new URL(route.request().url()).searchParams.get('touches') === 'true') {
+          flow.runs = 5
+          flow.variants = []
+        } else {
+          flow.variants[0].runs = 1000 + ++asked
+          flow.touches = []
+          flow.touches_truncated = true
+        }
+        await route.fulfill({ response, json: flow })
+      })
+      await bench.open(FLOW)
+      await bench.see('.panel-section:has-text("Touches")')
+      await bench.see('.variant-runs:has-text("1,001 runs")')
+      await bench.see('.variant-runs:has-text("1,002 runs")')
+      await bench.page.unrouteAll({ behavior: 'wait' })
+    },
+  },
+  {
     name: 'flows: the search field finds flows and business objects',
     async run(bench) {
       await bench.open('')

@@ -197,6 +197,12 @@ function Shown({ flow }: { flow: Flow }) {
   )
 }
 
+/** All that the newest answer tells, but what steps touch as the one tells that took longer. */
+function withTouches(first: Flow | null, touched: Flow | null): Flow | null {
+  if (!first || !touched) return first
+  return { ...first, touches: touched.touches, touches_truncated: touched.touches_truncated === true }
+}
+
 export function FlowPage({ name }: { name: string }) {
   const window = timeWindow.value
   const url = address(`flows/${encodeURIComponent(name)}`, { ...windowParams(window), ...flowParams() })
@@ -212,8 +218,9 @@ export function FlowPage({ name }: { name: string }) {
   const first = answer.data.value
   // What steps of a defined flow touch may need more time than the rest: shown as far as it is known, then asked for.
   const restUrl = first?.touches_truncated === true ? `${url}&touches=true` : null
-  const rest = useAnswer<Flow>(restUrl)
-  const flow = (rest.of.value === restUrl ? rest.data.value : null) ?? first
+  const rest = useAnswer<Flow>(restUrl, window.live ? LIVE_MS : null)
+  const touched = rest.of.value === restUrl ? rest.data.value : null
+  const flow = useMemo(() => withTouches(first, touched), [first, touched])
   const error = answer.error.value
   if (flow && flow.runs > 0 && !(error instanceof ApiError)) {
     return (

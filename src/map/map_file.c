@@ -468,6 +468,15 @@ static int read_chunk(Reader *reader, size_t from, size_t to, Arena *arena, MapR
     return 0;
 }
 
+int map_file_rows(Str file, size_t *ret_n, ParseError *ret_error)
+{
+    CLEANUP(reader_deinit) Reader reader = {0};
+
+    TRY(reader_open(&reader, file, ret_error));
+    *ret_n = parquet_n_rows(reader.file);
+    return 0;
+}
+
 int map_file_read(Str file, bool minutes, Arena *arena, MapRows *rows, ParseError *ret_error)
 {
     CLEANUP(reader_deinit) Reader reader = {.skip_minutes = !minutes};

@@ -13,6 +13,9 @@ enum { MAP_FILE_ROWS_MAX = 1 << 24 };
  * Returns 0; -EFBIG when there are more than MAP_FILE_ROWS_MAX. */
 MUST_USE int map_file_write(const MapRows *rows, Buf *ret_file);
 
+/* How many rows @file says that it has: at most MAP_FILE_ROWS_MAX. 0; 1 with @ret_error. */
+MUST_USE int map_file_rows(Str file, size_t *ret_n, ParseError *ret_error);
+
 /* Appends the rows of @file; @minutes: with theirs. Their Strs live as long as @arena. Returns 0; 1
  * when the file is damaged or of a newer format: @ret_error says where and what; rows before it may
  * have been added. An offset equal to the length of the file means that a value, not the format, is

@@ -4,7 +4,8 @@
 #include "map/page_load.h"
 
 /* Reading an hour's file takes some milliseconds at 2,000 edges, putting its rows into memory less
- * than one: so the first is done before the lock is taken. */
+ * than one: so the first is done before the lock is taken. A row takes much more here than in its
+ * file, so both are bounded: the load reads what is left out some rows at a time, with the lock. */
 
 void page_fetch_deinit(PageFetch *fetch)
 {
@@ -33,7 +34,7 @@ const FetchedFile *page_fetch_find(const PageFetch *fetch, const TableFile *file
 {
     const FetchedFile *found = fetch == NULL ? NULL : find(fetch, file);
 
-    return found != NULL && (found->minutes || !minutes) ? found : NULL;
+    return found != NULL && !found->is_left && (found->minutes || !minutes) ? found : NULL;
 }
 
 static void add_file(PageFetch *fetch, TableFile *file, bool minutes)
@@ -42,7 +43,7 @@ static void add_file(PageFetch *fetch, TableFile *file, bool minutes)
 
     if (found != NULL) {
         found->minutes |= minutes;
-    } else if (file != NULL) {
+    } else if (file != NULL && fetch->bytes + file->bytes <= PAGE_FETCH_BYTES_MAX) {
         ARRAY_RESERVE(fetch->files, fetch->n_files, fetch->capacity);
         fetch->files[fetch->n_files++] =
             (FetchedFile){.file = table_file_ref(file), .minutes = minutes};
@@ -73,8 +74,15 @@ static int read_file(PageFetch *fetch, FetchedFile *file)
 {
     CLEANUP(buf_deinit) Buf content = {0};
     ParseError error;
+    size_t n_rows;
 
     TRY(table_file_read(file->file, &content));
+    TRY(map_file_rows(buf_str(&content), &n_rows, &error));
+    file->is_left = n_rows > PAGE_FETCH_ROWS_MAX - fetch->n_rows;
+    if (file->is_left) {
+        return 0;
+    }
+    fetch->n_rows += n_rows;
     return map_file_read(buf_str(&content), file->minutes, &fetch->arena, &file->rows, &error);
 }
 

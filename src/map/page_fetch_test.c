@@ -239,12 +239,57 @@ static void a_window_that_is_let_go_again_is_read_to_its_end(void **state)
     world_deinit(&world);
 }
 
+/* --- How much is read beforehand --- */
+
+static const PageWindow by_minute = {TODAY + 1, TODAY + 2 * 1440 + 100, 1};
+
+static void files_are_read_beforehand_up_to_a_limit_of_bytes(void **state)
+{
+    CLEANUP(page_fetch_deinit) PageFetch fetch = {0};
+    World world;
+    size_t at = 0;
+
+    world_init(&world);
+    gate_open(&world.gate);
+    for (size_t i = 0; i < world.disk.n_files; i++) {
+        world.disk.files[i]->bytes = PAGE_FETCH_BYTES - 1; /* a day of five hours */
+    }
+    assert_true(page_fetch_window(&fetch, &world.fixture.map->pages, by_minute, &at));
+    assert_in_range(fetch.bytes, PAGE_FETCH_BYTES, PAGE_FETCH_BYTES_MAX);
+    ask_by_minute(&world);
+    world_deinit(&world);
+}
+
+static void files_are_read_beforehand_up_to_a_limit_of_rows(void **state)
+{
+    CLEANUP(page_fetch_deinit) PageFetch fetch = {0};
+    World world;
+    size_t at = 0;
+
+    world_init(&world);
+    gate_open(&world.gate);
+    Pages *pages = &world.fixture.map->pages;
+    assert_true(page_fetch_window(&fetch, pages, by_minute, &at));
+    fetch.n_rows = PAGE_FETCH_ROWS_MAX;
+    page_fetch_read(&fetch);
+    for (size_t i = 0; i < fetch.n_files; i++) {
+        assert_int_equal(fetch.files[i].rows.count, 0);
+    }
+    pages->fetched = &fetch; /* what is left is read all the same */
+    pages_need_days(pages, by_minute, fetch.days, fetch.n_days);
+    pages->fetched = NULL;
+    ask_by_minute(&world);
+    world_deinit(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_question_that_reads_files_holds_up_nobody),
         cmocka_unit_test(a_late_span_that_reads_files_holds_up_nobody),
         cmocka_unit_test(a_window_that_is_let_go_again_is_read_to_its_end),
+        cmocka_unit_test(files_are_read_beforehand_up_to_a_limit_of_bytes),
+        cmocka_unit_test(files_are_read_beforehand_up_to_a_limit_of_rows),
     };
 
     log_set_level(LOG_SILENT);

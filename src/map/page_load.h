@@ -35,12 +35,18 @@ void page_loads_run(PageLoads *loads);
  * page_fetch_window() or page_fetch_hour() with the lock shared; page_fetch_read() without it; then
  * pages->fetched while loads run, with the lock.
  */
-enum { PAGE_FETCH_BYTES = 4 << 20 }; /* of files at a time; those of a day in any case */
+enum {
+    PAGE_FETCH_BYTES = 4 << 20, /* of files: then no other day or hour is begun */
+    PAGE_FETCH_BYTES_MAX =
+        16 << 20,                  /* files beyond it are left to the load, which reads in parts */
+    PAGE_FETCH_ROWS_MAX = 1 << 17, /* of all files; the same */
+};
 
 typedef struct FetchedFile {
     TableFile *file; /* a reference */
     bool minutes;
-    int result; /* of reading */
+    bool is_left; /* it has more rows than there was room for */
+    int result;   /* of reading */
     MapRows rows;
 } FetchedFile;
 
@@ -48,6 +54,7 @@ struct PageFetch {
     FetchedFile *files;
     size_t n_files, capacity;
     uint64_t bytes;
+    size_t n_rows;
     uint32_t *days; /* of the window whose files these are */
     size_t n_days, days_capacity;
     Arena arena;
@@ -68,5 +75,5 @@ void page_fetch_add(PageFetch *fetch, const Pages *pages, uint32_t hour, uint32_
 
 void page_fetch_read(PageFetch *fetch);
 
-/* The file, with its minutes if these are wanted; NULL: it was not read. */
+/* The file, with its minutes if these are wanted; NULL: it was not read, or left. */
 const FetchedFile *page_fetch_find(const PageFetch *fetch, const TableFile *file, bool minutes);

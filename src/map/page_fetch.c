@@ -83,7 +83,12 @@ static int read_file(PageFetch *fetch, FetchedFile *file)
         return 0;
     }
     fetch->n_rows += n_rows;
-    return map_file_read(buf_str(&content), file->minutes, &fetch->arena, &file->rows, &error);
+    int result =
+        map_file_read(buf_str(&content), file->minutes, &fetch->arena, &file->rows, &error);
+    if (result != 0) {
+        map_rows_deinit(&file->rows); /* the last of them is half a row */
+    }
+    return result;
 }
 
 void page_fetch_read(PageFetch *fetch)

@@ -199,6 +199,44 @@ static void many_names_between_cuts_ask_for_one(void **state)
     disk_deinit(&disk);
 }
 
+/* What does not fit beyond the limit by its name is counted, whether it comes as a delta or as a
+ * row of tables that others take the place of. */
+static void rows_without_room_for_their_names_are_counted_as_deltas_are(void **state)
+{
+    Fixture fixture;
+    MapTables by_deltas, by_rows;
+
+    fixture_init(&fixture, NULL);
+    tables_init(&by_deltas, 5);
+    by_deltas.series_max = 10;
+    by_deltas.beyond_max = 20;
+    by_deltas.folds = true;
+    tables_init(&by_rows, 5);
+    by_rows.series_max = 10;
+    by_rows.beyond_max = 20;
+    by_rows.folds = true;
+    for (uint32_t i = 0; i < 100; i++) {
+        CLEANUP(buf_deinit) Buf name = {0};
+        Delta *delta = fixture_call(&fixture, "web", "cart", TODAY);
+
+        buf_append_format(&name, "name-%u", i);
+        delta->kind = DELTA_REQUEST;
+        delta->name = buf_str(&name);
+        const MapRow row = {.kind = SERIES_REQUEST,
+                            .minute = TODAY,
+                            .source = delta->source,
+                            .name = delta->name,
+                            .sum.count = 1};
+        tables_apply(&by_deltas, delta, 1);
+        assert_int_equal(tables_apply_row(&by_rows, &row), 0);
+        assert_int_equal(tables_unnamed(&by_rows), tables_unnamed(&by_deltas));
+    }
+    assert_true(tables_unnamed(&by_rows) > 50);
+    tables_deinit(&by_deltas);
+    tables_deinit(&by_rows);
+    fixture_deinit(&fixture);
+}
+
 /* --- Whatever the order, beyond the limit --- */
 
 enum { CROWD = 3000, CROWD_SERIES_MAX = 100, CROWD_VARIANTS_MAX = 40 };
@@ -583,6 +621,7 @@ int main(void)
         cmocka_unit_test(more_series_than_fit_are_merged_in_parts),
         cmocka_unit_test(the_limit_of_series_bounds_what_stands_for_others),
         cmocka_unit_test(many_names_between_cuts_ask_for_one),
+        cmocka_unit_test(rows_without_room_for_their_names_are_counted_as_deltas_are),
         cmocka_unit_test(what_is_told_beyond_the_limit_does_not_depend_on_order),
         cmocka_unit_test(nor_where_flows_have_too_many_variants),
         cmocka_unit_test(places_change_while_spans_come),

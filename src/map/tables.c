@@ -575,8 +575,10 @@ int tables_apply_row(MapTables *tables, const MapRow *row)
     }
     if (number == SERIES_NONE && row->kind != SERIES_FLOW) {
         number = tables_other_series(tables, &names);
+        tables->n_folded += number != SERIES_NONE;
     }
     if (number == SERIES_NONE) {
+        tables->n_refused++;
         return 0;
     }
     const HotKey key = {number, row->minute};

@@ -58,8 +58,8 @@ struct Map {
 struct MapPending {
     MapRows rows; /* their names are views into the map's symbols, or @beyond's */
     MapTables *beyond;
-    MapTables
-        *names;      /* the tables that it was cut from, once the map has others; NULL: the map's */
+    /* The tables that it was cut from, once the map has others; NULL: the map's. */
+    MapTables *names;
     PageHours hours; /* that they lie in */
     uint32_t number; /* of the cut */
 };

@@ -323,7 +323,7 @@ static void copy_files(Pages *pages, const Table *files)
 
 void pages_copy_files(Pages *pages, const Pages *from)
 {
-    PageHours hours;
+    PageHours hours, none = {0};
 
     copy_files(pages, &from->day_files);
     copy_files(pages, &from->hour_files);
@@ -338,7 +338,7 @@ void pages_copy_files(Pages *pages, const Pages *from)
         pages_add_file(pages, from->cuts[i].file, &hours);
     }
     if (from->facts != NULL) {
-        pages_add_file(pages, from->facts, &hours);
+        pages_add_file(pages, from->facts, &none);
     }
 }
 

@@ -45,8 +45,6 @@ static Str other_variant(Arena *arena)
 static SeriesNames other_names(const SeriesNames *names, Coarseness how, Arena *arena)
 {
     SeriesNames other = *names;
-
-    other.is_other = true;
     size_t n_nodes = series_node_count(names->kind);
     bool has_more = n_nodes >= 2 || series_has_name(names->kind);
 

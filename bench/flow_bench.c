@@ -19,6 +19,7 @@
 #include "map/flow/runs.h"
 #include "map/kept.h"
 #include "map/map.h"
+#include "map/tiers.h"
 
 enum {
     STEPS = 5,
@@ -198,7 +199,7 @@ static void write_runs(Bench *bench)
     Runs *runs = map_runs(bench->map);
     RunsPending *pending = runs_cut(runs);
 
-    map_pending_free(map_cut(bench->map));
+    tiers_free(bench->map, map_cut(bench->map));
     ASSERT(pending != NULL && runs_write(runs, pending, &bench->sink) == 0);
     TablesChange change = change_of(bench, pending, NULL);
     runs_changed(runs, pending, &change);

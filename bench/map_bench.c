@@ -9,6 +9,7 @@
 #include "map/answer/paths.h"
 #include "map/answer/totals.h"
 #include "map/map.h"
+#include "map/tiers.h"
 
 /*
  * The map's state: deltas per second, bytes per minute of an edge, the answer for an hour at 2,000
@@ -104,7 +105,7 @@ static double apply_all(Map *map, const Edge *edges, size_t *ret_n)
         double from = now_seconds();
         map_apply(map, &deltas, 1);
         if (minute % 2 == 1) {
-            map_pending_free(map_cut(map));
+            tiers_free(map, map_cut(map));
         }
         spent += now_seconds() - from;
         *ret_n += deltas.count;
@@ -202,7 +203,7 @@ static void bench_files(const Edge *edges)
     printf("table file: %.1f bytes per edge-minute, written in %.0f ms, loaded in %.0f ms (%d)\n",
            (double)file.len / (EDGES * 10), write_time * 1e3, (now_seconds() - from) * 1e3,
            written + loaded);
-    map_pending_free(pending);
+    tiers_free(map, pending);
     map_free(map);
     map_free(copy);
 }

@@ -88,7 +88,7 @@ static void cut(Disk *disk, Map *map)
     if (pending != NULL && tiers_write(pending, &disk->sink) == 0) {
         commit(disk, map, (TablesChange){.pending = pending});
     }
-    map_pending_free(pending);
+    tiers_free(map, pending);
 }
 
 static void fold(Disk *disk, Map *map)

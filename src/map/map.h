@@ -45,7 +45,8 @@ struct Runs *map_runs(Map *map);
 /* Whether some flow or step is known. */
 bool map_knows_flows(Map *map);
 
-/* What was applied since the last cut, for a table file; files are tiers.h's. */
+/* What was applied since the last cut, for a table file; files are tiers.h's, and so is
+ * tiers_free(). */
 typedef struct MapPending MapPending;
 MapPending *map_cut(Map *map);
 
@@ -57,7 +58,6 @@ typedef enum MapRoom {
     MAP_IS_FULL,   /* three quarters are: what can wait should */
 } MapRoom;
 MapRoom map_room(Map *map);
-MapPending *map_pending_free(MapPending *pending);
 MUST_USE int map_pending_write(const MapPending *pending, Buf *ret_file);
 /* Adds the rows of such a file, for good. 1: it is damaged, newer, or of another level
  * (@ret_error), and the map may hold a part of it. */

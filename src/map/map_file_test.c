@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "map/map_fixture.h"
+#include "map/tiers.h"
 
 static uint64_t random_state = 4711;
 
@@ -60,7 +61,7 @@ static void cut(Fixture *fixture, Buf *file)
 
     assert_non_null(pending);
     assert_int_equal(map_pending_write(pending, file), 0);
-    map_pending_free(pending);
+    tiers_free(fixture->map, pending);
 }
 
 /* What the map holds, in one form: the rows of all of it. */

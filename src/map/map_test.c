@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "map/map_fixture.h"
+#include "map/tiers.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -54,7 +55,7 @@ static void what_is_taken_back_was_never_there(void **state)
     delta->step = STR("pay");
     fixture_take(&fixture, 1);
     assert_int_equal(fixture_ask(&fixture, (MapQuestion){0}).n_edges, 2);
-    map_pending_free(map_cut(fixture.map));
+    tiers_free(fixture.map, map_cut(fixture.map));
     fixture_take(&fixture, -1);
     MapAnswer answer = fixture_ask(&fixture, (MapQuestion){0});
     assert_int_equal(answer.n_edges, 1);
@@ -535,7 +536,7 @@ static void exemplars_do_not_depend_on_the_order_of_arrival(void **state)
             delta->errors = at % 5 == 0;
             if (i % 9 == 0) {
                 fixture_apply(&fixture);
-                map_pending_free(map_cut(fixture.map));
+                tiers_free(fixture.map, map_cut(fixture.map));
             }
         }
         fixture_apply(&fixture);
@@ -731,7 +732,7 @@ static void any_order_of_adding_and_taking_back_gives_the_sums(void **state)
             live[at] = live[--n_live];
         }
         if (step % 97 == 0) {
-            map_pending_free(map_cut(fixture.map));
+            tiers_free(fixture.map, map_cut(fixture.map));
         }
         if (step % 400 == 399) {
             check_model(&fixture, &model);
@@ -785,7 +786,7 @@ static void readers_see_whole_batches_while_the_writer_goes_on(void **state)
         fixture_apply(&fixture);
         if (i % 50 == 0) {
             MapPending *pending = map_cut(fixture.map);
-            map_pending_free(pending);
+            tiers_free(fixture.map, pending);
         }
     }
     atomic_store(&readers.stop, true);

@@ -73,6 +73,15 @@ MapRoom map_room(Map *map)
                                         : MAP_HAS_ROOM;
 }
 
+static void pending_free(MapPending *pending)
+{
+    map_rows_deinit(&pending->rows);
+    page_hours_deinit(&pending->hours);
+    map_tables_free(pending->beyond);
+    map_tables_free(pending->names);
+    mem_free(pending);
+}
+
 MapPending *map_cut(Map *map)
 {
     MapPending *pending = NEW(MapPending);
@@ -91,33 +100,25 @@ MapPending *map_cut(Map *map)
     }
     map_unlock(map);
     if (pending->rows.count == 0) {
-        return map_pending_free(pending);
+        pending_free(pending);
+        return NULL;
     }
     collect_hours(&pending->rows, &pending->hours);
     return pending;
 }
 
-MapPending *map_pending_free(MapPending *pending)
-{
-    if (pending != NULL) {
-        map_rows_deinit(&pending->rows);
-        page_hours_deinit(&pending->hours);
-        map_tables_free(pending->beyond);
-        map_tables_free(pending->names);
-        mem_free(pending);
-    }
-    return NULL;
-}
-
 /* Without a commit, when the store is closed while the disk refuses. */
 void tiers_free(Map *map, MapPending *pending)
 {
+    if (pending == NULL) {
+        return;
+    }
     map_lock(map);
     if (map->in_flight == pending) {
         map->in_flight = NULL;
     }
     map_unlock(map);
-    map_pending_free(pending);
+    pending_free(pending);
 }
 
 int map_pending_write(const MapPending *pending, Buf *ret_file)

@@ -13,7 +13,7 @@
 #define TIERS_FAMILY "map"
 
 MUST_USE int tiers_write(const MapPending *pending, TableSink *sink);
-void tiers_free(Map *map, MapPending *pending);
+void tiers_free(Map *map, MapPending *pending); /* NULL is fine */
 MUST_USE int tiers_load(Map *map, TableFile *file, ParseError *ret_error);
 void tiers_loaded(Map *map);
 void tiers_changed(Map *map, const TablesChange *change);

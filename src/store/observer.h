@@ -78,8 +78,8 @@ typedef struct StoreObserver {
     void *(*cut)(void *context);
 
     /* Whether a cut is wanted, of whatever is settled, before a generation is full: the observer
-     * cannot keep much more of what a cut would hand over. Asked at each turn of the applier; NULL:
-     * never. */
+     * cannot keep much more of what a cut would hand over. It comes even if nothing is settled, as
+     * what was may have been deleted meanwhile. Asked at each turn of the applier; NULL: never. */
     bool (*wants_cut)(void *context);
 
     /* Emits what cut() gave as one file or several; frees nothing; may be called again when a write

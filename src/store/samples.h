@@ -240,7 +240,7 @@ static inline bool sample_wants_cut(void *context)
 {
     SampleObserver *observer = context;
 
-    return observer->wants_cut;
+    return observer->wants_cut && observer->uncut != 0;
 }
 
 static inline void sample_on_tick(void *context, bool settle_all)

@@ -230,6 +230,29 @@ static void the_observer_may_want_a_cut_early(void **state)
     assert_int_equal(count_trace(fixture->store, 1, STORE_ALL), 10);
 }
 
+/* What the observer cannot keep is of traces that are gone, while another is open. */
+static void a_cut_that_is_wanted_comes_without_rows(void **state)
+{
+    Fixture *fixture = *state;
+
+    fixture->observer.has_never = true;
+    fixture->observer.never = sample_trace_id(1000);
+    append_trace(fixture, 1000, 3);
+    append_trace(fixture, 1, 10);
+    store_wait_settled(fixture->store);
+    assert_int_equal(store_delete_trace(fixture->store, sample_trace_id(1), 0), 0);
+    assert_int_equal(status_of(fixture->store).n_tables, 0);
+    fixture->observer.wants_cut = true;
+    for (int i = 0; i < 5000 && status_of(fixture->store).n_tables == 0; i++) {
+        usleep(1000);
+    }
+    assert_int_equal(status_of(fixture->store).n_tables, 1);
+    assert_int_equal(status_of(fixture->store).n_blocks, 0);
+    reopen(fixture); /* the open trace is in the log still, and the deleted one gone */
+    assert_int_equal(count_trace(fixture->store, 1000, STORE_ALL), 3);
+    assert_int_equal(count_trace(fixture->store, 1, STORE_ALL), 0);
+}
+
 /* One trace that never settles must not keep what came with it in memory, nor get lost. */
 static void stragglers_do_not_hold_a_generation(void **state)
 {
@@ -758,6 +781,7 @@ int main(void)
         TEST(closing_puts_everything_into_blocks),
         TEST(a_full_generation_of_settled_rows_becomes_a_block),
         TEST(the_observer_may_want_a_cut_early),
+        TEST(a_cut_that_is_wanted_comes_without_rows),
         TEST(stragglers_do_not_hold_a_generation),
         TEST(resends_are_stored_once_and_the_later_end_counts),
         TEST(a_second_store_is_told_that_the_directory_is_taken),

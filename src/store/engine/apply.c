@@ -237,7 +237,7 @@ void apply_turn(Store *store, bool settle_all, bool everything)
     for (size_t i = 0; i + 1 < store->n_generations; i++) {
         move_stragglers(store, store->generations[i]);
     }
-    if (idle && cut_is_due(store, everything || observer_wants_cut(store))) {
+    if (idle && (observer_wants_cut(store) || cut_is_due(store, everything))) {
         hand_over_cut(store, make_cut(store));
     }
 }

@@ -31,6 +31,7 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
+import uuid
 
 BUILD = sys.argv[1] if len(sys.argv) > 1 else "build"
 SPANS = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
@@ -204,6 +205,13 @@ class ClickHouse:
                          f"FROM t.spans WHERE {condition}) {BY_START}")
 
 
+def plain(value):
+    """What every database takes."""
+    if isinstance(value, uuid.UUID):
+        return value.bytes
+    return json.dumps(value, default=str) if isinstance(value, (dict, list)) else value
+
+
 def read_rows(files, name):
     """The column names, then lists of rows, of all files; DuckDB reads them."""
     import duckdb
@@ -247,7 +255,7 @@ class RocksDb:
             for row in some:
                 begin = row[start].to_bytes(8, "big")
                 place = row[trace] + begin + row[span]
-                batch.put(b"s" + place, marshal.dumps([str(value) if isinstance(value, dict) else value for value in row]))
+                batch.put(b"s" + place, marshal.dumps([plain(value) for value in row]))
                 batch.put(b"d" + row[duration].to_bytes(8, "big") + place, b"")
                 if row[customer_id] is not None:
                     batch.put(b"c" + row[customer_id].encode() + b"\0" + place, b"")
@@ -309,7 +317,7 @@ class Sqlite:
         self.db.execute('CREATE INDEX by_customer ON spans ("customer.id")')
         for rows in all_rows:
             self.db.executemany(f"INSERT INTO spans VALUES ({', '.join('?' * len(names))})",
-                                [[json.dumps(value) if isinstance(value, (dict, list)) else value for value in row] for row in rows])
+                                [[plain(value) for value in row] for row in rows])
             self.db.commit()
         self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return size_of(self.path)

@@ -39,6 +39,23 @@ static void use_rules(AlertWatch *watch, AlertRules *rules, uint64_t version)
     pthread_cond_broadcast(&watch->wake);
 }
 
+/* Index in the rule's receivers of the first that is none; their number: there is none such. */
+static size_t find_missing_receiver(const AlertWatch *watch, const AlertRule *rule)
+{
+    for (size_t k = 0; k < rule->n_receivers; k++) {
+        size_t at = 0;
+
+        while (at < watch->n_receivers &&
+               !str_equal(watch->receivers[at].name, rule->receivers[k])) {
+            at++;
+        }
+        if (at == watch->n_receivers) {
+            return k;
+        }
+    }
+    return rule->n_receivers;
+}
+
 /* Whether every receiver that the rules [from, end) name is one. Those that were saved when there
  * were others may name one that is gone: nobody else is told then. */
 static int check_receivers(const AlertWatch *watch, const AlertRules *rules, size_t from,
@@ -46,24 +63,31 @@ static int check_receivers(const AlertWatch *watch, const AlertRules *rules, siz
 {
     for (size_t i = from; i < end; i++) {
         const AlertRule *rule = &rules->items[i];
+        size_t missing = find_missing_receiver(watch, rule);
 
-        for (size_t k = 0; k < rule->n_receivers; k++) {
-            size_t at = 0;
-
-            while (at < watch->n_receivers &&
-                   !str_equal(watch->receivers[at].name, rule->receivers[k])) {
-                at++;
-            }
-            if (at == watch->n_receivers) {
-                ret_error->rule = i - from;
-                snprintf(ret_error->text, sizeof(ret_error->text),
-                         "there is no receiver called \"%.*s\"",
-                         STR_ARG(str_slice(rule->receivers[k], 0, 100)));
-                return ALERT_BAD_RULES;
-            }
+        if (missing < rule->n_receivers) {
+            ret_error->rule = i - from;
+            snprintf(ret_error->text, sizeof(ret_error->text),
+                     "there is no receiver called \"%.*s\"",
+                     STR_ARG(str_slice(rule->receivers[missing], 0, 100)));
+            return ALERT_BAD_RULES;
         }
     }
     return 0;
+}
+
+/* Saved rules are used all the same: what they see is on the page. */
+static void warn_of_receivers(const AlertWatch *watch, const AlertRules *rules)
+{
+    for (size_t i = watch->n_configured; i < rules->n; i++) {
+        const AlertRule *rule = &rules->items[i];
+        size_t missing = find_missing_receiver(watch, rule);
+
+        if (missing < rule->n_receivers) {
+            log_warn("a saved rule of alerts names a receiver that there is not",
+                     LOG_STR("rule", rule->name), LOG_STR("receiver", rule->receivers[missing]));
+        }
+    }
 }
 
 int watch_read_rules(AlertWatch *watch, Buf *why)
@@ -97,6 +121,7 @@ int watch_read_rules(AlertWatch *watch, Buf *why)
                           error.text);
         return 1;
     }
+    warn_of_receivers(watch, rules);
     use_rules(watch, rules, list.version);
     return 0;
 }

@@ -354,6 +354,11 @@ def test_a_rule_names_its_receivers(tmp_path, receiver):
         weft.start()
         let_it_look(weft)
         assert receiver.got == [] and len(other.got) == 1
+        assert "receiver that there is not" not in weft.output()
+        assert weft.stop() == 0
+        weft = server(tmp_path / "data", receiver.url)  # where hook1 is none
+        warning = [line for line in weft.output().splitlines() if "receiver that there is not" in line]
+        assert len(warning) == 1 and "new edge" in warning[0] and "hook1" in warning[0]
     finally:
         weft.stop()
         other.close()

@@ -98,16 +98,18 @@ AlertFacts *alert_facts(const AlertAsking *asking, const AlertWindows *windows, 
 }
 
 /* The window ends with the last minute of which something is known, as far as it is. */
-static void observe(AlertWatch *watch, const WindowPair *pair, Arena *arena,
-                    AlertObservation *ret_observation)
+static void observe(AlertWatch *watch, const WindowPair *pair, uint64_t defined_until_ns,
+                    Arena *arena, AlertObservation *ret_observation)
 {
     AssemblyStatus assembly = {0};
 
     assembly_status(watch->options.assembly, &assembly);
     uint32_t end = (uint32_t)(assembly.complete_to_ns / NS_PER_MINUTE) + 1;
     const AlertWindows windows = alert_windows(end, pair->window_minutes, pair->baseline_minutes);
-    const AlertAsking asking = {
-        .map = watch->options.map, .complete_to_ns = assembly.complete_to_ns, .arena = arena};
+    const AlertAsking asking = {.map = watch->options.map,
+                                .complete_to_ns = assembly.complete_to_ns,
+                                .defined_until_ns = defined_until_ns,
+                                .arena = arena};
 
     signals_tell(alert_facts(&asking, &windows, pair->wants_variants), arena, ret_observation);
     if (pair->wants_flows) {
@@ -120,13 +122,15 @@ void watch_evaluate(AlertWatch *watch)
     CLEANUP(arena_deinit) Arena arena = {0};
     WindowPair pairs[ALERT_WINDOWS_MAX];
     AlertObservation observations[ALERT_WINDOWS_MAX];
+    uint64_t defined_until_ns =
+        clock_monotonic_ns(watch->options.clock) + ALERT_DEFINED_MS * UINT64_C(1000000);
 
     watch_lock(watch);
     size_t n = pairs_of(watch->rules, pairs);
     watch_unlock(watch);
     sweep_defined(watch);
     for (size_t i = 0; i < n && !atomic_load(&watch->stopping); i++) {
-        observe(watch, &pairs[i], &arena, &observations[i]);
+        observe(watch, &pairs[i], defined_until_ns, &arena, &observations[i]);
     }
     watch_lock(watch);
     if (!atomic_load(&watch->stopping)) {

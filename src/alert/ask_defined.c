@@ -6,7 +6,7 @@
 /*
  * Flows that people define have no sums: they are evaluated over window and baseline, with all that
  * blocks are to them kept in memory, so that a minute costs what is new. What cannot be evaluated
- * in time is not judged.
+ * in time is not judged: one time for all pairs of windows, so that other alerts are not late.
  */
 #define NS_PER_MINUTE UINT64_C(60000000000)
 
@@ -50,7 +50,8 @@ void ask_defined(AlertWatch *watch, const WindowPair *pair, const AlertWindows *
     if (defined->store == NULL) {
         return;
     }
-    if (defined->read(defined->context, asking->arena, &items, &n) != 0) {
+    if (clock_monotonic_ns(watch->options.clock) >= asking->defined_until_ns ||
+        defined->read(defined->context, asking->arena, &items, &n) != 0) {
         observation->lacks_defined = true;
         return;
     }
@@ -62,8 +63,7 @@ void ask_defined(AlertWatch *watch, const WindowPair *pair, const AlertWindows *
         .n_definitions = n,
         .from_ns = windows->a_from * NS_PER_MINUTE,
         .to_ns = windows->b_to * NS_PER_MINUTE,
-        .deadline_ns =
-            clock_monotonic_ns(watch->options.clock) + ALERT_DEFINED_MS * UINT64_C(1000000),
+        .deadline_ns = asking->defined_until_ns,
     };
     if (n > 0) {
         tell_defined(&question, pair, windows, asking, observation);

@@ -149,15 +149,20 @@ int alert_watch_new(const AlertWatchOptions *options, AlertWatch **ret_watch, Bu
     return 0;
 }
 
+void alert_watch_stop(AlertWatch *watch)
+{
+    watch_lock(watch);
+    atomic_store(&watch->stopping, true);
+    pthread_cond_broadcast(&watch->wake);
+    watch_unlock(watch);
+}
+
 AlertWatch *alert_watch_free(AlertWatch *watch)
 {
     if (watch == NULL) {
         return NULL;
     }
-    watch_lock(watch);
-    atomic_store(&watch->stopping, true);
-    pthread_cond_broadcast(&watch->wake);
-    watch_unlock(watch);
+    alert_watch_stop(watch);
     if (watch->is_running) {
         pthread_join(watch->thread, NULL);
     }

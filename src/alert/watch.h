@@ -51,7 +51,11 @@ enum {
 /* Reads the desk and starts. Returns 0; 1 with a sentence in @why. */
 MUST_USE int alert_watch_new(const AlertWatchOptions *options, AlertWatch **ret_watch, Buf *why);
 
-/* Stops the threads, cutting off what is being sent: it will be told again. */
+/* Lets the threads end, cutting off what is being sent: it will be told again. Does not wait for
+ * them, and questions are answered still. */
+void alert_watch_stop(AlertWatch *watch);
+
+/* Stops the threads and waits for them. */
 AlertWatch *alert_watch_free(AlertWatch *watch);
 
 /* Active alerts, by the time since which they are: objects of a list. */

@@ -61,6 +61,7 @@ AlertWindows alert_windows(uint32_t end, uint32_t window_minutes, uint32_t basel
 typedef struct AlertAsking {
     Map *map;
     uint64_t complete_to_ns;
+    uint64_t defined_until_ns; /* monotonic: for ask_defined() alone */
     Arena *arena;
 } AlertAsking;
 

@@ -494,6 +494,9 @@ int house_stop(House *house)
     if (house->api.live != NULL) {
         live_stop(house->api.live);
     }
+    if (house->api.alerts != NULL) {
+        alert_watch_stop(house->api.alerts); /* an evaluation ends while the server drains */
+    }
     if (house->server != NULL) {
         server_drain(house->server, DRAIN_MS);
     }

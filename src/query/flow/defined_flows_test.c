@@ -15,6 +15,8 @@
 #include "map/flow/runs.h"
 #include "os/fs_sim.h"
 #include "query/flow/gather.h"
+#include "query/flow/touch_links.h"
+#include "query/flow/touches.h"
 #include "store/samples.h"
 
 /*
@@ -580,6 +582,93 @@ static void filters_of_a_block_go_with_it(void **state)
     world_close(&world);
 }
 
+/* Asks what the steps touch. Returns how much that is. */
+static size_t ask_touches(const DefinedQuestion *question, uint64_t until_ns, bool *ret_incomplete)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    CLEANUP(defined_flows_deinit) DefinedFlows flows = {0};
+    const MapFlowQuestion asked = {.name = STR("order"), .to_minute = UINT32_MAX};
+    Map *names = map_new(&(MapOptions){0});
+    const FlowTouchQuestion touched = {.defined = question,
+                                       .flows = &flows,
+                                       .asked = &asked,
+                                       .names = names,
+                                       .until_ns = until_ns};
+    MapFlowTouch *touches = NULL;
+    uint64_t total = 0;
+    size_t n = 0;
+
+    assert_int_equal(defined_flows_evaluate(question, &flows), 0);
+    assert_int_equal(flow_touches_ask(&touched, &arena, &touches, &n, ret_incomplete), 0);
+    for (size_t i = 0; i < n; i++) {
+        total += touches[i].count;
+    }
+    map_free(names);
+    return total;
+}
+
+static void touches_end_with_their_time(void **state)
+{
+    FlowStepDefinition step;
+    const FlowDefinition definition = by_shard(&step, "order");
+    bool incomplete;
+    World world;
+
+    (void)state;
+    world_open(&world, 8);
+    fill(&world);
+    const DefinedQuestion question = {.store = world.store,
+                                      .clock = &world.clock,
+                                      .memory = world.memories[0],
+                                      .definitions = &definition,
+                                      .n_definitions = 1,
+                                      .to_ns = UINT64_MAX,
+                                      .wants_traces = true};
+    size_t n = ask_touches(&question, 0, &incomplete);
+    assert_true(n > 0);
+    assert_false(incomplete);
+    assert_int_equal(ask_touches(&question, world.now_ns + 1, &incomplete), n);
+    assert_false(incomplete);
+    assert_int_equal(ask_touches(&question, world.now_ns, &incomplete), 0); /* all of it is kept */
+    assert_true(incomplete);
+    world_close(&world);
+}
+
+static size_t count_links(const FlowLinksQuestion *question, bool cut)
+{
+    FlowLinks links;
+
+    assert_int_equal(flow_links_read(question, &links), 0);
+    size_t n = links.n;
+    assert_int_equal(links.cut, cut);
+    flow_links_deinit(&links);
+    return n;
+}
+
+static void links_are_read_of_blocks_of_their_time_until_it_is_over(void **state)
+{
+    World world;
+
+    (void)state;
+    world_open(&world, 9);
+    fill(&world);
+    StoreReading *reading = store_reading_open(world.store);
+    const FlowLinksQuestion all = {
+        .reading = reading, .to_ns = UINT64_MAX, .clock = &world.clock, .max = 1000};
+    FlowLinksQuestion later = all, late = all, few = all;
+    size_t n = count_links(&all, false);
+    assert_true(n > 5);
+    later.from_ns = sample_base_ns + KEYLESS_LATER_NS;
+    size_t n_head = count_links(&later, false);
+    assert_true(n_head < n);
+    late.until_ns = world.now_ns;
+    assert_int_equal(count_links(&late, true), n_head);
+    few.max = n - 1;
+    assert_int_equal(count_links(&few, true), n - 1);
+    store_reading_close(reading);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -591,6 +680,8 @@ int main(void)
         cmocka_unit_test(a_run_is_looked_for_until_the_deadline),
         cmocka_unit_test(a_key_outside_the_window_counts_in_the_head_as_in_a_block),
         cmocka_unit_test(filters_of_a_block_go_with_it),
+        cmocka_unit_test(touches_end_with_their_time),
+        cmocka_unit_test(links_are_read_of_blocks_of_their_time_until_it_is_over),
     };
 
     log_set_level(LOG_SILENT);

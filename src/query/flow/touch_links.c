@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "store/block.h"
 
 /* The version that stands for links: no definition's. */
 static const FlowVersion links_version = {{0, 0}};
@@ -119,31 +120,58 @@ static int compare_sources(const void *a, const void *b)
     return order != 0 ? order : trace_id_compare(left->target, right->target);
 }
 
-static FlowLink *sorted(const Collection *collection, Arena *arena,
-                        int (*compare)(const void *, const void *))
+/* What was collected is sorted in place, so that there is one copy of it. */
+static void sort(Collection *collection, FlowLinks *ret_links)
 {
-    FlowLink *links = ARENA_ARRAY(arena, FlowLink, collection->n + 1);
+    FlowLink *copy = NEW_ARRAY(FlowLink, collection->n + 1);
 
-    mem_copy(links, collection->items, collection->n * sizeof(FlowLink));
     if (collection->n > 1) {
-        qsort(links, collection->n, sizeof(FlowLink), compare);
+        qsort(collection->items, collection->n, sizeof(FlowLink), compare_targets);
+        mem_copy(copy, collection->items, collection->n * sizeof(FlowLink));
+        qsort(copy, collection->n, sizeof(FlowLink), compare_sources);
+    } else if (collection->n == 1) {
+        copy[0] = collection->items[0];
     }
-    return links;
+    *ret_links = (FlowLinks){.by_target = TAKE(collection->items),
+                             .by_source = copy,
+                             .n = collection->n,
+                             .cut = collection->cut};
 }
 
-int flow_links_read(const StoreReading *reading, FlowCache *cache, size_t max, Arena *arena,
-                    FlowLinks *ret_links)
+void flow_links_deinit(FlowLinks *links)
 {
-    CLEANUP(collection_deinit) Collection all = {.max = max};
+    mem_free(links->by_target);
+    mem_free(links->by_source);
+    *links = (FlowLinks){0};
+}
+
+static bool is_late(const FlowLinksQuestion *question)
+{
+    return question->until_ns != 0 && clock_monotonic_ns(question->clock) >= question->until_ns;
+}
+
+static bool is_of_time(const FlowLinksQuestion *question, StoreBlock block)
+{
+    return block.max_start_ns >= question->from_ns &&
+           starts_before(block.min_start_ns, question->to_ns);
+}
+
+int flow_links_read(const FlowLinksQuestion *question, FlowLinks *ret_links)
+{
+    CLEANUP(collection_deinit) Collection all = {.max = question->max};
+    const StoreReading *reading = question->reading;
 
     TRY(read_head(reading, &all));
     for (size_t i = 0; i < store_reading_count(reading) && !all.cut; i++) {
-        TRY(read_block(reading, i, cache, &all));
+        if (!is_of_time(question, store_reading_block(reading, i))) {
+            continue;
+        }
+        all.cut = is_late(question);
+        if (!all.cut) {
+            TRY(read_block(reading, i, question->cache, &all));
+        }
     }
-    *ret_links = (FlowLinks){.by_target = sorted(&all, arena, compare_targets),
-                             .by_source = sorted(&all, arena, compare_sources),
-                             .n = all.n,
-                             .cut = all.cut};
+    sort(&all, ret_links);
     return 0;
 }
 

@@ -3,17 +3,27 @@
 
 #include "query/flow/cache.h"
 
-/* Which traces link to which, of all that a reading sees: what a block has of it is kept as what it
- * is to a definition is (CONTRACT.md §5: hops go over links, in either order of arrival). */
+/* Which traces link to which, of the head and the blocks of some time: what a block has of it is
+ * kept as what it is to a definition is (CONTRACT.md §5: hops go over links, in either order of
+ * arrival). */
 typedef struct FlowLinks {
     FlowLink *by_target, *by_source; /* sorted */
     size_t n;
-    bool cut; /* there are more than may be */
+    bool cut; /* there are more than may be, or time was over */
 } FlowLinks;
 
-/* @cache may be NULL. In @arena. Returns 0 or -errno. */
-MUST_USE int flow_links_read(const StoreReading *reading, FlowCache *cache, size_t max,
-                             Arena *arena, FlowLinks *ret_links);
+typedef struct FlowLinksQuestion {
+    const StoreReading *reading;
+    FlowCache *cache;        /* may be NULL */
+    uint64_t from_ns, to_ns; /* blocks without a start in from <= start < to are left out */
+    const Clock *clock;
+    uint64_t until_ns; /* monotonic; 0: never */
+    size_t max;
+} FlowLinksQuestion;
+
+/* The newest blocks first. Returns 0 or -errno. */
+MUST_USE int flow_links_read(const FlowLinksQuestion *question, FlowLinks *ret_links);
+void flow_links_deinit(FlowLinks *links);
 
 /* The links to @target, or from @source: [*@ret_first, end) of the array; returns the end. */
 size_t flow_links_to(const FlowLinks *links, TraceId target, size_t *ret_first);

@@ -57,7 +57,7 @@ typedef struct FlowTouchQuestion {
     const DefinedFlows *flows;      /* its evaluation */
     const MapFlowQuestion *asked;
     Map *names;        /* knows what unpaired names mean */
-    uint64_t until_ns; /* monotonic: then what is not kept is left out; 0: never */
+    uint64_t until_ns; /* monotonic: then the rest is left out; 0: never */
 } FlowTouchQuestion;
 
 /* As MapFlowAnswer has them, in @arena. *@ret_incomplete: a limit was met, or the time is over;

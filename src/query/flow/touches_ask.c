@@ -22,7 +22,7 @@ typedef struct TouchSum {
     uint64_t count;
 } TouchSum;
 
-enum { TOUCH_SUM_KEY = 7 * sizeof(uint32_t) };
+enum { TOUCH_SUM_KEY = 7 * sizeof(uint32_t), NO_MORE = 1 };
 
 typedef struct Asking {
     const FlowTouchQuestion *question;
@@ -58,6 +58,7 @@ static void asking_init(Asking *asking, const FlowTouchQuestion *question)
 static void asking_deinit(Asking *asking)
 {
     flow_compiled_deinit(&asking->flow);
+    flow_links_deinit(&asking->links);
     store_reading_close(asking->reading);
     table_deinit(&asking->traces);
     table_deinit(&asking->sums);
@@ -83,6 +84,26 @@ static TraceId id_at(const Table *ids, size_t index)
 }
 
 /* ---- which traces ---- */
+
+/* Those of spans that are near enough in time to be of a run of the window: a queue may keep a
+ * message for as long as a run may wait, and for an hour. */
+static int read_links(Asking *asking)
+{
+    const DefinedQuestion *defined = asking->question->defined;
+    uint64_t reach = MAX(defined->definitions[0].within_ns, FLOW_WITHIN_DEFAULT_NS);
+    const FlowLinksQuestion links = {
+        .reading = asking->reading,
+        .cache = asking->cache,
+        .from_ns = defined->from_ns > reach ? defined->from_ns - reach : 0,
+        .to_ns = defined->to_ns < UINT64_MAX - reach ? defined->to_ns + reach : UINT64_MAX,
+        .clock = defined->clock,
+        .until_ns = asking->question->until_ns,
+        .max = FLOW_TOUCH_LINKS_MAX};
+
+    TRY(flow_links_read(&links, &asking->links));
+    asking->incomplete = asking->links.cut;
+    return 0;
+}
 
 /* Adds @id unless there are @max. Returns whether it is there. */
 static bool add_id(Table *ids, TraceId id, size_t max)
@@ -153,6 +174,7 @@ static uint64_t stamp_of(const Asking *asking, const Table *ids)
     return stamp;
 }
 
+/* Returns 0; NO_MORE: time is over; -errno. */
 static int compute(Asking *asking, const Table *ids, FlowTouch **ret_touches, size_t *ret_n)
 {
     ContractTrace *traces = ARENA_ARRAY(&asking->scratch, ContractTrace, ids->n_records);
@@ -160,6 +182,9 @@ static int compute(Asking *asking, const Table *ids, FlowTouch **ret_touches, si
     for (size_t i = 0; i < ids->n_records; i++) {
         StoreTraceView view = {0};
 
+        if (is_late(asking)) {
+            return NO_MORE;
+        }
         TRY(store_reading_trace(asking->reading, id_at(ids, i), &asking->scratch, &view));
         traces[i] = (ContractTrace){id_at(ids, i), view.spans, view.n_spans};
     }
@@ -215,11 +240,12 @@ static int ask_trace(Asking *asking, TraceId id, Table *ids)
     bool is_kept = asking->memory != NULL && flow_touch_memory_find(asking->memory, &key, stamp,
                                                                     &asking->scratch, &touches, &n);
     if (!is_kept) {
-        if (is_late(asking)) {
+        int result = compute(asking, ids, &touches, &n);
+
+        if (result != 0) {
             asking->incomplete = true;
-            return 0;
+            return MIN(result, 0);
         }
-        TRY(compute(asking, ids, &touches, &n));
         if (asking->memory != NULL) {
             flow_touch_memory_put(asking->memory, &key, stamp, touches, n);
         }
@@ -297,12 +323,14 @@ int flow_touches_ask(const FlowTouchQuestion *question, Arena *arena, MapFlowTou
     int result = 0;
 
     asking_init(&asking, question);
-    TRY(flow_links_read(asking.reading, asking.cache, FLOW_TOUCH_LINKS_MAX, &asking.arena,
-                        &asking.links));
-    asking.incomplete = asking.links.cut;
+    TRY(read_links(&asking));
     find_traces(&asking);
     table_init(&ids, TRACE_ID_SIZE, TRACE_ID_SIZE);
     for (size_t i = 0; i < asking.traces.n_records && result == 0; i++) {
+        if (is_late(&asking)) { /* finding what is kept takes its time, too */
+            asking.incomplete = true;
+            break;
+        }
         result = ask_trace(&asking, id_at(&asking.traces, i), &ids);
     }
     table_deinit(&ids);

@@ -51,9 +51,10 @@ MUST_USE int store_reading_block_links(const StoreReading *reading, size_t index
                                        int (*visit)(void *context, TraceId from, TraceId to),
                                        void *context);
 
-/* store_view_trace() of what the reading sees. */
-MUST_USE int store_reading_trace(const StoreReading *reading, TraceId id, Arena *arena,
-                                 StoreTraceView *ret_view);
+/* store_view_trace() of what the reading sees. Returns 0; 1: @arena would have more than
+ * @arena_bytes_max (0: any number); -errno. */
+MUST_USE int store_reading_trace(const StoreReading *reading, TraceId id, size_t arena_bytes_max,
+                                 Arena *arena, StoreTraceView *ret_view);
 
 /* A number that is another when the spans that readings see of trace @id are others, or lie in
  * other blocks. No I/O. */

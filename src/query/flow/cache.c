@@ -156,20 +156,20 @@ bool flow_cache_has(FlowCache *cache, uint64_t number, FlowVersion version)
     return has;
 }
 
-void flow_cache_put(FlowCache *cache, uint64_t number, FlowVersion version, FlowBlock *block)
+static void put(FlowCache *cache, const EntryKey *key, FlowBlock *block, bool may_evict)
 {
-    const EntryKey key = {number, version};
     size_t bytes = sizeof(Entry) + sizeof(Slot) + flow_members_bytes(&block->members) +
                    block->links_capacity * sizeof(FlowLink);
 
     pthread_mutex_lock(&cache->mutex);
     cache->counts.read++;
-    if (bytes <= cache->bytes_max && table_find(&cache->slots, &key) == NULL) {
+    size_t room = cache->bytes_max - (may_evict ? 0 : MIN(cache->counts.bytes, cache->bytes_max));
+    if (bytes <= room && table_find(&cache->slots, key) == NULL) {
         Entry *entry = NEW(Entry);
 
-        *entry = (Entry){.key = key, .block = flow_block_ref(block), .bytes = bytes};
+        *entry = (Entry){.key = *key, .block = flow_block_ref(block), .bytes = bytes};
         entry->used_ns = clock_monotonic_ns(cache->clock);
-        ((Slot *)table_put(&cache->slots, &key, NULL))->entry = entry;
+        ((Slot *)table_put(&cache->slots, key, NULL))->entry = entry;
         ring_add_newest(cache, entry);
         cache->counts.bytes += bytes;
         while (cache->counts.bytes > cache->bytes_max) {
@@ -178,6 +178,16 @@ void flow_cache_put(FlowCache *cache, uint64_t number, FlowVersion version, Flow
         }
     }
     pthread_mutex_unlock(&cache->mutex);
+}
+
+void flow_cache_put(FlowCache *cache, uint64_t number, FlowVersion version, FlowBlock *block)
+{
+    put(cache, &(EntryKey){number, version}, block, true);
+}
+
+void flow_cache_put_spare(FlowCache *cache, uint64_t number, FlowVersion version, FlowBlock *block)
+{
+    put(cache, &(EntryKey){number, version}, block, false);
 }
 
 /* ---- the turn ---- */

@@ -54,6 +54,10 @@ bool flow_cache_has(FlowCache *cache, uint64_t number, FlowVersion version);
 /* Keeps @block, of which the cache takes a reference of its own, if it may be kept. */
 void flow_cache_put(FlowCache *cache, uint64_t number, FlowVersion version, FlowBlock *block);
 
+/* The same, but lets go of nothing for it: for who reads all that there is, the newest first, each
+ * time, so that what is least recently used is what comes next. */
+void flow_cache_put_spare(FlowCache *cache, uint64_t number, FlowVersion version, FlowBlock *block);
+
 /* Only one question at a time reads blocks for the cache, so that two do not do the same work, and
  * memory is that of one. Returns 0, the caller has the turn; 1: not before @deadline_ns (monotonic;
  * 0: none). */

@@ -26,8 +26,9 @@ FlowMemory *flow_memory_new(size_t bytes_max, const Clock *clock)
 {
     FlowMemory *memory = NEW(FlowMemory);
 
-    memory->cache = flow_cache_new(bytes_max - bytes_max / 3, clock);
-    memory->touches = flow_touch_memory_new(bytes_max / 3);
+    memory->cache = flow_cache_new(bytes_max / 2, clock);
+    memory->links = flow_cache_new(bytes_max / 4, clock);
+    memory->touches = flow_touch_memory_new(bytes_max / 4);
     memory->results = flow_results_new(clock);
     return memory;
 }
@@ -36,6 +37,7 @@ FlowMemory *flow_memory_free(FlowMemory *memory)
 {
     if (memory != NULL) {
         flow_cache_free(memory->cache);
+        flow_cache_free(memory->links);
         flow_results_free(memory->results);
         flow_touch_memory_free(memory->touches);
         mem_free(memory);

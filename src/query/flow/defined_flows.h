@@ -20,6 +20,7 @@ enum {
 typedef struct FlowMemory {
     FlowCache *cache;
     FlowResults *results;
+    FlowCache *links; /* of blocks, for touches: apart, so that they take no room from members */
     struct FlowTouchMemory *touches;
 } FlowMemory;
 

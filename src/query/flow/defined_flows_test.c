@@ -607,10 +607,11 @@ static size_t ask_touches(const DefinedQuestion *question, uint64_t until_ns, bo
     return total;
 }
 
-static void touches_end_with_their_time(void **state)
+static void touches_end_with_their_time_and_leave_members_their_room(void **state)
 {
     FlowStepDefinition step;
     const FlowDefinition definition = by_shard(&step, "order");
+    FlowCacheStatus links;
     bool incomplete;
     World world;
 
@@ -627,6 +628,8 @@ static void touches_end_with_their_time(void **state)
     size_t n = ask_touches(&question, 0, &incomplete);
     assert_true(n > 0);
     assert_false(incomplete);
+    flow_cache_status(world.memories[0]->links, &links);
+    assert_true(links.entries > 0);
     assert_int_equal(ask_touches(&question, world.now_ns + 1, &incomplete), n);
     assert_false(incomplete);
     assert_int_equal(ask_touches(&question, world.now_ns, &incomplete), 0); /* all of it is kept */
@@ -653,8 +656,11 @@ static void links_are_read_of_blocks_of_their_time_until_it_is_over(void **state
     world_open(&world, 9);
     fill(&world);
     StoreReading *reading = store_reading_open(world.store);
-    const FlowLinksQuestion all = {
-        .reading = reading, .to_ns = UINT64_MAX, .clock = &world.clock, .max = 1000};
+    const FlowLinksQuestion all = {.store = world.store,
+                                   .reading = reading,
+                                   .to_ns = UINT64_MAX,
+                                   .clock = &world.clock,
+                                   .max = 1000};
     FlowLinksQuestion later = all, late = all, few = all;
     size_t n = count_links(&all, false);
     assert_true(n > 5);
@@ -665,6 +671,47 @@ static void links_are_read_of_blocks_of_their_time_until_it_is_over(void **state
     assert_int_equal(count_links(&late, true), n_head);
     few.max = n - 1;
     assert_int_equal(count_links(&few, true), n - 1);
+    store_reading_close(reading);
+    world_close(&world);
+}
+
+/* What has no room lets nothing go. */
+static void spare_room_is_for_the_newest(void **state)
+{
+    const FlowVersion version = {{0, 0}};
+    FlowCacheStatus status;
+    World world;
+
+    (void)state;
+    world_open(&world, 10);
+    FlowCache *cache = world.memories[1]->links;
+    for (uint64_t i = 1; i <= 1000; i++) {
+        FlowBlock *block = flow_block_new();
+
+        flow_cache_put_spare(cache, i, version, block);
+        flow_block_unref(block);
+    }
+    flow_cache_status(cache, &status);
+    assert_in_range(status.entries, 1, 999);
+    assert_in_range(status.bytes, 1, status.bytes_max);
+    assert_int_equal(status.evicted, 0);
+    assert_true(flow_cache_has(cache, 1, version));
+    world_close(&world);
+}
+
+static void a_trace_larger_than_may_be_is_not_read(void **state)
+{
+    CLEANUP(arena_deinit) Arena arena = {0};
+    StoreTraceView view;
+    World world;
+
+    (void)state;
+    world_open(&world, 11);
+    fill(&world);
+    StoreReading *reading = store_reading_open(world.store);
+    assert_int_equal(store_reading_trace(reading, sample_trace_id(1), 0, &arena, &view), 0);
+    assert_int_equal(view.n_spans, SPANS);
+    assert_int_equal(store_reading_trace(reading, sample_trace_id(1), 1, &arena, &view), 1);
     store_reading_close(reading);
     world_close(&world);
 }
@@ -680,8 +727,10 @@ int main(void)
         cmocka_unit_test(a_run_is_looked_for_until_the_deadline),
         cmocka_unit_test(a_key_outside_the_window_counts_in_the_head_as_in_a_block),
         cmocka_unit_test(filters_of_a_block_go_with_it),
-        cmocka_unit_test(touches_end_with_their_time),
+        cmocka_unit_test(touches_end_with_their_time_and_leave_members_their_room),
         cmocka_unit_test(links_are_read_of_blocks_of_their_time_until_it_is_over),
+        cmocka_unit_test(spare_room_is_for_the_newest),
+        cmocka_unit_test(a_trace_larger_than_may_be_is_not_read),
     };
 
     log_set_level(LOG_SILENT);

@@ -94,7 +94,7 @@ static int read_block(const StoreReading *store, size_t index, FlowCache *cache,
             return result;
         }
         if (cache != NULL && result == 0) {
-            flow_cache_put(cache, number, links_version, kept);
+            flow_cache_put_spare(cache, number, links_version, kept);
         }
     }
     collect(collection, kept);
@@ -156,11 +156,20 @@ static bool is_of_time(const FlowLinksQuestion *question, StoreBlock block)
            starts_before(block.min_start_ns, question->to_ns);
 }
 
+/* What nobody asked for in a while goes, or what was asked of long ago would hold the room. */
+static void sweep(const FlowLinksQuestion *question)
+{
+    if (question->cache != NULL) {
+        flow_cache_sweep(question->cache, question->store, &links_version, 0);
+    }
+}
+
 int flow_links_read(const FlowLinksQuestion *question, FlowLinks *ret_links)
 {
     CLEANUP(collection_deinit) Collection all = {.max = question->max};
     const StoreReading *reading = question->reading;
 
+    sweep(question);
     TRY(read_head(reading, &all));
     for (size_t i = 0; i < store_reading_count(reading) && !all.cut; i++) {
         if (!is_of_time(question, store_reading_block(reading, i))) {

@@ -13,9 +13,10 @@ typedef struct FlowLinks {
 } FlowLinks;
 
 typedef struct FlowLinksQuestion {
-    const StoreReading *reading;
-    FlowCache *cache;        /* may be NULL */
-    uint64_t from_ns, to_ns; /* blocks without a start in from <= start < to are left out */
+    Store *store;
+    const StoreReading *reading; /* of it */
+    FlowCache *cache;            /* for nothing else; NULL: nothing is kept */
+    uint64_t from_ns, to_ns;     /* blocks without a start in from <= start < to are left out */
     const Clock *clock;
     uint64_t until_ns; /* monotonic; 0: never */
     size_t max;

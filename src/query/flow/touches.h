@@ -50,6 +50,7 @@ enum {
     FLOW_TOUCH_NEIGHBOURS_MAX = 1024, /* traces around one, the nearest first */
     FLOW_TOUCH_LINKS_MAX = 1 << 20,   /* of the window; beyond it touches are incomplete */
     FLOW_TOUCH_TRACES_MAX = 1 << 17,
+    FLOW_TOUCH_BYTES_MAX = 256 << 20, /* of one trace and those around it */
 };
 
 typedef struct FlowTouchQuestion {

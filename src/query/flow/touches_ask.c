@@ -27,7 +27,7 @@ enum { TOUCH_SUM_KEY = 7 * sizeof(uint32_t), NO_MORE = 1 };
 typedef struct Asking {
     const FlowTouchQuestion *question;
     FlowTouchMemory *memory; /* may be NULL */
-    FlowCache *cache;        /* may be NULL */
+    FlowCache *cache;        /* of links; may be NULL */
     CompiledFlow flow;
     StoreReading *reading;
     FlowLinks links;
@@ -47,7 +47,7 @@ static void asking_init(Asking *asking, const FlowTouchQuestion *question)
     *asking = (Asking){.question = question};
     if (defined->memory != NULL) {
         asking->memory = defined->memory->touches;
-        asking->cache = defined->memory->cache;
+        asking->cache = defined->memory->links;
     }
     flow_compile(&defined->definitions[0], &asking->arena, &asking->flow);
     table_init(&asking->traces, TRACE_ID_SIZE, TRACE_ID_SIZE);
@@ -92,6 +92,7 @@ static int read_links(Asking *asking)
     const DefinedQuestion *defined = asking->question->defined;
     uint64_t reach = MAX(defined->definitions[0].within_ns, FLOW_WITHIN_DEFAULT_NS);
     const FlowLinksQuestion links = {
+        .store = defined->store,
         .reading = asking->reading,
         .cache = asking->cache,
         .from_ns = defined->from_ns > reach ? defined->from_ns - reach : 0,
@@ -174,7 +175,7 @@ static uint64_t stamp_of(const Asking *asking, const Table *ids)
     return stamp;
 }
 
-/* Returns 0; NO_MORE: time is over; -errno. */
+/* Returns 0; NO_MORE: time is over, or these are more bytes than may be; -errno. */
 static int compute(Asking *asking, const Table *ids, FlowTouch **ret_touches, size_t *ret_n)
 {
     ContractTrace *traces = ARENA_ARRAY(&asking->scratch, ContractTrace, ids->n_records);
@@ -185,7 +186,8 @@ static int compute(Asking *asking, const Table *ids, FlowTouch **ret_touches, si
         if (is_late(asking)) {
             return NO_MORE;
         }
-        TRY(store_reading_trace(asking->reading, id_at(ids, i), &asking->scratch, &view));
+        TRY(store_reading_trace(asking->reading, id_at(ids, i), FLOW_TOUCH_BYTES_MAX,
+                                &asking->scratch, &view));
         traces[i] = (ContractTrace){id_at(ids, i), view.spans, view.n_spans};
     }
     flow_touches_of(&asking->flow, &traces[0], traces + 1, ids->n_records - 1, &asking->scratch,

@@ -52,8 +52,11 @@ static void vitals_read(ApiCall *call, Vitals *vitals)
     }
     vitals->desk_damaged = api->saved != NULL && saved_was_damaged(api->saved);
     if (api->flow_memory != NULL) {
+        FlowCacheStatus links;
+
         flow_cache_status(api->flow_memory->cache, &vitals->flow_cache);
-        vitals->flow_touch_bytes = flow_touch_memory_bytes(api->flow_memory->touches);
+        flow_cache_status(api->flow_memory->links, &links);
+        vitals->flow_touch_bytes = flow_touch_memory_bytes(api->flow_memory->touches) + links.bytes;
     }
     if (api->alerts != NULL) {
         alert_watch_status(api->alerts, &vitals->alerts);

@@ -149,7 +149,7 @@ typedef struct Vitals {
     ROW("weft_flow_cache_bytes", "gauge", 1, v->flow_cache.bytes,                                  \
         "What blocks are to flows that people define, in memory.")                                 \
     ROW("weft_flow_touch_bytes", "gauge", 1, v->flow_touch_bytes,                                  \
-        "What steps of such flows touched, by trace, in memory.")                                  \
+        "What steps of such flows touched, and links of traces, in memory.")                                  \
     ROW("weft_flow_cache_entries", "gauge", 1, v->flow_cache.entries,                              \
         "... how many, one per block and definition.")                                             \
     ROW("weft_flow_cache_found_total", "counter", 1, v->flow_cache.found,                          \

@@ -153,12 +153,15 @@ int store_reading_block_links(const StoreReading *reading, size_t index,
     return visiting.result != 0 ? visiting.result : shelf_block_check(block, result);
 }
 
-int store_reading_trace(const StoreReading *reading, TraceId id, Arena *arena,
-                        StoreTraceView *ret_view)
+int store_reading_trace(const StoreReading *reading, TraceId id, size_t arena_bytes_max,
+                        Arena *arena, StoreTraceView *ret_view)
 {
-    TracePart part = {0};
+    TracePart part = {.bytes_max = arena_bytes_max};
 
     TRY(view_read_trace(reading->store, &reading->view, id, arena, &part));
+    if (part.large) {
+        return 1;
+    }
     *ret_view = (StoreTraceView){part.spans, part.n, part.cut, part.damaged};
     return 0;
 }

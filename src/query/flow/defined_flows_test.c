@@ -103,6 +103,12 @@ static void append_some(World *world)
     append(world, samples, n);
 }
 
+/* The store's threads look at the clock meanwhile. */
+static void pass_time(World *world, uint64_t ns)
+{
+    __atomic_fetch_add(&world->now_ns, ns, __ATOMIC_RELAXED);
+}
+
 static void change(World *world)
 {
     switch (pick(world, 8)) {
@@ -114,11 +120,11 @@ static void change(World *world)
         break;
     case 2:
         store_wait_settled(world->store);
-        world->now_ns += 61000000000; /* what there is becomes a block */
+        pass_time(world, 61000000000); /* what there is becomes a block */
         usleep(2000);
         break;
     case 3:
-        world->now_ns += 1000000000000; /* retention */
+        pass_time(world, 1000000000000); /* retention */
         store_compact(world->store);
         break;
     default:
@@ -316,15 +322,15 @@ static void entries_go_with_their_block_and_their_definition(void **state)
                                       .to_ns = UINT64_MAX};
     uint64_t n = ask_until_nothing_is_read(&world, &question);
     assert_true(n > 0);
-    world.now_ns += 2 * FLOW_CACHE_PREVIEW_NS;
+    pass_time(&world, 2 * FLOW_CACHE_PREVIEW_NS);
     flow_cache_sweep(world.memories[0]->cache, world.store, &version, 1);
     n = ask_until_nothing_is_read(&world, &question); /* time has passed: blocks may be merged */
     assert_true(n > 0);
-    world.now_ns += 2 * FLOW_CACHE_PREVIEW_NS;
+    pass_time(&world, 2 * FLOW_CACHE_PREVIEW_NS);
     flow_cache_sweep(world.memories[0]->cache, world.store, &version, 0);
     assert_int_equal(status_of(&world).entries, 0);
     assert_true(ask_until_nothing_is_read(&world, &question) > 0);
-    world.now_ns += 20000000000000; /* retention takes all */
+    pass_time(&world, 20000000000000); /* retention takes all */
     store_compact(world.store);
     flow_cache_sweep(world.memories[0]->cache, world.store, NULL, 0);
     assert_int_equal(status_of(&world).entries, 0);
@@ -540,7 +546,7 @@ static void a_key_outside_the_window_counts_in_the_head_as_in_a_block(void **sta
     do {
         buf_clear(&block);
         store_wait_settled(world.store);
-        world.now_ns += 61000000000;
+        pass_time(&world, 61000000000);
         usleep(2000);
         store_block_numbers(world.store, &block);
     } while (block.len == 0);

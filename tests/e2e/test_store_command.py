@@ -23,7 +23,9 @@ def test_every_version_is_sound(source):
     assert out.returncode == 0, out.stdout
     answer = json.loads(out.stdout)
     n_spans = len(format_data.spans_of(format_data.read_input(source / "input.binpb.gz")))
-    assert answer["problems"] == [] and answer["spans"] * 2 == n_spans and answer["log_frames"] == 22
+    in_log = 0 if source.name.endswith("-merged") else n_spans // 2
+    assert answer["problems"] == [] and answer["spans"] == n_spans - in_log
+    assert answer["log_frames"] == (22 if in_log else 0)
     assert sorted((path, path.stat().st_mtime_ns) for path in source.rglob("*")) == before
 
 
@@ -46,7 +48,8 @@ def test_both_run_beside_a_server_that_writes(tmp_path):
 
 @pytest.mark.parametrize("pattern, offset", [("blocks/*", 5000), ("tables/*", 300), ("log/*", 40), ("MANIFEST", 30)])
 def test_damage_is_told_by_name_and_offset(tmp_path, pattern, offset):
-    shutil.copytree(VERSIONS[-1] / "data", tmp_path / "data")
+    newest = [version for version in VERSIONS if not version.name.endswith("-merged")][-1]
+    shutil.copytree(newest / "data", tmp_path / "data")
     (path,) = (tmp_path / "data").glob(pattern)
     content = bytearray(path.read_bytes())
     content[offset] ^= 0xFF

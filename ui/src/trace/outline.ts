@@ -67,6 +67,19 @@ export interface Outline extends TraceHead {
 /** As OTLP numbers them. */
 const KINDS = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']
 const NONE: readonly never[] = []
+/** What few spans have more of. */
+const UNMARKED = {
+  failed: false,
+  orphan: false,
+  skew: 0,
+  criticalTime: 0,
+  critical: NONE,
+  events: NONE,
+  moreEvents: 0,
+  links: NONE,
+  map: NONE,
+}
+
 /** Of a span of which no outline was read. */
 export const UNKNOWN_KIND = 'unknown'
 
@@ -75,18 +88,10 @@ export function plainSpan(
   of: Pick<OutlineSpan, 'trace_id' | 'span_id' | 'name' | 'service' | 'offset' | 'duration'>,
 ): OutlineSpan {
   return {
+    ...UNMARKED,
     kind: UNKNOWN_KIND,
     depth: 0,
     self: of.duration,
-    failed: false,
-    orphan: false,
-    skew: 0,
-    criticalTime: 0,
-    critical: NONE,
-    events: NONE,
-    moreEvents: 0,
-    links: NONE,
-    map: NONE,
     ...of,
   }
 }
@@ -102,6 +107,7 @@ export function outlineOf(answer: OutlineAnswer): Outline {
   const text = (index: number | undefined) => texts[index ?? -1] ?? ''
   const column = answer.spans
   const spans = column.span_id.map((span_id, at): OutlineSpan => ({
+    ...UNMARKED,
     trace_id: answer.trace_id,
     span_id,
     name: text(column.name[at]),
@@ -111,15 +117,6 @@ export function outlineOf(answer: OutlineAnswer): Outline {
     offset: column.offset_ns[at] ?? 0,
     duration: column.duration_ns[at] ?? 0,
     self: column.self_time_ns[at] ?? 0,
-    failed: false,
-    orphan: false,
-    skew: 0,
-    criticalTime: 0,
-    critical: NONE,
-    events: NONE,
-    moreEvents: 0,
-    links: NONE,
-    map: NONE,
   }))
   const each = <T extends [number, ...unknown[]]>(list: T[], put: (span: OutlineSpan, item: T) => void) => {
     for (const item of list) {

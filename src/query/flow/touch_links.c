@@ -184,42 +184,39 @@ int flow_links_read(const FlowLinksQuestion *question, FlowLinks *ret_links)
     return 0;
 }
 
-/* The first link whose @end of the two is not before @id. */
-static size_t lower_bound(const FlowLink *links, size_t n, TraceId id, bool of_target)
+static TraceId end_of(const FlowLink *link, bool is_target)
+{
+    return is_target ? link->target : link->source;
+}
+
+/* The links of which the one end is @id; @links are sorted by it. Returns where they end. */
+static size_t find_links(const FlowLink *links, size_t n, TraceId id, bool is_target,
+                         size_t *ret_first)
 {
     size_t low = 0, high = n;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        TraceId at = of_target ? links[middle].target : links[middle].source;
 
-        if (trace_id_compare(at, id) < 0) {
+        if (trace_id_compare(end_of(&links[middle], is_target), id) < 0) {
             low = middle + 1;
         } else {
             high = middle;
         }
+    }
+    *ret_first = low;
+    while (low < n && trace_id_equal(end_of(&links[low], is_target), id)) {
+        low++;
     }
     return low;
 }
 
 size_t flow_links_to(const FlowLinks *links, TraceId target, size_t *ret_first)
 {
-    size_t end = lower_bound(links->by_target, links->n, target, true);
-
-    *ret_first = end;
-    while (end < links->n && trace_id_equal(links->by_target[end].target, target)) {
-        end++;
-    }
-    return end;
+    return find_links(links->by_target, links->n, target, true, ret_first);
 }
 
 size_t flow_links_from(const FlowLinks *links, TraceId source, size_t *ret_first)
 {
-    size_t end = lower_bound(links->by_source, links->n, source, false);
-
-    *ret_first = end;
-    while (end < links->n && trace_id_equal(links->by_source[end].source, source)) {
-        end++;
-    }
-    return end;
+    return find_links(links->by_source, links->n, source, false, ret_first);
 }

@@ -3,10 +3,10 @@
 
 #include <curl/curl.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "os/condition.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -22,13 +22,7 @@ void watch_unlock(AlertWatch *watch)
 
 void watch_sleep(AlertWatch *watch, uint64_t ns)
 {
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    ns += (uint64_t)until.tv_nsec;
-    until.tv_sec += (time_t)(ns / NS_PER_S);
-    until.tv_nsec = (long)(ns % NS_PER_S);
-    pthread_cond_timedwait(&watch->wake, &watch->lock, &until);
+    condition_wait_for(&watch->wake, &watch->lock, ns);
 }
 
 /* --- Life --- */
@@ -124,14 +118,10 @@ static int start_threads(AlertWatch *watch, Buf *why)
 int alert_watch_new(const AlertWatchOptions *options, AlertWatch **ret_watch, Buf *why)
 {
     AlertWatch *watch = NEW(AlertWatch);
-    pthread_condattr_t attributes;
 
     curl_global_init(CURL_GLOBAL_DEFAULT);
     ASSERT(pthread_mutex_init(&watch->lock, NULL) == 0);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    ASSERT(pthread_cond_init(&watch->wake, &attributes) == 0);
-    pthread_condattr_destroy(&attributes);
+    condition_init(&watch->wake);
     copy_options(watch, options);
     watch->watching_since_ns = clock_realtime_ns(options->clock);
     watch->silences = NEW_ARRAY(AlertSilence, ALERT_SILENCES_MAX);

@@ -2,11 +2,12 @@
 #include "store/log.h"
 
 #include <pthread.h>
-#include <time.h>
 
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "os/clock.h"
+#include "os/condition.h"
 #include "store/segment.h"
 #include "store/segment_list.h"
 
@@ -63,10 +64,7 @@ struct Log {
 
 static uint64_t now_ns(void)
 {
-    struct timespec now;
-
-    ASSERT(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+    return clock_monotonic_ns(&clock_system);
 }
 
 void log_entry_prepare(LogEntry *entry, Str body)
@@ -81,13 +79,9 @@ void log_entry_deinit(LogEntry *entry)
 
 static void init_sync(Log *log)
 {
-    pthread_condattr_t attributes;
 
     pthread_mutex_init(&log->mutex, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&log->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    condition_init(&log->wake);
 }
 
 int log_open(const LogOptions *options, Log **ret_log)
@@ -335,16 +329,6 @@ static void probe(Log *log)
     }
 }
 
-static void wait_until(Log *log, uint64_t deadline_ns)
-{
-    struct timespec deadline = {
-        .tv_sec = (time_t)(deadline_ns / 1000000000U),
-        .tv_nsec = (long)(deadline_ns % 1000000000U),
-    };
-
-    pthread_cond_timedwait(&log->wake, &log->mutex, &deadline);
-}
-
 typedef struct Task {
     LogEntry *entries;
     int refusing; /* write_error */
@@ -356,7 +340,7 @@ static Task take_task(Log *log)
 {
     pthread_mutex_lock(&log->mutex);
     if (log->status.write_error != 0 && log->first == NULL && !log->stop) {
-        wait_until(log, now_ns() + log->options.probe_ms * 1000000U);
+        condition_wait_until(&log->wake, &log->mutex, now_ns() + log->options.probe_ms * 1000000U);
     }
     while (log->status.write_error == 0 && !log->stop) {
         uint64_t due_ns = log->waiting_since_ns + log->options.commit_delay_us * 1000U;
@@ -366,11 +350,11 @@ static Task take_task(Log *log)
             break;
         }
         if (log->first == NULL && sync_ns != UINT64_MAX) {
-            wait_until(log, sync_ns);
+            condition_wait_until(&log->wake, &log->mutex, sync_ns);
         } else if (log->first == NULL) {
             pthread_cond_wait(&log->wake, &log->mutex);
         } else if (log->waiting_bytes < log->options.commit_bytes && now_ns() < due_ns) {
-            wait_until(log, due_ns);
+            condition_wait_until(&log->wake, &log->mutex, due_ns);
         } else {
             break;
         }

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "os/condition.h"
 #include "store/engine/engine.h"
 #include "store/engine/recover.h"
 #include "store/segment.h"
@@ -91,7 +92,6 @@ static StoreOptions with_defaults(const StoreOptions *options)
 static void init_sync(Store *store)
 {
     pthread_rwlockattr_t lock_attributes;
-    pthread_condattr_t attributes;
 
     /* Writers first: glibc would let a stream of readers hold the applier off for ever. */
     pthread_rwlockattr_init(&lock_attributes);
@@ -100,13 +100,10 @@ static void init_sync(Store *store)
     pthread_rwlockattr_destroy(&lock_attributes);
     pthread_mutex_init(&store->mutex, NULL);
     pthread_mutex_init(&store->files, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&store->applier_wake, &attributes);
-    pthread_cond_init(&store->writer_wake, &attributes);
-    pthread_cond_init(&store->compactor_wake, &attributes);
-    pthread_cond_init(&store->progress, &attributes);
-    pthread_condattr_destroy(&attributes);
+    condition_init(&store->applier_wake);
+    condition_init(&store->writer_wake);
+    condition_init(&store->compactor_wake);
+    condition_init(&store->progress);
 }
 
 static Store *store_new(const StoreOptions *options)

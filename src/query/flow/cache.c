@@ -4,10 +4,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "os/condition.h"
 
 /*
  * Entries are in a table for finding and in a ring by their last use. The turn (begin, end) is a
@@ -44,18 +44,14 @@ struct FlowCache {
 };
 
 /* Waits for the turn are cut, so that a test's clock is looked at, too. */
-enum { TURN_WAIT_MS = 20 };
+enum { TURN_WAIT_NS = 20000000 };
 
 FlowCache *flow_cache_new(size_t bytes_max, const Clock *clock)
 {
     FlowCache *cache = NEW(FlowCache);
-    pthread_condattr_t attributes;
 
     ASSERT(pthread_mutex_init(&cache->mutex, NULL) == 0);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    ASSERT(pthread_cond_init(&cache->turn_ended, &attributes) == 0);
-    pthread_condattr_destroy(&attributes);
+    condition_init(&cache->turn_ended);
     table_init(&cache->slots, sizeof(Slot), sizeof(EntryKey));
     cache->ring.newer = cache->ring.older = &cache->ring;
     cache->clock = clock;
@@ -192,24 +188,13 @@ void flow_cache_put_spare(FlowCache *cache, uint64_t number, FlowVersion version
 
 /* ---- the turn ---- */
 
-static void wait_for_turn(FlowCache *cache)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += TURN_WAIT_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    pthread_cond_timedwait(&cache->turn_ended, &cache->mutex, &until);
-}
-
 int flow_cache_begin(FlowCache *cache, uint64_t deadline_ns)
 {
     bool is_late = false;
 
     pthread_mutex_lock(&cache->mutex);
     while (cache->is_taken && !is_late) {
-        wait_for_turn(cache);
+        condition_wait_for(&cache->turn_ended, &cache->mutex, TURN_WAIT_NS);
         is_late = deadline_ns != 0 && clock_monotonic_ns(cache->clock) >= deadline_ns;
     }
     is_late = cache->is_taken;

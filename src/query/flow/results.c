@@ -3,10 +3,10 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "os/condition.h"
 
 /* A short list, newest first; what falls off its end lives as long as somebody uses it. */
 struct FlowResults {
@@ -18,18 +18,14 @@ struct FlowResults {
 };
 
 /* Waits are cut, so that a test's clock is looked at, too. */
-enum { RESULT_WAIT_MS = 20 };
+enum { RESULT_WAIT_NS = 20000000 };
 
 FlowResults *flow_results_new(const Clock *clock)
 {
     FlowResults *results = NEW(FlowResults);
-    pthread_condattr_t attributes;
 
     ASSERT(pthread_mutex_init(&results->mutex, NULL) == 0);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    ASSERT(pthread_cond_init(&results->made, &attributes) == 0);
-    pthread_condattr_destroy(&attributes);
+    condition_init(&results->made);
     results->clock = clock;
     return results;
 }
@@ -117,17 +113,6 @@ static FlowResult *ref(FlowResult *result)
     return result;
 }
 
-static void wait_a_little(FlowResults *results)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += RESULT_WAIT_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    pthread_cond_timedwait(&results->made, &results->mutex, &until);
-}
-
 /* Waits for another's result. Returns whether it came. */
 static bool wait_for(FlowResults *results, const FlowResult *result, uint64_t deadline_ns)
 {
@@ -135,7 +120,7 @@ static bool wait_for(FlowResults *results, const FlowResult *result, uint64_t de
         if (deadline_ns != 0 && clock_monotonic_ns(results->clock) >= deadline_ns) {
             return false;
         }
-        wait_a_little(results);
+        condition_wait_for(&results->made, &results->mutex, RESULT_WAIT_NS);
     }
     return !result->failed;
 }

@@ -2,6 +2,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "os/condition.h"
 #include "store/engine/engine.h"
 
 /*
@@ -252,13 +253,7 @@ typedef struct Burst {
 
 void store_wait_ms(Store *store, pthread_cond_t *condition, uint64_t timeout_ms)
 {
-    struct timespec deadline;
-
-    ASSERT(clock_gettime(CLOCK_MONOTONIC, &deadline) == 0);
-    uint64_t ns = (uint64_t)deadline.tv_nsec + timeout_ms * 1000000U;
-    deadline.tv_sec += (time_t)(ns / 1000000000U);
-    deadline.tv_nsec = (long)(ns % 1000000000U);
-    pthread_cond_timedwait(condition, &store->mutex, &deadline);
+    condition_wait_for(condition, &store->mutex, timeout_ms * 1000000U);
 }
 
 /* Whether somebody waits for a settling and enough time has passed since the last one. */
